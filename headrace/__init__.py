@@ -1,0 +1,1 @@
+"""Runs Apache SeaTunnel's job files on Arrow, without a JVM."""

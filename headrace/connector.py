@@ -1,0 +1,494 @@
+"""The contract between the engine and a plugin: batches come from a source, pass transforms and go to a sink.
+
+The engine owns the loop. A plugin never sees threads, barriers, retries or metrics; it sees one method call at a time,
+each on one thread. `headrace.testing` holds the suites that every plugin must pass.
+"""
+
+import fcntl
+import importlib
+import json
+import logging
+import os
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import pyarrow as pa
+
+from headrace.errors import BadRow, MissingExtra, Problem
+from headrace.options import Choice, Options
+from headrace.rows import Batch, TableSchema
+
+__all__ = [
+    "BadRow",
+    "Batch",
+    "Choice",
+    "Committable",
+    "JobContext",
+    "Options",
+    "Owner",
+    "Position",
+    "Problem",
+    "Read",
+    "Rejects",
+    "Sink",
+    "SinkKind",
+    "SinkSession",
+    "SinkWriter",
+    "Source",
+    "Split",
+    "State",
+    "TableSchema",
+    "TaskContext",
+    "Transform",
+    "needs",
+    "sink",
+    "sinks",
+    "source",
+    "sources",
+    "transform",
+    "transforms",
+]  # fmt: skip
+
+Position = Any
+"""Where a split's next read starts: *after these rows*. JSON-serialisable; its meaning is the source's own."""
+
+Committable = Any
+"""What `Sink.commit` needs to make prepared rows visible. JSON-serialisable."""
+
+State = Any
+"""What a sink's writer remembers beyond a checkpoint. JSON-serialisable."""
+
+
+# --------------------------------------------------------------------------------------------------------- context
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who staged things belong to, so that nobody removes what a living or resumable job still needs.
+
+    lock: a file the owning process holds an exclusive `flock` on while it lives.
+    keep: a directory that exists as long as saved state may name what the owner prepared.
+    """
+
+    lock: str
+    keep: str
+
+    def is_gone(self) -> bool:
+        """True when the owner's process has ended and no saved state of it is left."""
+        if os.path.exists(self.keep):
+            return False
+        try:
+            with open(self.lock, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """The start of a pipeline that a plugin works for.
+
+    run: counts the starts of the job id by a user. epoch: counts the starts of this pipeline in all runs, for fencing;
+    whatever is prepared or committed by an older epoch must be refused. mode: `BATCH` or `STREAMING`.
+    """
+
+    job_id: int
+    run: int = 1
+    pipeline: int = 1
+    epoch: int = 1
+    name: str = "SeaTunnel_Job"
+    mode: str = "BATCH"
+    parallelism: int = 1
+    owner: Owner = field(default_factory=lambda: Owner("", ""))
+
+
+class Rejects(ABC):
+    """Takes rows that cannot be read, changed or written, so that the others of their batch go on."""
+
+    @abstractmethod
+    def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
+        """Set the rows of `batch` where `mask` is true aside, with one reason for all or one for each row of the batch.
+
+        Raises BadRow when the job does not set rows aside (the default), or when its limit is reached.
+        """
+
+    @abstractmethod
+    def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:
+        """Set aside input that never became rows of `table`: lines or messages as they came.
+
+        place: where it was, such as `file.csv row 17`. Raises as `add`.
+        """
+
+
+class FailOnReject(Rejects):
+    """The default: the first bad row is an error that names row, column and value."""
+
+    def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
+        for row, bad in enumerate(mask.to_pylist()):
+            if bad:
+                text = reason if isinstance(reason, str) else reason[row].as_py()
+                raise BadRow(f"{text}: {batch.rows.slice(row, 1).to_pylist()[0]}", batch.table, row + 1)
+
+    def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:
+        if raw:
+            first = raw[0].decode(errors="replace") if isinstance(raw[0], bytes) else raw[0]
+            raise BadRow(f"{place}: {reason}: {first[:500]!r}" if place else f"{reason}: {first[:500]!r}", table)
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What a plugin may know of the task that calls it. index: counts from 0, below `job.parallelism`."""
+
+    job: JobContext
+    index: int = 0
+    rejects: Rejects = field(default_factory=FailOnReject)
+    print: Callable[[str], None] = print
+    """Writes one line for people: to the terminal, and to the job's log."""
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("headrace"))
+
+
+# ---------------------------------------------------------------------------------------------------------- source
+
+
+@dataclass(frozen=True)
+class Split:
+    """An independent part of a source's data, read by one task at a time.
+
+    id: the same after a restart. size: bytes or rows, to give the biggest out first; 0 unknown.
+    after: splits that must be finished before this one starts. data: what the source needs to read it; JSON.
+    """
+
+    id: str
+    size: int = 0
+    table: str = ""
+    after: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Read(NamedTuple):
+    """Rows, and the position after the last of them."""
+
+    batch: Batch
+    position: Position
+
+
+class Source(ABC):
+    """Where rows come from. Made anew in every process that needs it, from its options; making it opens nothing."""
+
+    Options: ClassVar[type[Options]]
+    memory_bytes: ClassVar[int] = 32 * 1024 * 1024
+    """What one task needs to hold, at most, while it makes a batch."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def is_bounded(self, mode: str) -> bool:
+        """Whether reading ends by itself in a `BATCH` or `STREAMING` job. An unbounded source in BATCH is refused."""
+        return mode == "BATCH"
+
+    def describes_offline(self) -> bool:
+        """Whether `tables` needs nothing but the options; then `headrace check` calls it, too."""
+        return False
+
+    @abstractmethod
+    def tables(self) -> list[TableSchema]:
+        """The tables this source gives, with their columns. Read-only. Raises Unavailable, Rejected, ConfigError."""
+
+    @abstractmethod
+    def splits(self, parallelism: int) -> list[Split]:
+        """Name the independent parts of the data. Called once at the first start of a job, never on restore.
+
+        parallelism: how many tasks will read; a hint for how finely to split, not a number to reach.
+        """
+
+    def new_splits(self, known: Collection[str]) -> list[Split]:
+        """Parts of an unbounded source that have appeared since; asked now and then while the job runs."""
+        return []
+
+    @abstractmethod
+    def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
+        """Yield the rows of `split` after `position`, oldest first; from the start if None.
+
+        Batches target rows.TARGET_ROWS or TARGET_BYTES, are never empty, and have the columns of their table's schema.
+        Yields None (nothing yet) at least once a second while it waits, and what it has after 100 ms of waiting.
+        Ends when the split ends. Free resources in a `finally` block: the engine closes the iterator on cancel.
+        Raises Unavailable (the engine restarts from the last checkpoint) or Rejected.
+        """
+
+    def checkpointed(self, positions: Mapping[str, Position]) -> None:
+        """These positions are safely saved: an outside system may forget what lies before. Called on a new instance."""
+
+
+# ------------------------------------------------------------------------------------------------------- transform
+
+
+class Transform(ABC):
+    """Changes rows on their way. Stateless: one instance serves all tasks of a process, on their threads."""
+
+    Options: ClassVar[type[Options]]
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def schema(self, table: TableSchema) -> TableSchema:
+        """The table after the transform, before anything runs. Raises ConfigError naming what the table lacks."""
+
+    def tables(self, tables: list[TableSchema]) -> list[TableSchema]:
+        """All tables after the transform. Override it only to drop, merge or add tables."""
+        return [self.schema(table) for table in tables]
+
+    @abstractmethod
+    def apply(self, batch: Batch, task: TaskContext) -> Batch | list[Batch]:
+        """Rows in, rows out; the number may differ. A list when rows go to several tables. Raises Rejected, BadRow."""
+
+
+# ------------------------------------------------------------------------------------------------------------ sink
+
+
+class SinkKind(StrEnum):
+    """What a sink promises."""
+
+    STAGED = "staged"
+    """Prepared data is durable but invisible until `commit`: exactly once."""
+    TRANSACTIONAL = "transactional"
+    """Rows and positions are committed in one transaction of the target: exactly once."""
+    PLAIN = "plain"
+    """Flushed at the barrier: at least once, or effectively once where it upserts by key."""
+
+
+class SinkWriter(ABC):
+    """One task's end of a sink, for one table. The columns never change during its life."""
+
+    @abstractmethod
+    def write(self, batch: Batch) -> None:
+        """Take one batch of this writer's table. Raises Unavailable, Rejected, BadRow."""
+
+    @abstractmethod
+    def prepare_commit(self, checkpoint_id: int) -> Committable | None:
+        """Make all rows taken so far durable. None: nothing to commit. A plain writer flushes here.
+
+        Writing goes on afterwards, for the next checkpoint.
+        """
+
+    def state(self) -> State | None:
+        """What the writers of a later start must know of this one; asked right after `prepare_commit`."""
+        return None
+
+    def close(self) -> None:
+        """Free resources and drop what was not prepared. Called once, also after an error."""
+
+
+class SinkSession:
+    """One task's end of a sink, for all tables. A transactional sink has its own; the others need only writers."""
+
+    def __init__(self, sink: "Sink", task: TaskContext) -> None:
+        self.sink, self.task = sink, task
+
+    def writer(self, table: TableSchema, state: State | None = None) -> SinkWriter:
+        """Make the writer of one table; asked for on the table's first batch, and again after the writer was closed.
+
+        state: the merged states of all former writers of the table; given to the first task only, None to others.
+        """
+        return self.sink.writer(table, self.task, state)
+
+    def commit_positions(
+        self, checkpoint_id: int, positions: Mapping[str, Position | None], finished: Sequence[str]
+    ) -> None:
+        """Transactional sinks: commit the rows written since the last call and the positions they reach, together.
+
+        positions: split → position after its last written row. finished: splits that were read to their end.
+        Called after every writer's `prepare_commit`. Raises Rejected when a newer epoch owns the pipeline.
+        """
+
+    def close(self) -> None:
+        """Free resources; roll back what is not committed. Called once, after all writers were closed."""
+
+
+class TargetPositions(NamedTuple):
+    """How far a transactional target has come: positions by split, and the splits that were read to their end."""
+
+    positions: Mapping[str, Position]
+    finished: frozenset[str]
+
+
+class Sink(ABC):
+    """Where rows go. Made anew in every process that needs it, from its options; making it opens nothing."""
+
+    Options: ClassVar[type[Options]]
+    kind: SinkKind = SinkKind.PLAIN
+    memory_bytes: ClassVar[int] = 32 * 1024 * 1024
+    """What one open writer may hold, at most, beside the batch it is given."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def is_repeatable(self) -> bool:
+        """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""
+        return self.kind is not SinkKind.PLAIN
+
+    def table(self, table: TableSchema) -> TableSchema:
+        """The table as this sink will call and shape it: placeholders in names filled, columns chosen."""
+        return table
+
+    def check(self, tables: Sequence[TableSchema]) -> Iterable[Problem]:
+        """What is wrong with these tables for this sink, before any save mode acts. May look at the target."""
+        return ()
+
+    def save_mode(self, table: TableSchema) -> None:
+        """Act by the schema and data save modes. Once per table before the first row, never on restore."""
+
+    def start(self, job: JobContext) -> None:
+        """A new epoch of a pipeline begins: fence older ones, remove leftovers whose owner is gone."""
+
+    def positions(self, job: JobContext) -> TargetPositions | None:
+        """How far the target has come; None when this pipeline has never committed there. Transactional sinks only."""
+        return None
+
+    def open(self, task: TaskContext) -> SinkSession:
+        """Make the session of one task."""
+        return SinkSession(self, task)
+
+    @abstractmethod
+    def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
+        """Make one task's writer of one table; see SinkSession.writer."""
+
+    def merge_states(self, states: Sequence[State]) -> State:
+        """One state of several writers of one table."""
+        raise NotImplementedError(f"{type(self).__name__} has writer states but no merge_states")
+
+    def finish(self, tables: Sequence[TableSchema], states: Mapping[str, State]) -> None:
+        """All rows of a bounded job are prepared, none is committed: the last moment to refuse them.
+
+        tables: all that reached this sink, also those without rows. states: the merged state of each table's writers.
+        Raises Rejected; then the job fails and nothing more becomes visible.
+        """
+
+    def commit(self, committables: Sequence[Committable], job: JobContext) -> None:
+        """Make prepared rows visible. Doing it twice is the same as once. Called by one process at a time."""
+
+    def abort(self, committables: Sequence[Committable], job: JobContext) -> None:
+        """Drop prepared rows that no saved checkpoint names; an unknown or committed one is left alone."""
+
+    def end(self, job: JobContext) -> None:
+        """The job ended, whatever its state, and will not be restored from here: remove what was staged for it."""
+
+
+# -------------------------------------------------------------------------------------------------------- registry
+
+P = TypeVar("P", Source, Transform, Sink)
+
+
+class Registry(Generic[P]):
+    """Plugins of one kind by the name that job files use; names are matched without regard to case.
+
+    folder: the package whose modules register the built-in ones. Plugins of other packages come through the
+    entry-point group `headrace.connectors` or `headrace.transforms`: each entry names a module, importing it registers.
+    """
+
+    def __init__(self, kind: str, folder: str) -> None:
+        self.kind, self._folder = kind, folder
+        self._classes: dict[str, tuple[str, type[P]]] = {}
+
+    def add(self, name: str, cls: type[P]) -> None:
+        """Register `cls`. Raises ValueError when another class has the name."""
+        known = self._classes.setdefault(name.lower(), (name, cls))
+        if known[1] is not cls:
+            raise ValueError(f"two {self.kind}s are named {name!r}: {known[1].__module__} and {cls.__module__}")
+
+    def find(self, name: str) -> type[P] | None:
+        """The class registered under `name`, or None."""
+        entry = self._loaded.get(name.lower())
+        return entry[1] if entry else None
+
+    def near(self, name: str) -> list[str]:
+        """Known names that resemble `name`, the nearest first."""
+        return [self._loaded[n][0] for n in get_close_matches(name.lower(), self._loaded, 3, 0.5)]
+
+    def names(self) -> list[str]:
+        """All names in their documented spelling, sorted."""
+        return sorted((name for name, _ in self._loaded.values()), key=str.lower)
+
+    @cached_property
+    def _loaded(self) -> dict[str, tuple[str, type[P]]]:
+        package = importlib.import_module(self._folder)
+        for module in pkgutil.iter_modules(package.__path__, f"{self._folder}."):
+            if not module.name.rpartition(".")[2].startswith("_"):
+                importlib.import_module(module.name)
+        for entry in entry_points(group=self._folder):
+            entry.load()
+        return self._classes
+
+
+sources: Registry[Source] = Registry("source", "headrace.connectors")
+transforms: Registry[Transform] = Registry("transform", "headrace.transforms")
+sinks: Registry[Sink] = Registry("sink", "headrace.connectors")
+
+C = TypeVar("C", bound="type[Source] | type[Transform] | type[Sink]")
+
+
+def source(name: str) -> Callable[[C], C]:
+    """Register a source under the name used in job files."""
+    return _registering(sources, name)
+
+
+def transform(name: str) -> Callable[[C], C]:
+    """Register a transform under the name used in job files."""
+    return _registering(transforms, name)
+
+
+def sink(name: str) -> Callable[[C], C]:
+    """Register a sink under the name used in job files."""
+    return _registering(sinks, name)
+
+
+def _registering(registry: Any, name: str) -> Callable[[C], C]:
+    def add(cls: C) -> C:
+        registry.add(name, cls)
+        return cls
+
+    return add
+
+
+def needs(module: str, extra: str, plugin: str) -> Any:
+    """Import a client library where it is used. Raises MissingExtra with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        msg = f"needs the Python package {module!r}: pip install 'headrace[{extra}]'"
+        raise MissingExtra(msg, plugin) from error
+
+
+def dump_json(value: Any) -> str:
+    """A position, committable or state as text: keys sorted, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def staging_name(job: JobContext, task: int, checkpoint_id: int | str) -> str:
+    """The part of a staged thing's name that fences it: job, run, epoch, pipeline, task and checkpoint."""
+    return f"{job.job_id}_{job.run}_{job.epoch}_{job.pipeline}_{task}_{checkpoint_id}"
+
+
+def owner_file(folder: Path, owner: Owner) -> None:
+    """Leave a note in a staging folder that says whom it belongs to; `owner_of` reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".owner").write_text(dump_json({"lock": owner.lock, "keep": owner.keep}))
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Whom a staging folder belongs to; None when nobody left a note."""
+    try:
+        return Owner(**json.loads((folder / ".owner").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None

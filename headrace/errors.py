@@ -1,0 +1,153 @@
+"""Every error raised on purpose. All of them pickle: they keep their data in `args`.
+
+HeadraceError
+├── ConfigError        the job file or a setting is wrong; nothing was started; .problems lists all of them
+├── ConnectorError     an outside system or a plugin failed; .plugin, .table and .split say where
+│   ├── Unavailable    cannot be reached now; the engine tries again
+│   ├── Rejected       refused for good; trying again cannot help
+│   └── MissingExtra   a Python package is not installed; the text is the command that installs it
+├── BadRow             a row cannot be read, changed or written; .table, .row, .column, .value
+├── Undelivered        the counts or checksums of a finished job do not balance
+├── JobFailed          a job ended FAILED; the text is the cause
+├── JobCanceled        a job was stopped before its end
+├── StuckTask          a plugin's thread cannot be ended; .plugin and .thread name it
+├── CheckpointError    saved state cannot be written, read, or used for this job
+├── JobNotFound        no job has this id
+├── JobExists          the id belongs to another job
+└── NotEnoughSlots     no worker has room for the job
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a job file or a setting.
+
+    place: the option's path, `source[0].FakeSource.row.num`; empty for the file as a whole.
+    message: what is wrong, with the offending value.
+    cure: what to do about it, often the likely right name; may be empty.
+    file, line: where it is written; line counts from 1, 0 when unknown.
+    """
+
+    place: str
+    message: str
+    cure: str = ""
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        text = ": ".join(part for part in (where, self.place, self.message) if part)
+        return f"{text}; {self.cure}" if self.cure else text
+
+    def under(self, prefix: str) -> "Problem":
+        """The same problem with its place below `prefix`."""
+        return replace(self, place=".".join(part for part in (prefix, self.place) if part))
+
+
+class HeadraceError(Exception):
+    """Base of all errors below."""
+
+    retryable = False
+
+
+class ConfigError(HeadraceError):
+    """The job file or a setting is wrong; nothing was started."""
+
+    def __init__(self, problems: Sequence[Problem | str]) -> None:
+        self.problems = [p if isinstance(p, Problem) else Problem("", p) for p in problems]
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class ConnectorError(HeadraceError):
+    """An outside system or a plugin failed."""
+
+    def __init__(self, message: str, plugin: str = "", table: str = "", split: str = "") -> None:
+        super().__init__(message, plugin, table, split)
+        self.message, self.plugin, self.table, self.split = message, plugin, table, split
+
+    def __str__(self) -> str:
+        where = [
+            f"{word} {value}"
+            for word, value in (("", self.plugin), ("table", self.table), ("split", self.split))
+            if value
+        ]
+        return f"{', '.join(where).strip()}: {self.message}" if where else self.message
+
+
+class Unavailable(ConnectorError):
+    """The outside system cannot be reached now; the engine tries again."""
+
+    retryable = True
+
+
+class Rejected(ConnectorError):
+    """The outside system refused the request or the data; trying again cannot help."""
+
+
+class MissingExtra(ConnectorError):
+    """A Python package is not installed."""
+
+
+class BadRow(HeadraceError):
+    """A row cannot be read, changed or written.
+
+    row: its number in the batch, split or file, as the message says, counted from 1; 0 when unknown.
+    """
+
+    def __init__(self, message: str, table: str = "", row: int = 0, column: str = "", value: Any = None) -> None:
+        super().__init__(message, table, row, column, value)
+        self.message, self.table, self.row, self.column, self.value = message, table, row, column, value
+
+    def __str__(self) -> str:
+        where = [
+            f"{word} {value}"
+            for word, value in (("table", self.table), ("row", self.row), ("column", self.column))
+            if value
+        ]
+        return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+class Undelivered(HeadraceError):
+    """The counts or checksums of a finished job do not balance."""
+
+
+class JobFailed(HeadraceError):
+    """A job ended FAILED; the text is the cause."""
+
+
+class JobCanceled(HeadraceError):
+    """A job was stopped before its end."""
+
+
+class StuckTask(HeadraceError):
+    """A plugin's thread cannot be ended; what it prepared will never be committed."""
+
+    def __init__(self, message: str, plugin: str = "", thread: str = "") -> None:
+        super().__init__(message, plugin, thread)
+        self.message, self.plugin, self.thread = message, plugin, thread
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class CheckpointError(HeadraceError):
+    """Saved state cannot be written, read, or used for this job."""
+
+
+class JobNotFound(HeadraceError):
+    """No job has this id."""
+
+
+class JobExists(HeadraceError):
+    """The id belongs to another job."""
+
+
+class NotEnoughSlots(HeadraceError):
+    """No worker has room for the job."""

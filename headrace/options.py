@@ -1,0 +1,195 @@
+"""A plugin's options: declared once as a pydantic model, read from a job file's values with all problems at once."""
+
+import json
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from headrace.errors import Problem
+
+O = TypeVar("O", bound="Options")  # noqa: E741  reads as the options' own type
+
+MISSING: Any = object()
+
+
+class Options(BaseModel):
+    """Base of all options: unknown keys are problems, values never change, numbers may stand for text.
+
+    Declare each option once: `rows: int = Field(default=5, validation_alias="row.num", description="Rows per task.")`.
+    The first alias is the option's documented name, further ones (`AliasChoices`) are old names that still work.
+    A unit that the key does not name stands in the description. Secrets are `SecretStr`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, arbitrary_types_allowed=True)
+
+
+class Choice(StrEnum):
+    """Base of an option's closed list of values, matched without regard to case as SeaTunnel does."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Choice | None":
+        wanted = str(value).strip().lower()
+        return next((member for member in cls if member.value.lower() == wanted), None)
+
+
+@dataclass(frozen=True)
+class ReadOptions(Generic[O]):
+    """What `read_options` found.
+
+    options: the model; None when there are problems. unknown: keys no option has; some are likely misspelt.
+    """
+
+    options: O | None
+    problems: tuple[Problem, ...]
+    unknown: tuple[Problem, ...]
+
+
+def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
+    """Make a `model` from a job file's values.
+
+    An option is looked up under each of its names, first as one literal key, then as a nested path, as SeaTunnel's
+    ReadonlyConfig does. An unknown key within two letters of a known one that is not set is a problem (it is a
+    misspelling), any other unknown key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel.
+    """
+    found: dict[str, Any] = {}
+    used: set[tuple[str, ...]] = set()
+    for name, field in model.model_fields.items():
+        for alias in option_names(name, field):
+            path = _find(values, alias)
+            if path is not None:
+                used.add(path)
+                found.setdefault(option_name(name, field), _accept_text(field.annotation, _get(values, path)))
+    problems, unknown = _check_unknown(model, values, used, set(found))
+    try:
+        return ReadOptions(None if problems else model.model_validate(found), tuple(problems), tuple(unknown))
+    except ValidationError as error:
+        problems += [_problem(model, item) for item in error.errors()]
+        return ReadOptions(None, tuple(problems), tuple(unknown))
+
+
+def option_name(name: str, field: FieldInfo) -> str:
+    """The documented name of an option."""
+    return option_names(name, field)[0]
+
+
+def option_names(name: str, field: FieldInfo) -> list[str]:
+    """All names of an option, the documented one first."""
+    alias = field.validation_alias
+    if alias is None:
+        return [name]
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [str(alias)]
+
+
+def _find(values: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """The path of an option in nested values: the literal key first, then every way to split it at its dots."""
+    if name in values:
+        return (name,)
+    for i, char in enumerate(name):
+        if char == "." and isinstance(inner := values.get(name[:i]), Mapping):
+            rest = _find(inner, name[i + 1 :])
+            if rest is not None:
+                return (name[:i], *rest)
+    return None
+
+
+def _get(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    for key in path:
+        values = values[key]
+    return values
+
+
+def _leaves(
+    values: Mapping[str, Any], used: set[tuple[str, ...]], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """The paths of all values outside of the used ones; a map none of whose keys is used counts as one."""
+    for key, value in values.items():
+        path = (*prefix, key)
+        if path in used:
+            continue
+        if isinstance(value, Mapping) and any(u[: len(path)] == path for u in used):
+            yield from _leaves(value, used, path)
+        else:
+            yield path
+
+
+def _check_unknown(
+    model: type[Options], values: Mapping[str, Any], used: set[tuple[str, ...]], found: set[str]
+) -> tuple[list[Problem], list[Problem]]:
+    names = {n: option_name(k, f) for k, f in model.model_fields.items() for n in option_names(k, f)}
+    problems, unknown = [], []
+    for path in _leaves(values, used):
+        key = ".".join(path)
+        near = [n for n in get_close_matches(key, names, 3, 0.6) if edits(key.lower(), n.lower()) <= 2]
+        free = [n for n in near if names[n] not in found]
+        if free:
+            problems.append(Problem(key, "unknown option", f"did you mean {free[0]!r}?"))
+        else:
+            guess = get_close_matches(key, names, 1, 0.6)
+            unknown.append(Problem(key, "unknown option", f"the nearest known one is {guess[0]!r}" if guess else ""))
+    return problems, unknown
+
+
+def edits(a: str, b: str) -> int:
+    """How many letters must be added, removed or changed to make `b` of `a` (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]
+
+
+def _accept_text(annotation: Any, value: Any) -> Any:
+    """SeaTunnel takes `a,b` for a list and JSON text for a map."""
+    if not isinstance(value, str):
+        return value
+    kinds = {get_origin(a) or a for a in _union_parts(annotation)}
+    if str in kinds:
+        return value
+    if kinds & {list, tuple, set, frozenset}:
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                return json.loads(text)
+            except ValueError:
+                return value
+        return [part.strip() for part in value.split(",")]
+    if dict in kinds or Mapping in kinds:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _union_parts(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(part for inner in get_args(annotation) for part in _union_parts(inner))
+    return (annotation,)
+
+
+def _problem(model: type[Options], item: Any) -> Problem:
+    """A pydantic error as a Problem whose place is the option's path, such as `tables_configs[1].row.num`."""
+    place = ""
+    for part in item["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    message, cure = item["msg"].removeprefix("Value error, "), ""
+    if item["type"] == "missing":
+        message = "required option is missing"
+        field = next((f for n, f in model.model_fields.items() if option_name(n, f) == place), None)
+        cure = field.description or "" if field else ""
+    elif item["type"] == "extra_forbidden":
+        message = "unknown option"
+    elif item["type"] == "enum":
+        message = f"{item['input']!r} is not one of {item['ctx']['expected']}"
+    elif item["type"] != "value_error":
+        message = f"{message}, not {item['input']!r}"
+    return Problem(place, message, cure)
