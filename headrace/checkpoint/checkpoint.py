@@ -1,0 +1,78 @@
+"""What must survive a crash: how far each split was read, what writers know, what is prepared but not yet visible."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from headrace.connector import Committable, Position, Split, State
+
+
+class CheckpointKind(StrEnum):
+    """Why a checkpoint was taken; the values are SeaTunnel's names in lower case (CheckpointType.java)."""
+
+    START = "start"
+    """The split set of the first start, before any row."""
+    CHECKPOINT = "checkpoint"
+    SAVEPOINT = "savepoint"
+    COMPLETED = "completed_point"
+    """All rows of a bounded pipeline were handed to the sinks."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The saved state of one pipeline.
+
+    id: counts from 1 over all starts of the job; 0 is the START record. epoch: the start of the pipeline that saved it.
+    splits: all that are known, fixed at the first start for a bounded source. positions: split → after its last row
+    that was handed to the sinks before the barrier. finished: splits read to their end.
+    states: sink's name → table → the states of all its writers. committables: sink's name → what to make visible.
+    counts: `step name|table` → the fields of execution.progress.Counts. steps: names of all steps, in plan order.
+    triggered, completed: seconds since 1970. parallelism: tasks of the start that saved it, for information.
+    """
+
+    job_id: int
+    run: int
+    pipeline: int
+    epoch: int
+    id: int
+    kind: CheckpointKind = CheckpointKind.CHECKPOINT
+    splits: tuple[Split, ...] = ()
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    finished: frozenset[str] = frozenset()
+    states: Mapping[str, Mapping[str, list[State]]] = field(default_factory=dict)
+    committables: Mapping[str, list[Committable]] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+    parallelism: int = 1
+    triggered: float = field(default_factory=time.time)
+    completed: float = field(default_factory=time.time)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["splits"] = [{**vars(s), "after": list(s.after), "data": dict(s.data)} for s in self.splits]
+        values["finished"] = sorted(self.finished)
+        values["kind"] = str(self.kind)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Checkpoint":
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when the values are not a checkpoint's."""
+        splits = tuple(Split(**{**s, "after": tuple(s["after"])}) for s in values["splits"])
+        return cls(
+            **{
+                **values,
+                "splits": splits,
+                "finished": frozenset(values["finished"]),
+                "kind": CheckpointKind(values["kind"]),
+                "steps": tuple(values["steps"]),
+            }
+        )
+
+    def with_target_positions(self, positions: Mapping[str, Position], finished: frozenset[str]) -> "Checkpoint":
+        """The same with what a transactional target tells of its splits, whatever was saved here."""
+        return replace(
+            self, positions={**self.positions, **positions}, finished=(self.finished - set(positions)) | finished
+        )

@@ -1,0 +1,201 @@
+"""What a job master and its workers say to each other, all of it. Rows never travel this way.
+
+A worker serves many jobs; `job` in a message is the key a master chose for its job on that worker. Embedded, the
+messages are handed over as they are; between processes they are pickled behind a length (`execution.processes`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.checkpoint.coordinator import Ack
+from headrace.connector import JobContext, Position, Split, State
+from headrace.errors import HeadraceError
+from headrace.execution.progress import Counts
+from headrace.rows import TableSchema
+
+# ------------------------------------------------------------------------------------------------ master to worker
+
+
+@dataclass(frozen=True)
+class LoadJob:
+    """Plan this job; the worker keeps the plan until Forget. The text is planned again, never pickled objects.
+
+    tables: step id → the tables that reach it, once they are known; None before describe.
+    """
+
+    job: str
+    text: str
+    format: str
+    file: str
+    variables: Mapping[str, str]
+    tables: Mapping[int, list[TableSchema]] | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """Run one of execution.calls by name with these arguments, on a thread of its own; answered by Reply."""
+
+    job: str
+    id: int
+    name: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What one task needs to know. states: sink's step id → table → merged state, for the first task only.
+
+    limits: rows and bytes per second; None is unlimited. buffer_bytes: how much a reader may run ahead.
+    """
+
+    context: JobContext
+    index: int
+    states: Mapping[int, Mapping[str, State]] = field(default_factory=dict)
+    rows_per_second: int | None = None
+    bytes_per_second: int | None = None
+    buffer_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StartTask:
+    """Make the task; it answers Idle when it waits for splits."""
+
+    job: str
+    spec: TaskSpec
+
+
+@dataclass(frozen=True)
+class ToTask:
+    """Base of messages for one task of one epoch; a task of another epoch never gets them."""
+
+    job: str
+    pipeline: int
+    epoch: int
+    task: int
+
+
+@dataclass(frozen=True)
+class Assign(ToTask):
+    """Read this split after this position. An unbounded one is read beside those the task already has."""
+
+    split: Split
+    position: Position | None
+    bounded: bool
+
+
+@dataclass(frozen=True)
+class Barrier(ToTask):
+    """Answer for everything handed to the sinks so far; with `pause` then wait for Continue or StopTask."""
+
+    checkpoint_id: int
+    pause: bool
+
+
+@dataclass(frozen=True)
+class Continue(ToTask):
+    """Go on after a barrier with `pause`."""
+
+    checkpoint_id: int
+
+
+@dataclass(frozen=True)
+class StopTask(ToTask):
+    """End now: close the readers, drop what is not prepared. Answered by TaskEnded."""
+
+
+@dataclass(frozen=True)
+class Forget:
+    """The job is over for this worker."""
+
+    job: str
+
+
+# ------------------------------------------------------------------------------------------------ worker to master
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The result of a Call, or its error."""
+
+    job: str
+    id: int
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class FromTask:
+    """Base of messages from one task of one epoch."""
+
+    job: str
+    pipeline: int
+    epoch: int
+    task: int
+
+
+@dataclass(frozen=True)
+class Idle(FromTask):
+    """The task has nothing to read. finished: the split it has just read to its end, None at the start."""
+
+    finished: str | None
+
+
+@dataclass(frozen=True)
+class Acked(FromTask):
+    """The answer to a Barrier."""
+
+    checkpoint_id: int
+    ack: Ack
+
+
+@dataclass(frozen=True)
+class TaskFailed(FromTask):
+    """The task ended by an error; it has closed its readers and writers. step: the step that failed, 0 unknown."""
+
+    error: BaseException
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class TaskEnded(FromTask):
+    """The task ended because it was told to."""
+
+
+@dataclass(frozen=True)
+class TaskReport(FromTask):
+    """How far a task is, sent about twice a second and before it ends; totals since its start."""
+
+    counts: Mapping[tuple[int, str], Counts]
+    batches: int
+    busy: Mapping[int, float]
+    waiting_for_source: float
+    waiting_for_sink: float
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Lines for people: from the Console sink, or a plugin's log."""
+
+    job: str
+    text: str
+    level: str = "print"
+
+
+@dataclass(frozen=True)
+class WorkerGone:
+    """A worker's socket closed, or it stopped answering. Made by the runner."""
+
+    job: str
+    reason: str
+
+
+Command = LoadJob | Call | StartTask | Assign | Barrier | Continue | StopTask | Forget
+Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | WorkerGone
+
+
+def portable(error: BaseException) -> BaseException:
+    """The error itself when it is ours and pickles; else a HeadraceError with its text, for the other process."""
+    if isinstance(error, HeadraceError):
+        return error
+    return HeadraceError(f"{type(error).__name__}: {error}")
