@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from headrace.errors import BadRow, MissingExtra, Problem
 from headrace.options import Choice, Options
-from headrace.rows import Batch, TableSchema
+from headrace.rows import TARGET_ROWS, Batch, TableSchema
 
 __all__ = [
     "BadRow",
@@ -152,6 +152,8 @@ class TaskContext:
 
     job: JobContext
     index: int = 0
+    batch_rows: int = TARGET_ROWS
+    """Rows a source should put in a batch, at most; fewer than usual when the job limits its rate."""
     rejects: Rejects = field(default_factory=FailOnReject)
     print: Callable[[str], None] = print
     """Writes one line for people: to the terminal, and to the job's log."""
@@ -184,7 +186,10 @@ class Read(NamedTuple):
 
 
 class Source(ABC):
-    """Where rows come from. Made anew in every process that needs it, from its options; making it opens nothing."""
+    """Where rows come from. Made anew in every process that needs it, from its options; making it opens nothing.
+
+    One instance serves all tasks of a process: `read` runs on several threads at once, each with a split of its own.
+    """
 
     Options: ClassVar[type[Options]]
     memory_bytes: ClassVar[int] = 32 * 1024 * 1024
@@ -220,7 +225,7 @@ class Source(ABC):
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the rows of `split` after `position`, oldest first; from the start if None.
 
-        Batches target rows.TARGET_ROWS or TARGET_BYTES, are never empty, and have the columns of their table's schema.
+        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are never empty, and have the columns of their table's schema.
         Yields None (nothing yet) at least once a second while it waits, and what it has after 100 ms of waiting.
         Ends when the split ends. Free resources in a `finally` block: the engine closes the iterator on cancel.
         Raises Unavailable (the engine restarts from the last checkpoint) or Rejected.
@@ -279,7 +284,8 @@ class SinkWriter(ABC):
     def prepare_commit(self, checkpoint_id: int) -> Committable | None:
         """Make all rows taken so far durable. None: nothing to commit. A plain writer flushes here.
 
-        Writing goes on afterwards, for the next checkpoint.
+        Writing goes on afterwards, for the next checkpoint. checkpoint_id: below zero when a task that has too many
+        tables closes this writer between two checkpoints; what it prepared is committed with the next one.
         """
 
     def state(self) -> State | None:
@@ -324,7 +330,10 @@ class TargetPositions(NamedTuple):
 
 
 class Sink(ABC):
-    """Where rows go. Made anew in every process that needs it, from its options; making it opens nothing."""
+    """Where rows go. Made anew in every process that needs it, from its options; making it opens nothing.
+
+    One instance serves all tasks of a process; what belongs to one task is kept in its session and writers.
+    """
 
     Options: ClassVar[type[Options]]
     kind: SinkKind = SinkKind.PLAIN

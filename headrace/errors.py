@@ -5,7 +5,8 @@ HeadraceError
 ├── ConnectorError     an outside system or a plugin failed; .plugin, .table and .split say where
 │   ├── Unavailable    cannot be reached now; the engine tries again
 │   ├── Rejected       refused for good; trying again cannot help
-│   └── MissingExtra   a Python package is not installed; the text is the command that installs it
+│   ├── MissingExtra   a Python package is not installed; the text is the command that installs it
+│   └── PluginFailed   a plugin raised what its contract does not name; the engine tries again
 ├── BadRow             a row cannot be read, changed or written; .table, .row, .column, .value
 ├── Undelivered        the counts or checksums of a finished job do not balance
 ├── JobFailed          a job ended FAILED; the text is the cause
@@ -93,6 +94,12 @@ class Rejected(ConnectorError):
 
 class MissingExtra(ConnectorError):
     """A Python package is not installed."""
+
+
+class PluginFailed(ConnectorError):
+    """A plugin raised what its contract does not name; the engine tries again."""
+
+    retryable = True
 
 
 class BadRow(HeadraceError):

@@ -156,6 +156,14 @@ class Coordinator:
             return None
         return max(self._last_trigger + self.settings.interval, self._last_success + self.settings.min_pause)
 
+    def unsaved(self) -> dict[str, list[Committable]]:
+        """What was prepared but is in no saved checkpoint, nor in one whose saving has no answer yet; to be aborted."""
+        found = {sink: list(items) for sink, items in self._carried.items()}
+        for ack in self._pending.acks.values() if self._pending else ():
+            for sink, items in ack.committables.items():
+                found.setdefault(sink, []).extend(items)
+        return found
+
     # ---------------------------------------------------------------------------------------------------- inputs
 
     def tick(self, now: float) -> list[Action]:
@@ -176,6 +184,11 @@ class Coordinator:
         """Somebody asked for a savepoint; it is taken as soon as no other checkpoint is under way."""
         self._savepoint_wanted = True
         return self._start_wanted(now)
+
+    def go_on(self, now: float) -> list[Action]:
+        """The savepoint of this pipeline was taken, but the job goes on, because another pipeline's was not."""
+        self._ended = False
+        return [Resume(self.last.id), *self._start_wanted(now)]
 
     def all_read(self, now: float) -> list[Action]:
         """Every split was read to its end and no task has rows left: the last checkpoint can be taken."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
 from headrace.connector import JobContext, Position, Split, State
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, PluginFailed
 from headrace.execution.progress import Counts
 from headrace.rows import TableSchema
 
@@ -19,17 +19,21 @@ from headrace.rows import TableSchema
 
 @dataclass(frozen=True)
 class LoadJob:
-    """Plan this job; the worker keeps the plan until Forget. The text is planned again, never pickled objects.
-
-    tables: step id → the tables that reach it, once they are known; None before describe.
-    """
+    """Plan this job; the worker keeps the plan until Forget. The text is planned again, never pickled objects."""
 
     job: str
     text: str
     format: str
     file: str
     variables: Mapping[str, str]
-    tables: Mapping[int, list[TableSchema]] | None = None
+
+
+@dataclass(frozen=True)
+class SetTables:
+    """What describe found: step id → the tables that reach a sink, or that a source or transform gives."""
+
+    job: str
+    tables: Mapping[int, list[TableSchema]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Reply:
     job: str
     id: int
     value: Any = None
-    error: BaseException | None = None
+    error: HeadraceError | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Acked(FromTask):
 class TaskFailed(FromTask):
     """The task ended by an error; it has closed its readers and writers. step: the step that failed, 0 unknown."""
 
-    error: BaseException
+    error: HeadraceError
     step: int = 0
 
 
@@ -184,18 +188,19 @@ class Printed:
 
 @dataclass(frozen=True)
 class WorkerGone:
-    """A worker's socket closed, or it stopped answering. Made by the runner."""
+    """A worker's socket closed, or it stopped answering. Made by the runner. lane: the worker's name."""
 
     job: str
+    lane: str
     reason: str
 
 
-Command = LoadJob | Call | StartTask | Assign | Barrier | Continue | StopTask | Forget
+Command = LoadJob | SetTables | Call | StartTask | Assign | Barrier | Continue | StopTask | Forget
 Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | WorkerGone
 
 
-def portable(error: BaseException) -> BaseException:
-    """The error itself when it is ours and pickles; else a HeadraceError with its text, for the other process."""
+def portable(error: BaseException, plugin: str = "") -> HeadraceError:
+    """The error itself when it is ours; else PluginFailed with its text, which crosses any process border."""
     if isinstance(error, HeadraceError):
         return error
-    return HeadraceError(f"{type(error).__name__}: {error}")
+    return PluginFailed(f"{type(error).__name__}: {error}", plugin)

@@ -32,7 +32,7 @@ class Progress:
     counts: (step id, table path) → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
     before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
     the sinks. busy: step id → seconds spent working, over all tasks; waiting_for_source, waiting_for_sink: likewise.
-    checkpoints: how many were completed. restarts: of pipelines. restored_from: a checkpoint's id, None at a fresh start.
+    checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first start.
     """
 
     job_id: int

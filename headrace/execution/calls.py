@@ -1,0 +1,126 @@
+"""What a worker does for a job beside running tasks, from describe to commit: plain functions of a plan."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.connector import Committable, JobContext, Position, Sink, Source, Split, State, TargetPositions
+from headrace.errors import ConfigError, Problem
+from headrace.plan.plan import Plan, Step
+from headrace.plan.schemas import describe as describe_plan
+from headrace.rows import TableSchema
+
+
+@dataclass
+class LoadedJob:
+    """A job as a worker knows it. tables: step id → tables that reach a sink, or that a source or transform gives."""
+
+    plan: Plan
+    tables: Mapping[int, list[TableSchema]] = field(default_factory=dict)
+
+    def step(self, step_id: int) -> Step:
+        """The step with this id."""
+        return next(s for p in self.plan.pipelines for s in p.steps() if s.id == step_id)
+
+    def source(self, step_id: int) -> Source:
+        """The source of this step."""
+        instance = self.step(step_id).instance
+        assert isinstance(instance, Source)
+        return instance
+
+    def sink(self, step_id: int) -> Sink:
+        """The sink of this step."""
+        instance = self.step(step_id).instance
+        assert isinstance(instance, Sink)
+        return instance
+
+
+def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
+    """Ask the sources for their tables, run the transforms' schemas and the sinks' checks. Read-only.
+
+    Raises ConfigError with the problems of all plugins.
+    """
+    problems: list[Problem] = []
+    given: dict[int, list[TableSchema]] = {}
+    for pipeline in job.plan.pipelines:
+        try:
+            given[pipeline.source.id] = job.source(pipeline.source.id).tables()
+        except ConfigError as error:
+            problems += [p.under(pipeline.source.plugin.place) for p in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    tables = describe_plan(job.plan, given)
+    for pipeline in job.plan.pipelines:
+        for step in pipeline.sinks():
+            sink = job.sink(step.id)
+            problems += [p.under(step.plugin.place) for p in sink.check(tables[step.id])]
+    if problems:
+        raise ConfigError(problems)
+    job.tables = tables
+    return tables
+
+
+def splits(job: LoadedJob, step: int, parallelism: int) -> list[Split]:
+    """The source's splits."""
+    return job.source(step).splits(parallelism)
+
+
+def new_splits(job: LoadedJob, step: int, known: Collection[str]) -> list[Split]:
+    """Splits of an unbounded source that have appeared."""
+    return job.source(step).new_splits(known)
+
+
+def checkpointed(job: LoadedJob, step: int, positions: Mapping[str, Position]) -> None:
+    """Tell the source which positions are safely saved."""
+    job.source(step).checkpointed(positions)
+
+
+def save_modes(job: LoadedJob, step: int, tables: list[TableSchema]) -> None:
+    """Act by the sink's save modes for these tables."""
+    for table in tables:
+        job.sink(step).save_mode(table)
+
+
+def target_positions(job: LoadedJob, step: int, context: JobContext) -> TargetPositions | None:
+    """How far a transactional target has come."""
+    return job.sink(step).positions(context)
+
+
+def start_sink(job: LoadedJob, step: int, context: JobContext) -> None:
+    """Begin a new epoch at the sink."""
+    job.sink(step).start(context)
+
+
+def merge_states(job: LoadedJob, step: int, states: Mapping[str, list[State]]) -> dict[str, State]:
+    """One state for each table of the sink."""
+    sink = job.sink(step)
+    return {table: sink.merge_states(of) for table, of in states.items() if of}
+
+
+def finish(job: LoadedJob, step: int, states: Mapping[str, list[State]]) -> None:
+    """Let the sink refuse what it was given, before anything becomes visible."""
+    job.sink(step).finish(job.tables[step], merge_states(job, step, states))
+
+
+def commit(job: LoadedJob, step: int, committables: list[Committable], context: JobContext) -> None:
+    """Make prepared rows visible."""
+    job.sink(step).commit(committables, context)
+
+
+def abort(job: LoadedJob, step: int, committables: list[Committable], context: JobContext) -> None:
+    """Drop prepared rows that no saved checkpoint names."""
+    job.sink(step).abort(committables, context)
+
+
+def end_sink(job: LoadedJob, step: int, context: JobContext) -> None:
+    """The job will not be restored from here."""
+    job.sink(step).end(context)
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    f.__name__: f
+    for f in (
+        describe, splits, new_splits, checkpointed, save_modes, target_positions, start_sink, merge_states, finish,
+        commit, abort, end_sink,
+    )
+}  # fmt: skip

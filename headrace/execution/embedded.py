@@ -1,0 +1,42 @@
+"""Tasks as threads of this process: no server, nothing to set up."""
+
+from collections.abc import Callable
+
+from headrace.execution.messages import Command, Event, Forget
+from headrace.execution.runner import Lane, Runner
+from headrace.execution.worker import Worker
+from headrace.plan.plan import Plan
+
+
+class _EmbeddedLane(Lane):
+    def __init__(self, worker: Worker) -> None:
+        self.name, self.worker = "embedded", worker
+
+    def send(self, command: Command) -> None:
+        self.worker.handle(command)
+
+
+class EmbeddedRunner(Runner):
+    """One worker a job, in this process. A thread that is stuck in a plugin cannot be ended, only abandoned."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _EmbeddedLane] = {}
+
+    def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
+        if job not in self._lanes:
+            worker = Worker(on_event)
+            worker.load(job, plan)
+            self._lanes[job] = _EmbeddedLane(worker)
+        return [self._lanes[job]]
+
+    def detach(self, job: str) -> None:  # noqa: D102
+        lane = self._lanes.pop(job, None)
+        if lane is not None:
+            lane.send(Forget(job))
+
+    def replace(self, job: str, lane: Lane) -> list[str]:  # noqa: D102
+        assert isinstance(lane, _EmbeddedLane)
+        return [thread.name for thread in lane.worker.stuck(job)]
+
+    def close(self) -> None:  # noqa: D102
+        self._lanes.clear()

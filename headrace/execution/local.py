@@ -1,0 +1,147 @@
+"""A job run by this process, without a server: an id, a lock, a place for its checkpoints, then a job master."""
+
+import fcntl
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+
+from headrace.checkpoint.store import CheckpointStore, FileStore
+from headrace.connector import Owner
+from headrace.errors import JobExists, JobNotFound
+from headrace.execution.embedded import EmbeddedRunner
+from headrace.execution.master import JobMaster, JobSettings, Result
+from headrace.execution.processes import ProcessesRunner
+from headrace.execution.progress import Progress
+from headrace.execution.runner import Runner
+from headrace.plan.plan import Plan
+
+_IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
+_RANDOM_BITS = 14
+
+
+def new_job_id() -> int:
+    """An id that no other job of this home is likely to have; below 2^53 until 2035, so that no client loses digits."""
+    return (int(time.time() * 1000) - _IDS_BEGIN) << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
+
+
+def make_runner(name: str, workers: int | None = None) -> Runner:
+    """The runner called `embedded` or `processes`."""
+    return EmbeddedRunner() if name == "embedded" else ProcessesRunner(workers)
+
+
+class LocalJob:
+    """`run` blocks; `cancel`, `savepoint` and `progress` may be called from other threads or a signal handler.
+
+    job_id: made anew when None; with `restore` and no id, that of the last run of this job file in this home.
+    Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        home: Path,
+        *,
+        runner: Runner,
+        job_id: int | None = None,
+        restore: bool = False,
+        name: str | None = None,
+        settings: JobSettings | None = None,
+        checkpoints: CheckpointStore | None = None,
+        on_status: Callable[[str], None] = lambda status: None,
+        on_print: Callable[[str], None] = print,
+        on_log: Callable[[str, str], None] = lambda level, text: None,
+    ) -> None:
+        self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
+        self.job_id, run = self._identify(job_id, restore)
+        self._lock = _lock(self._owners / f"{self.job_id}.lock", self.job_id)
+        self._remember(run)
+        self._master = JobMaster(
+            plan,
+            runner,
+            checkpoints or FileStore(self._home / "checkpoints"),
+            job_id=self.job_id,
+            run=run,
+            name=name,
+            restore=restore,
+            owner=self._owner,
+            settings=settings,
+            on_status=on_status,
+            on_print=on_print,
+            on_log=on_log,
+        )
+
+    def run(self) -> Result:
+        """Run the job to its end and give its lock back."""
+        try:
+            return self._master.run()
+        finally:
+            self._runner.close()
+            os.close(self._lock)
+            with suppress(FileNotFoundError):
+                (self._owners / f"{self.job_id}.lock").unlink()
+
+    def cancel(self) -> None:
+        """See JobMaster.cancel."""
+        self._master.cancel()
+
+    def savepoint(self) -> "Future[str]":
+        """See JobMaster.savepoint."""
+        return self._master.savepoint()
+
+    def progress(self) -> Progress:
+        """See JobMaster.progress."""
+        return self._master.progress()
+
+    @property
+    def _owners(self) -> Path:
+        return self._home / "owners"
+
+    def _owner(self, pipeline: int) -> Owner:
+        return Owner(str(self._owners / f"{self.job_id}.lock"), str(self._owners / f"{self.job_id}-{pipeline}.pending"))
+
+    @property
+    def _record(self) -> Path:
+        """Where the last run of this job file is remembered."""
+        name = hashlib.sha256(os.path.abspath(self._file).encode()).hexdigest()[:32]
+        return self._home / "runs" / f"{name}.json"
+
+    def _identify(self, job_id: int | None, restore: bool) -> tuple[int, int]:
+        """The job id and the number of this run of it."""
+        last: dict[str, int] = {}
+        with suppress(OSError, ValueError):
+            last = json.loads(self._record.read_text()) if self._file else {}
+        if restore and job_id is None:
+            if not last:
+                raise JobNotFound(
+                    f"cannot restore {self._file or 'this job'}: it was never run with the home {self._home}; "
+                    "name the job with --job-id, or another home with --home"
+                )
+            job_id = last["job_id"]
+        if job_id is None:
+            return new_job_id(), 1
+        return job_id, last["run"] + 1 if last.get("job_id") == job_id else int(time.time())
+
+    def _remember(self, run: int) -> None:
+        if self._file:
+            self._record.parent.mkdir(parents=True, exist_ok=True)
+            self._record.write_text(json.dumps({"job_id": self.job_id, "run": run}))
+
+
+def _lock(file: Path, job_id: int) -> int:
+    """Hold the job's lock; it is given back when this process ends, however it ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise JobExists(
+            f"job {job_id} is already running in another process; stop it first, or choose another id"
+        ) from None
+    return lock

@@ -1,0 +1,388 @@
+"""One job from its plan to its end: describe, save modes, its pipelines side by side, savepoints, cancel."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headrace.checkpoint.checkpoint import CheckpointKind
+from headrace.checkpoint.coordinator import CheckpointSettings
+from headrace.checkpoint.store import CheckpointStore
+from headrace.connector import JobContext, Owner
+from headrace.errors import HeadraceError, JobCanceled, StuckTask, Unavailable
+from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
+from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
+from headrace.execution.progress import Counts, Progress
+from headrace.execution.runner import Lane, Runner
+from headrace.plan.plan import Plan
+from headrace.rows import TableSchema
+
+FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
+"""Calls that a cancel does not tear away: they leave the target whole."""
+
+CALL_SECONDS = 300.0
+"""How long a worker may take to answer a call, such as describing a source; commits may take as long as they need."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What a job master needs to know beside the job itself; `env` keys of the job win over the cluster's defaults.
+
+    Seconds. checkpoint_interval: None takes none in BATCH jobs; a STREAMING job without its own uses the default below.
+    """
+
+    default_interval: float = 300.0
+    checkpoint_timeout: float = 60.0
+    retain: int = 3
+    patience: float = 300.0
+    buffer_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended. status: FINISHED, CANCELED, SAVEPOINT_DONE or FAILED. tables: step id → its tables."""
+
+    job_id: int
+    status: str
+    progress: Progress
+    tables: Mapping[int, list[TableSchema]] = field(default_factory=dict)
+    error: HeadraceError | None = None
+
+
+class JobMaster:
+    """Runs one job. `run` blocks; the other methods may be called from any thread meanwhile.
+
+    restore: go on from the saved state of this job id, when there is one; otherwise state under the id is forgotten.
+    on_status: called with RUNNING, DOING_SAVEPOINT, CANCELING, FAILING as they come. on_print: a Console sink's lines.
+    on_log: (level, text) of what an operator should know.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runner: Runner,
+        store: CheckpointStore,
+        *,
+        job_id: int,
+        run: int = 1,
+        name: str | None = None,
+        restore: bool = False,
+        owner: Callable[[int], Owner] = lambda pipeline: Owner("", ""),
+        settings: JobSettings | None = None,
+        on_status: Callable[[str], None] = lambda status: None,
+        on_print: Callable[[str], None] = print,
+        on_log: Callable[[str, str], None] = lambda level, text: None,
+    ) -> None:
+        self.plan, self._runner, self._store = plan, runner, store
+        self.job_id, self._run_number, self._restore = job_id, run, restore
+        self._name = name or plan.job.env.job_name
+        self._owner = owner
+        self._settings = settings or JobSettings()
+        self._on_status, self._on_print, self._on_log = on_status, on_print, on_log
+        self._key = f"{job_id}.{run}"
+        self._calls: dict[int, tuple[str, Future[Any]]] = {}
+        self._call_ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._canceled = threading.Event()
+        self._status = "SCHEDULED"
+        self._pipelines: dict[int, PipelineRun] = {}
+        self._ends: dict[int, CheckpointKind | HeadraceError] = {}
+        self._savepoint: dict[int, str] | None = None
+        self._savepoint_answer: Future[str] | None = None
+        self._started: float | None = None
+        self._ended: float | None = None
+        self._tables: Mapping[int, list[TableSchema]] = {}
+        self._known_tables: set[str] = set()
+        self._error: HeadraceError | None = None
+
+    # ---------------------------------------------------------------------------------------------------- running
+
+    def run(self) -> Result:
+        """Run the job to its end. Raises nothing of the job's own: the result tells."""
+        self._started = time.time()
+        try:
+            self._prepare()
+            status = self._run_pipelines()
+        except JobCanceled:
+            status = "CANCELED"
+        except HeadraceError as error:
+            self._error, status = error, "FAILED"
+        except Exception as error:
+            self._error, status = portable(error), "FAILED"
+        with suppress(HeadraceError):
+            self._clean_up(status)
+        self._runner.detach(self._key)
+        self._ended, self._status = time.time(), status
+        if self._savepoint_answer is not None:
+            answer = "" if status == "SAVEPOINT_DONE" else f"the job ended {status} before it"
+            _settle(self._savepoint_answer, None, answer)
+        return Result(self.job_id, status, self.progress(), self._tables, self._error)
+
+    def _prepare(self) -> None:
+        """Describe everything, then let the save modes act, but only before the very first row."""
+        if not self._restore:
+            self._store.delete(self.job_id)
+        lane = self.lanes(1)[0]
+        self._tables = self.call("describe")
+        self._known_tables.add(lane.name)
+        fresh = all(self._store.latest(self.job_id, p.id) is None for p in self.plan.pipelines)
+        if fresh:
+            for step, tables in self._first_of_each_sink().items():
+                self.call("save_modes", step, tables, deadline=None)
+
+    def _first_of_each_sink(self) -> dict[int, list[TableSchema]]:
+        """For each sink of the job file one of its steps, with the tables that reach any of its copies, each once."""
+        found: dict[int, tuple[int, dict[str, TableSchema]]] = {}
+        for pipeline in self.plan.pipelines:
+            for step in pipeline.sinks():
+                _, tables = found.setdefault(step.plugin.index, (step.id, {}))
+                tables.update({t.path: t for t in self._tables[step.id] if t.path not in tables})
+        return {step: list(tables.values()) for step, tables in found.values()}
+
+    def _run_pipelines(self) -> str:
+        env, settings = self.plan.job.env, self._settings
+        mode = str(env.job_mode)
+        interval = env.checkpoint_interval
+        if interval is None and mode == "STREAMING":
+            interval = int(settings.default_interval * 1000)
+        checkpoints = CheckpointSettings(
+            interval=None if interval is None else interval / 1000,
+            timeout=settings.checkpoint_timeout if env.checkpoint_timeout is None else env.checkpoint_timeout / 1000,
+            min_pause=max(env.min_pause, 0) / 1000,
+            patience=settings.patience,
+        )
+        pipeline_settings = PipelineSettings(
+            checkpoints,
+            restarts=env.job_retry_times,
+            restart_wait=float(env.job_retry_interval_seconds),
+            retain=settings.retain,
+            rows_per_second=env.read_limit_rows_per_second,
+            bytes_per_second=env.read_limit_bytes_per_second,
+            buffer_bytes=settings.buffer_bytes,
+        )
+        context = JobContext(self.job_id, self._run_number, name=self._name, mode=mode)
+        for pipeline in self.plan.pipelines:
+            self._pipelines[pipeline.id] = PipelineRun(
+                self,
+                self._key,
+                pipeline,
+                replace(context, owner=self._owner(pipeline.id)),
+                self._store,
+                pipeline_settings,
+                self._pipeline_changed,
+            )
+        if self._canceled.is_set():
+            raise JobCanceled(f"job {self.job_id} was canceled")
+        if self._savepoint is not None:  # it was asked for before there were pipelines
+            self._ask_for_savepoints()
+        threads = [
+            threading.Thread(target=self._run_pipeline, args=(number,), name=f"pipeline-{self._key}-{number}")
+            for number in list(self._pipelines)[1:]
+        ]
+        for thread in threads:
+            thread.start()
+        self._run_pipeline(next(iter(self._pipelines)))
+        for thread in threads:
+            thread.join()
+        return self._outcome()
+
+    def _run_pipeline(self, number: int) -> None:
+        try:
+            self._ends[number] = self._pipelines[number].run()
+        except HeadraceError as error:
+            self._pipeline_failed(number, error)
+        except Exception as error:  # a mistake of the engine must end the job, not hang it
+            self._pipeline_failed(number, portable(error))
+        self._decide_savepoint()
+
+    def _pipeline_failed(self, number: int, error: HeadraceError) -> None:
+        self._ends[number] = error
+        if not isinstance(error, JobCanceled):
+            if len(self._ends) < len(self._pipelines):
+                self._set_status("FAILING")
+            for run in self._pipelines.values():
+                run.inbox.put(Cancel())
+
+    def _outcome(self) -> str:
+        errors = [end for end in self._ends.values() if isinstance(end, HeadraceError)]
+        causes = [e for e in errors if not isinstance(e, JobCanceled)]
+        if causes and not (self._canceled.is_set() and all(isinstance(e, StuckTask) for e in causes)):
+            raise causes[0]
+        if causes:
+            self._error = causes[0]
+        if errors:
+            return "CANCELED"
+        if CheckpointKind.SAVEPOINT in self._ends.values():
+            return "SAVEPOINT_DONE"
+        return "FINISHED"
+
+    def _clean_up(self, status: str) -> None:
+        """Nothing is left behind of a job that will not be restored; saved state of the others stays."""
+        saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
+        if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not saved):
+            for pipeline in self.plan.pipelines:
+                run = self._pipelines.get(pipeline.id)
+                if run is not None:
+                    for step in run.steps():
+                        if not step.outputs:
+                            self.call("end_sink", step.id, run.context, deadline=10.0)
+        if status in ("FINISHED", "CANCELED"):
+            self._store.delete(self.job_id)
+
+    # ------------------------------------------------------------------------------------------- asked from outside
+
+    def cancel(self) -> None:
+        """Stop the job; `run` returns within 5 s, whatever a plugin does."""
+        self._canceled.set()
+        self._set_status("CANCELING")
+        for run in list(self._pipelines.values()):
+            run.inbox.put(Cancel())
+        for name, future in list(self._calls.values()):
+            if name not in FINAL_CALLS:
+                _settle(future, JobCanceled(f"job {self.job_id} was canceled"))
+
+    def savepoint(self) -> "Future[str]":
+        """Take a savepoint and stop. The future gives "" when that was done, else why not; the job then still runs."""
+        with self._lock:
+            if self._savepoint_answer is None or self._savepoint_answer.done():
+                self._savepoint_answer, self._savepoint = Future(), {}
+        self._set_status("DOING_SAVEPOINT")
+        self._ask_for_savepoints()
+        return self._savepoint_answer
+
+    def _ask_for_savepoints(self) -> None:
+        for run in list(self._pipelines.values()):
+            run.inbox.put(Savepoint())
+
+    def savepoint_taken(self, pipeline: int, problem: str) -> None:
+        """A pipeline answered; called by PipelineRun."""
+        if self._savepoint is not None:
+            self._savepoint[pipeline] = problem
+        self._decide_savepoint()
+
+    def _decide_savepoint(self) -> None:
+        """All pipelines that still run have answered: stop if all have their savepoint, else go on (guarantee 8)."""
+        with self._lock:
+            answers, future = self._savepoint, self._savepoint_answer
+            if answers is None or future is None or not set(self._pipelines) <= answers.keys() | self._ends.keys():
+                return
+            self._savepoint = None
+        problems = [problem for problem in answers.values() if problem]
+        for number, run in self._pipelines.items():
+            if number in answers and not answers[number]:
+                run.inbox.put(Decision(stop=not problems))
+        if problems:
+            self._set_status("RUNNING")
+            _settle(future, None, "; ".join(problems))
+
+    def progress(self) -> Progress:
+        """How far the job is, at this moment or at its end."""
+        counts: dict[tuple[int, str], Counts] = {}
+        done = total = batches = 0
+        busy: dict[int, float] = {}
+        for_source = for_sink = 0.0
+        runs = list(self._pipelines.values())
+        final = self._status == "FINISHED"
+        for run in runs:
+            counts.update(run.counts(final))
+            sizes, totals = run.size(), run.totals()
+            done, total = done + sizes[0], total + sizes[1]
+            batches += totals.batches
+            busy.update(totals.busy or {})
+            for_source, for_sink = for_source + totals.for_source, for_sink + totals.for_sink
+        return Progress(
+            self.job_id,
+            self._status,
+            counts,
+            self._started,
+            self._ended,
+            done,
+            total,
+            batches,
+            busy,
+            for_source,
+            for_sink,
+            sum(run.checkpoints for run in runs),
+            sum(run.restarts for run in runs),
+            next((run.restored_from for run in runs if run.restored_from is not None), None),
+            str(self._error) if self._error else "",
+        )
+
+    # ------------------------------------------------------------------------------------ what pipelines need of a job
+
+    def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS) -> Any:
+        """See pipeline.Job.call."""
+        if name not in FINAL_CALLS and self._canceled.is_set():
+            raise JobCanceled(f"job {self.job_id} was canceled")
+        lane = self.lanes(1)[0]
+        number, future = next(self._call_ids), Future[Any]()
+        self._calls[number] = name, future
+        try:
+            lane.send(Call(self._key, number, name, arguments))
+            return future.result(deadline)
+        except FutureTimeoutError:
+            raise Unavailable(f"{name} gave no answer within {deadline:.0f} s") from None
+        finally:
+            self._calls.pop(number, None)
+
+    def lanes(self, count: int) -> list[Lane]:
+        """See pipeline.Job.lanes."""
+        lanes = self._runner.attach(self._key, self.plan, count, self._take_event)
+        for lane in lanes:
+            if self._tables and lane.name not in self._known_tables:
+                lane.send(SetTables(self._key, self._tables))
+                self._known_tables.add(lane.name)
+        return lanes
+
+    def replace(self, lane: Lane) -> list[str]:
+        """See Runner.replace."""
+        return self._runner.replace(self._key, lane)
+
+    def log(self, level: str, text: str) -> None:
+        """See pipeline.Job.log."""
+        self._on_log(level, text)
+
+    def _take_event(self, event: Event) -> None:
+        """On a thread of the runner: give the event to whom it concerns."""
+        if isinstance(event, FromTask):
+            self._pipelines[event.pipeline].inbox.put(event)
+        elif isinstance(event, Reply):
+            _, future = self._calls.get(event.id, ("", None))
+            if future is not None:
+                _settle(future, event.error, event.value)
+        elif isinstance(event, Printed):
+            if event.level == "print":
+                self._on_print(event.text)
+            else:
+                self._on_log(event.level, event.text)
+        elif isinstance(event, WorkerGone):
+            self._known_tables.discard(event.lane)
+            for run in self._pipelines.values():
+                run.inbox.put(event)
+            for _, future in list(self._calls.values()):
+                _settle(future, Unavailable(event.reason))
+
+    def _pipeline_changed(self) -> None:
+        if self._status in ("SCHEDULED", "RUNNING") and all(
+            run.running or number in self._ends for number, run in self._pipelines.items()
+        ):
+            self._set_status("RUNNING")
+
+    def _set_status(self, status: str) -> None:
+        if self._ended is None and self._status != status:
+            self._status = status
+            self._on_status(status)
+
+
+def _settle(future: "Future[Any]", error: HeadraceError | None, value: Any = None) -> None:
+    """Give a future its end; the first one counts."""
+    with suppress(InvalidStateError):
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(value)

@@ -1,0 +1,596 @@
+"""One pipeline from its start to its end: epochs, tasks, splits, checkpoints, restarts (guarantees 1-9).
+
+Runs on one thread. Everything that happens comes through `inbox`; saving and committing, which may wait for an outside
+system, run on a second thread and report back the same way.
+"""
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
+from headrace.checkpoint.coordinator import (
+    Action,
+    CheckpointSettings,
+    Commit,
+    Completed,
+    Coordinator,
+    Fail,
+    NotTaken,
+    Resume,
+    Save,
+    SendBarrier,
+)
+from headrace.checkpoint.splits import SplitAssigner
+from headrace.checkpoint.store import CheckpointStore
+from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
+from headrace.errors import CheckpointError, HeadraceError, JobCanceled, StuckTask, Unavailable
+from headrace.execution.messages import (
+    Acked,
+    Assign,
+    Barrier,
+    Command,
+    Continue,
+    FromTask,
+    Idle,
+    StartTask,
+    StopTask,
+    TaskEnded,
+    TaskFailed,
+    TaskReport,
+    TaskSpec,
+    WorkerGone,
+    portable,
+)
+from headrace.execution.progress import Counts
+from headrace.execution.runner import Lane
+from headrace.plan.plan import Pipeline, Step
+
+DISCOVERY_SECONDS = 5.0
+"""How often an unbounded source is asked for new splits."""
+
+STOP_SECONDS = 2.0
+"""How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
+
+
+class Cancel:
+    """Stop the pipeline now."""
+
+
+class Savepoint:
+    """Take a savepoint, then wait for Decision."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """After a savepoint: `stop` when all pipelines of the job have theirs, go on otherwise."""
+
+    stop: bool
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The second thread's answer to Save or Commit."""
+
+    epoch: int
+    checkpoint: Checkpoint
+    what: type[Save] | type[Commit]
+    error: HeadraceError | None = None
+    refused: bool = False
+
+
+class Job(Protocol):
+    """What a pipeline needs of its job."""
+
+    def call(self, name: str, *arguments: Any, deadline: float | None = ...) -> Any:
+        """Run a call on a worker. Raises what it raises, Unavailable after `deadline` seconds, JobCanceled."""
+
+    def lanes(self, count: int) -> list[Lane]:
+        """Living workers that know the job."""
+
+    def replace(self, lane: Lane) -> list[str]:
+        """See Runner.replace."""
+
+    def log(self, level: str, text: str) -> None:
+        """Write into the job's log."""
+
+    def savepoint_taken(self, pipeline: int, problem: str) -> None:
+        """The pipeline's answer to Savepoint; `problem` is empty when it was taken."""
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """restarts, restart_wait: `job.retry.times` and `job.retry.interval.seconds`. retain: how many checkpoints stay."""
+
+    checkpoints: CheckpointSettings
+    restarts: int = 3
+    restart_wait: float = 3.0
+    retain: int = 3
+    rows_per_second: int | None = None
+    bytes_per_second: int | None = None
+    buffer_bytes: int = 64 * 1024 * 1024
+
+
+class PipelineRun:
+    """`run` returns CheckpointKind.COMPLETED or SAVEPOINT, or raises what made the pipeline fail."""
+
+    def __init__(
+        self,
+        job: Job,
+        key: str,
+        pipeline: Pipeline,
+        context: JobContext,
+        store: CheckpointStore,
+        settings: PipelineSettings,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._job, self._key, self._pipeline, self._store, self._settings = job, key, pipeline, store, settings
+        self.context = replace(context, pipeline=pipeline.id, parallelism=pipeline.parallelism)
+        self._on_change = on_change
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._sinks = {step.name: step for step in pipeline.sinks()}
+        self._source: Source = pipeline.source.instance  # type: ignore[assignment]
+        self._bounded = self._source.is_bounded(context.mode)
+        self._tasks: dict[int, Lane] = {}
+        self._idle: set[int] = set()
+        self._reports: dict[int, TaskReport] = {}
+        self._names = {step.id: step.name for step in pipeline.steps()}
+        self._base: Checkpoint | None = None
+        self._last: Checkpoint | None = None
+        self._assigner = SplitAssigner((), {}, ())
+        self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
+        self.running = False
+        self._delivered = False
+        self._cancel_by: float | None = None
+        self.restarts = 0
+        self.checkpoints = 0
+        self.restored_from: int | None = None
+        self._past = _Totals()
+
+    # ------------------------------------------------------------------------------------------------ the epochs
+
+    def run(self) -> CheckpointKind:
+        """Start, restart after failures, end. Raises HeadraceError."""
+        try:
+            while True:
+                try:
+                    return self._epoch()
+                except HeadraceError as error:
+                    if not error.retryable or self.restarts >= self._settings.restarts:
+                        raise
+                    self.restarts += 1
+                    self._job.log("warning", f"{error}; pipeline {self._pipeline.id} restarts ({self._tries()})")
+                    self._wait(self._settings.restart_wait)
+        finally:
+            self.running = False
+            self._side.shutdown(wait=False, cancel_futures=True)
+
+    def _tries(self) -> str:
+        return f"{self.restarts} of {self._settings.restarts}"
+
+    def _epoch(self) -> CheckpointKind:
+        epoch = self._store.claim_epoch(self.context.job_id, self._pipeline.id)
+        self.context = replace(self.context, epoch=epoch)
+        base = self._begin()
+        self._base = self._last = base
+        coordinator = Coordinator(base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic())
+        try:
+            self._start_tasks(base)
+            self.running = True
+            self._on_change()
+            end = self._drive(coordinator)
+        except BaseException:
+            self._stop_tasks()
+            with suppress(
+                TimeoutError
+            ):  # what is being saved or committed now is not torn away, but not waited for long
+                self._side.submit(int).result(STOP_SECONDS)
+            self._abort(coordinator)
+            raise
+        self._stop_tasks()
+        return end
+
+    def _begin(self) -> Checkpoint:
+        """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
+        base = self._store.latest(self.context.job_id, self._pipeline.id)
+        target = self._target_positions(base)
+        for step in self._sinks.values():
+            self._job.call("start_sink", step.id, self.context)
+        if base is None:
+            splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
+            base = self._first_record(splits)
+            self._save(base)
+        else:
+            self._check_steps(base)
+            base = replace(base, epoch=self.context.epoch, run=self.context.run)
+            if base.id:
+                self.restored_from = base.id
+            self._commit(base)
+        return base.with_target_positions(target.positions, target.finished) if target else base
+
+    def _first_record(self, splits: list[Split]) -> Checkpoint:
+        return Checkpoint(
+            self.context.job_id,
+            self.context.run,
+            self._pipeline.id,
+            self.context.epoch,
+            0,
+            CheckpointKind.START,
+            splits=tuple(splits),
+            steps=self._step_names(),
+            parallelism=self._pipeline.parallelism,
+        )
+
+    def _step_names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self._pipeline.steps())
+
+    def _check_steps(self, base: Checkpoint) -> None:
+        """A saved state fits only the plugins that saved it: names are the keys, as in SeaTunnel."""
+        now = set(self._step_names())
+        held = {base.steps[0], *base.states, *(s for s, items in base.committables.items() if items)}
+        missing = sorted(name for name in held if name not in now)
+        if missing:
+            raise CheckpointError(
+                f"the saved state of job {base.job_id} does not fit the job file: it holds the state of "
+                f"{', '.join(missing)}, the job has {', '.join(self._step_names())}; restore with the plugins in the "
+                "places they had, or start under a new job id"
+            )
+
+    def _target_positions(self, base: Checkpoint | None) -> TargetPositions | None:
+        for step in self._sinks.values():
+            if step.sink.kind is SinkKind.TRANSACTIONAL:
+                found: TargetPositions | None = self._job.call("target_positions", step.id, self.context)
+                if found is None and base is not None and base.positions:
+                    raise CheckpointError(
+                        f"{step.name}: the target no longer holds the positions of job {base.job_id}, which had read "
+                        f"{len(base.positions)} splits; restore the table of positions, or start under a new job id"
+                    )
+                return found
+        return None
+
+    # ------------------------------------------------------------------------------------------------- the tasks
+
+    def _start_tasks(self, base: Checkpoint) -> None:
+        self._past.add(self._reports.values())
+        self._idle, self._reports = set(), {}
+        self._assigner = SplitAssigner(base.splits, base.positions, base.finished)
+        lanes = self._job.lanes(self._pipeline.parallelism)
+        states = self._merged_states(base)
+        self._tasks = {i: lanes[i % len(lanes)] for i in range(self._pipeline.parallelism)}
+        for index, lane in self._tasks.items():
+            spec = TaskSpec(
+                self.context,
+                index,
+                states if index == 0 else {},
+                self._settings.rows_per_second,
+                self._settings.bytes_per_second,
+                self._settings.buffer_bytes,
+            )
+            lane.send(StartTask(self._key, spec))
+
+    def _merged_states(self, base: Checkpoint) -> dict[int, Mapping[str, State]]:
+        steps = [(self._sinks[name], states) for name, states in base.states.items() if states]
+        return {step.id: self._job.call("merge_states", step.id, states) for step, states in steps}
+
+    def _drive(self, coordinator: Coordinator) -> CheckpointKind:
+        """The loop of one epoch: take what happens, do what the coordinator says."""
+        discover_at = time.monotonic() + DISCOVERY_SECONDS
+        while True:
+            wake = coordinator.next_wake()
+            now = time.monotonic()
+            until = min(discover_at if not self._bounded else now + 3600, wake if wake is not None else now + 3600)
+            item = self._next(max(0.0, until - now))
+            actions = self._take(item, coordinator)
+            now = time.monotonic()
+            actions += coordinator.tick(now)
+            if not self._bounded and now >= discover_at:
+                discover_at = now + DISCOVERY_SECONDS
+                self._discover(coordinator)
+            if isinstance(item, Decision) and item.stop:
+                return CheckpointKind.SAVEPOINT
+            for action in actions:
+                end = self._act(action)
+                if end is not None:
+                    return end
+
+    def _take(self, item: Any, coordinator: Coordinator) -> list[Action]:
+        """Take one event of this epoch; those of others are dropped (guarantee 9)."""
+        now = time.monotonic()
+        if isinstance(item, FromTask):
+            if item.epoch != self.context.epoch:
+                return []
+            if isinstance(item, Idle):
+                return self._take_idle(item, coordinator)
+            if isinstance(item, Acked):
+                return coordinator.acked(item.task, item.checkpoint_id, item.ack, now)
+            if isinstance(item, TaskReport):
+                self._reports[item.task] = item
+            elif isinstance(item, TaskFailed):
+                self._tasks.pop(item.task, None)
+                raise item.error
+        elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
+            return self._take_stored(item, coordinator)
+        elif isinstance(item, Savepoint):
+            return coordinator.want_savepoint(now)
+        elif isinstance(item, Decision) and not item.stop:
+            return coordinator.go_on(now)
+        elif isinstance(item, WorkerGone) and any(lane.name == item.lane for lane in self._tasks.values()):
+            self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
+            raise Unavailable(item.reason)
+        return []
+
+    def _take_idle(self, item: Idle, coordinator: Coordinator) -> list[Action]:
+        self._idle.add(item.task)
+        if item.finished is not None:
+            self._assigner.finish(item.finished)
+        if not self._bounded:
+            if len(self._idle) == self._pipeline.parallelism and item.finished is None:
+                self._deal()
+            return []
+        for task in sorted(self._idle):
+            split = self._assigner.next_split(task)
+            if split is None:
+                break
+            self._idle.discard(task)
+            self._assign(task, split)
+        if self._assigner.all_read() and len(self._idle) == self._pipeline.parallelism:
+            return coordinator.all_read(time.monotonic())
+        return []
+
+    def _take_stored(self, item: _Stored, coordinator: Coordinator) -> list[Action]:
+        now, checkpoint = time.monotonic(), item.checkpoint
+        if item.error is None:
+            if item.what is Save:
+                return coordinator.saved(checkpoint.id, now)
+            return coordinator.committed(checkpoint.id, now)
+        if item.refused:
+            raise item.error
+        if item.what is Save:
+            return coordinator.save_failed(checkpoint.id, str(item.error), now)
+        return coordinator.commit_failed(checkpoint.id, str(item.error))
+
+    def _deal(self) -> None:
+        for task, splits in self._assigner.deal(self._pipeline.parallelism).items():
+            for split in splits:
+                self._assign(task, split)
+
+    def _assign(self, task: int, split: Split) -> None:
+        position = self._assigner.positions.get(split.id)
+        self._send(task, Assign(*self._address(task), split, position, self._bounded))
+
+    def _discover(self, coordinator: Coordinator) -> None:
+        known = list(self._assigner.splits)
+        fresh = self._job.call("new_splits", self._pipeline.source.id, known)
+        if fresh:
+            coordinator.add_splits(fresh)
+            self._assigner.add(fresh)
+            self._deal()
+
+    # ----------------------------------------------------------------------------------------------- the actions
+
+    def _act(self, action: Action) -> CheckpointKind | None:
+        if isinstance(action, SendBarrier):
+            for task in self._tasks:
+                self._send(task, Barrier(*self._address(task), action.checkpoint_id, action.pause))
+        elif isinstance(action, Resume):
+            for task in self._tasks:
+                self._send(task, Continue(*self._address(task), action.checkpoint_id))
+        elif isinstance(action, Save | Commit):
+            self._side.submit(self._store_and_report, action)
+        elif isinstance(action, Completed):
+            return self._completed(action)
+        elif isinstance(action, NotTaken):
+            self._job.log("warning", f"{action.kind} {action.checkpoint_id} was not taken: {action.reason}")
+            if action.kind is CheckpointKind.SAVEPOINT:
+                self._job.savepoint_taken(self._pipeline.id, action.reason)
+        elif isinstance(action, Fail):
+            raise Unavailable(action.reason)
+        return None
+
+    def _completed(self, action: Completed) -> CheckpointKind | None:
+        checkpoint = self._last = action.checkpoint
+        self.checkpoints += 1
+        self._on_change()
+        if checkpoint.positions and type(self._source).checkpointed is not Source.checkpointed:
+            self._side.submit(self._tell_source, checkpoint)
+        if checkpoint.kind is CheckpointKind.SAVEPOINT:
+            self._job.savepoint_taken(self._pipeline.id, "")
+            return None
+        return checkpoint.kind if action.ends else None
+
+    def _tell_source(self, checkpoint: Checkpoint) -> None:
+        try:
+            self._job.call("checkpointed", self._pipeline.source.id, dict(checkpoint.positions))
+        except HeadraceError as error:  # the positions are safe here; the source only learns it later
+            self._job.log("warning", f"{self._pipeline.source.name} was not told of the checkpoint: {error}")
+
+    def _store_and_report(self, action: Save | Commit) -> None:
+        """On the second thread: save or commit, and put the answer into the inbox."""
+        checkpoint, error, refused = action.checkpoint, None, False
+        try:
+            if isinstance(action, Save):
+                if checkpoint.kind is CheckpointKind.COMPLETED:
+                    refused = True
+                    self._finish(checkpoint)
+                    refused = False
+                self._save(checkpoint)
+                self._delivered = checkpoint.kind is CheckpointKind.COMPLETED
+            else:
+                self._commit(checkpoint)
+        except Exception as problem:  # the coordinator decides what a failure means
+            error = portable(problem)
+        self.inbox.put(_Stored(checkpoint.epoch, checkpoint, type(action), error, refused and error is not None))
+
+    def _finish(self, checkpoint: Checkpoint) -> None:
+        for name, step in self._sinks.items():
+            self._job.call("finish", step.id, checkpoint.states.get(name, {}))
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        """Guarantee 2: durable before any commit. Until the commit is done, what it names must not be cleaned up."""
+        keep = Path(self.context.owner.keep)
+        if any(checkpoint.committables.values()) and self.context.owner.keep:
+            try:
+                keep.parent.mkdir(parents=True, exist_ok=True)
+                keep.touch()
+            except OSError as error:
+                raise CheckpointError(f"cannot mark checkpoint {checkpoint.id} in {keep}: {error}") from error
+        self._store.save(checkpoint, self._settings.retain)
+
+    def _commit(self, checkpoint: Checkpoint) -> None:
+        for name, committables in checkpoint.committables.items():
+            if committables:
+                self._job.call("commit", self._sinks[name].id, committables, self.context, deadline=None)
+        if self.context.owner.keep:
+            Path(self.context.owner.keep).unlink(missing_ok=True)
+
+    # -------------------------------------------------------------------------------------------------- the end
+
+    def _stop_tasks(self) -> None:
+        """End all tasks of this epoch; a worker that does not obey is replaced."""
+        self.running = False
+        for task in self._tasks:
+            self._send(task, StopTask(*self._address(task)))
+        deadline = time.monotonic() + STOP_SECONDS
+        wishes = []
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            try:
+                item = self.inbox.get(timeout=left)
+            except queue.Empty:
+                break
+            if isinstance(item, FromTask) and item.epoch == self.context.epoch:
+                if isinstance(item, TaskReport):
+                    self._reports[item.task] = item
+                elif isinstance(item, TaskEnded | TaskFailed):
+                    self._tasks.pop(item.task, None)
+            elif isinstance(item, WorkerGone):
+                self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
+            elif isinstance(item, Cancel | Savepoint):
+                wishes.append(item)
+        for wish in wishes:
+            self.inbox.put(wish)
+        stuck = sorted({thread for lane in set(self._tasks.values()) for thread in self._job.replace(lane)})
+        self._tasks = {}
+        if stuck:
+            plugins = ", ".join(step.plugin.place for step in self._pipeline.steps())
+            raise StuckTask(
+                f"thread {', '.join(stuck)} does not end: it is stuck in one of {plugins}; nothing it still does will "
+                "be committed",
+                plugins,
+                ", ".join(stuck),
+            )
+
+    def _abort(self, coordinator: Coordinator) -> None:
+        for name, committables in coordinator.unsaved().items():
+            if committables:
+                try:
+                    self._job.call("abort", self._sinks[name].id, committables, self.context)
+                except HeadraceError as error:  # the next start removes what is left
+                    self._job.log("warning", f"{name}: prepared rows were not removed: {error}")
+
+    def _wait(self, seconds: float) -> None:
+        """Wait between two tries; a cancel ends it, a savepoint is taken after the restart."""
+        deadline = time.monotonic() + seconds
+        wanted = False
+        while (left := deadline - time.monotonic()) > 0:
+            wanted |= isinstance(self._next(left), Savepoint)
+        if wanted:
+            self.inbox.put(Savepoint())
+
+    def _next(self, timeout: float) -> Any:
+        """The next thing that happened; None when nothing did. Raises JobCanceled.
+
+        A cancel that comes after all rows are saved is too late: the commit gets a moment to end.
+        """
+        if self._cancel_by is not None:
+            timeout = min(timeout, max(0.0, self._cancel_by - time.monotonic()))
+        try:
+            item = self.inbox.get(timeout=timeout)
+        except queue.Empty:
+            item = None
+        if isinstance(item, Cancel) and self._cancel_by is None:
+            self._cancel_by = time.monotonic() + (STOP_SECONDS if self._delivered else 0.0)
+        if self._cancel_by is not None and time.monotonic() >= self._cancel_by:
+            raise JobCanceled(f"pipeline {self._pipeline.id} was canceled")
+        return item
+
+    def _send(self, task: int, command: Command) -> None:
+        self._tasks[task].send(command)
+
+    def _address(self, task: int) -> tuple[str, int, int, int]:
+        return self._key, self._pipeline.id, self.context.epoch, task
+
+    # -------------------------------------------------------------------------------------------------- outside
+
+    def steps(self) -> list[Step]:
+        """The pipeline's steps."""
+        return self._pipeline.steps()
+
+    def totals(self) -> "_Totals":
+        """Times and batches of all tasks of all epochs."""
+        totals = _Totals(self._past.batches, dict(self._past.busy), self._past.for_source, self._past.for_sink)
+        totals.add(list(self._reports.values()))
+        return totals
+
+    def size(self) -> tuple[int, int]:
+        """See SplitAssigner.size."""
+        return self._assigner.size()
+
+    def counts(self, final: bool) -> dict[tuple[int, str], Counts]:
+        """Counts by step and table. final: what the last checkpoint holds; else also what the tasks did since."""
+        committed = self._named(self._last)
+        if final:
+            return {key: _with_committed(self._names[key[0]], counts, counts) for key, counts in committed.items()}
+        total = self._named(self._base)
+        for report in list(self._reports.values()):
+            for key, counts in report.counts.items():
+                total[key] = _plus(total.get(key, Counts()), counts)
+        return {
+            key: _with_committed(self._names[key[0]], counts, committed.get(key, Counts()))
+            for key, counts in total.items()
+        }
+
+    def _named(self, checkpoint: Checkpoint | None) -> dict[tuple[int, str], Counts]:
+        ids = {name: step for step, name in self._names.items()}
+        found = {}
+        for key, values in (checkpoint.counts if checkpoint else {}).items():
+            name, _, table = key.partition("|")
+            if name in ids:
+                found[ids[name], table] = Counts(**values)
+        return found
+
+
+def _with_committed(name: str, counts: Counts, committed: Counts) -> Counts:
+    if name.startswith("Sink["):
+        return replace(counts, committed=committed.rows, committed_bytes=committed.bytes)
+    return counts
+
+
+def _plus(a: Counts, b: Counts) -> Counts:
+    x, y = asdict(a), asdict(b)
+    x.pop("checksum"), y.pop("checksum")
+    return Counts(**{key: x[key] + y[key] for key in x})
+
+
+@dataclass
+class _Totals:
+    """Sums over task reports."""
+
+    batches: int = 0
+    busy: dict[int, float] | None = None
+    for_source: float = 0.0
+    for_sink: float = 0.0
+
+    def add(self, reports: Any) -> None:
+        """Add what these tasks report."""
+        self.busy = self.busy or {}
+        for report in reports:
+            self.batches += report.batches
+            self.for_source += report.waiting_for_source
+            self.for_sink += report.waiting_for_sink
+            for step, seconds in report.busy.items():
+                self.busy[step] = self.busy.get(step, 0.0) + seconds

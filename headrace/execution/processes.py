@@ -1,0 +1,173 @@
+"""Tasks in worker processes, one for each core: a plugin's crash or endless loop is theirs, never the server's.
+
+Workers are spawned, never forked. Each has one socket to this process that carries pickled messages behind a length
+of four bytes; a worker whose socket closes ends at once, so none outlives its server.
+"""
+
+import contextlib
+import os
+import pickle
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from headrace.execution.messages import Command, Event, Forget, LoadJob, WorkerGone
+from headrace.execution.runner import Lane, Runner
+from headrace.plan.plan import Plan
+
+_LENGTH = struct.Struct("!I")
+
+
+class Channel:
+    """Messages over a socket. `send` may be called from several threads, `receive` from one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._lock = threading.Lock()
+        self._reader = connection.makefile("rb")
+
+    def send(self, message: Any) -> None:
+        """Raises OSError when the other side is gone."""
+        content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            self._socket.sendall(_LENGTH.pack(len(content)) + content)
+
+    def receive(self) -> Any:
+        """The next message; None when the other side is gone."""
+        try:
+            head = self._reader.read(_LENGTH.size)
+            if len(head) < _LENGTH.size:
+                return None
+            content = self._reader.read(_LENGTH.unpack(head)[0])
+        except OSError:
+            return None
+        return pickle.loads(content) if content else None
+
+    def close(self) -> None:
+        """Close the socket; the other side sees its end."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
+        self._socket.close()
+
+
+class _ProcessLane(Lane):
+    """A worker process. `jobs` are those it knows."""
+
+    def __init__(self, number: int, on_gone: Callable[["_ProcessLane"], None]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "headrace.execution.worker_process", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self.name = f"worker-{number}"
+        self.jobs: dict[str, Callable[[Event], None]] = {}
+        self.alive = True
+        self._channel = Channel(ours)
+        self._on_gone = on_gone
+        threading.Thread(target=self._listen, name=self.name, daemon=True).start()
+
+    def send(self, command: Command) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(command)
+
+    def kill(self) -> None:
+        """End the process now."""
+        self.process.kill()
+        self.process.wait()
+
+    def _listen(self) -> None:
+        while (event := self._channel.receive()) is not None:
+            listener = self.jobs.get(event.job)
+            if listener is not None:
+                listener(event)
+        self.alive = False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        reason = f"worker process {self.process.pid} ended with exit code {self.process.returncode}"
+        self._on_gone(self)
+        for job, listener in list(self.jobs.items()):
+            listener(WorkerGone(job, self.name, reason))
+        self._channel.close()
+
+
+class ProcessesRunner(Runner):
+    """Keeps worker processes and shares them between jobs: a job gets the ones with the fewest jobs.
+
+    workers: how many; the number of cores when None. They are started when first needed, or by `warm_up`.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._wanted = workers or os.cpu_count() or 1
+        self._lanes: list[_ProcessLane] = []
+        self._lock = threading.Lock()
+        self._started = 0
+        self._closed = False
+        # The kernel ends a worker with the thread that started it, so one thread starts them all and stays.
+        self._spawner = ThreadPoolExecutor(1, "spawn-workers")
+
+    def warm_up(self) -> None:
+        """Start all workers now, so that the first job need not wait for them."""
+        with self._lock:
+            self._fill(self._wanted)
+
+    def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
+        with self._lock:
+            wanted = min(max(lanes, 1), self._wanted)
+            self._fill(wanted)
+            mine = [lane for lane in self._lanes if job in lane.jobs]
+            others = sorted((lane for lane in self._lanes if job not in lane.jobs), key=lambda lane: len(lane.jobs))
+            fresh = others[: wanted - len(mine)] if len(mine) < wanted else []
+            for lane in fresh:
+                lane.jobs[job] = on_event
+        config = plan.job
+        for lane in fresh:
+            lane.send(LoadJob(job, config.text, config.format, config.file, config.variables))
+        return [*mine, *fresh]
+
+    def detach(self, job: str) -> None:  # noqa: D102
+        with self._lock:
+            mine = [lane for lane in self._lanes if lane.jobs.pop(job, None) is not None]
+        for lane in mine:
+            lane.send(Forget(job))
+
+    def replace(self, job: str, lane: Lane) -> list[str]:  # noqa: D102
+        assert isinstance(lane, _ProcessLane)
+        lane.kill()
+        deadline = time.monotonic() + 2
+        while lane.alive and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if not self._closed:
+            self.warm_up()
+        return []
+
+    def close(self) -> None:  # noqa: D102
+        self._closed = True
+        with self._lock:
+            lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            lane.jobs.clear()
+            lane.kill()
+        self._spawner.shutdown()
+
+    def pids(self) -> list[int]:
+        """Process ids of the living workers."""
+        return [lane.process.pid for lane in self._lanes if lane.alive]
+
+    def _fill(self, wanted: int) -> None:
+        while len(self._lanes) < wanted:
+            self._started += 1
+            self._lanes.append(self._spawner.submit(_ProcessLane, self._started, self._gone).result())
+
+    def _gone(self, lane: _ProcessLane) -> None:
+        with self._lock:
+            if lane in self._lanes:
+                self._lanes.remove(lane)

@@ -1,0 +1,403 @@
+"""The one loop: rows are read, pass the transforms and are written; between two batches a barrier is answered.
+
+One task runs one copy of a pipeline. Each of its splits is read on a thread of its own, ahead of the task's thread by
+a small bounded buffer, so that waiting for the source and waiting for the sink overlap.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headrace.checkpoint.coordinator import Ack
+from headrace.connector import (
+    Committable,
+    FailOnReject,
+    Position,
+    Read,
+    Rejects,
+    Sink,
+    SinkSession,
+    SinkWriter,
+    Source,
+    Split,
+    State,
+    TaskContext,
+    Transform,
+)
+from headrace.errors import HeadraceError
+from headrace.execution.buffer import Buffer
+from headrace.execution.messages import (
+    Acked,
+    Assign,
+    Barrier,
+    Continue,
+    Event,
+    Idle,
+    Printed,
+    StopTask,
+    TaskEnded,
+    TaskFailed,
+    TaskReport,
+    TaskSpec,
+    portable,
+)
+from headrace.execution.progress import Counts
+from headrace.plan.plan import Pipeline, Step
+from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
+
+REPORT_SECONDS = 0.5
+EAGER_TABLES = 16
+"""A sink with at most this many tables gets its writers before the first row, so that a table without rows is seen."""
+
+MAX_WRITERS = 64
+"""Writers a task keeps open; the one that was idle longest is prepared and closed to make room."""
+
+
+class _Stopped(Exception):
+    """The task was told to end."""
+
+
+@dataclass(frozen=True)
+class _SplitEnd:
+    split: str
+    error: Exception | None = None
+
+
+@dataclass
+class _Counter:
+    """Counts of one table at one step, while they grow."""
+
+    rows: int = 0
+    bytes: int = 0
+    filtered: int = 0
+    added: int = 0
+    rejected: int = 0
+    ignored: int = 0
+
+    def freeze(self) -> Counts:
+        return Counts(**vars(self))
+
+
+class Task:
+    """One task of one epoch. `run` is its thread; `deliver` is called by others."""
+
+    def __init__(
+        self,
+        job: str,
+        pipeline: Pipeline,
+        spec: TaskSpec,
+        tables: Mapping[int, list[TableSchema]],
+        send: Callable[[Event], None],
+    ) -> None:
+        self._address = (job, pipeline.id, spec.context.epoch, spec.index)
+        self._pipeline, self._spec, self._send = pipeline, spec, send
+        self._tables = {step: {t.path: t for t in found} for step, found in tables.items()}
+        self._buffer = Buffer(spec.buffer_bytes)
+        self._stop = threading.Event()
+        self._source: Source = pipeline.source.instance  # type: ignore[assignment]
+        self._context = TaskContext(
+            spec.context,
+            spec.index,
+            batch_rows=_batch_rows(spec.rows_per_second),
+            rejects=self._rejects(),
+            print=lambda text: send(Printed(job, text)),
+            log=logging.getLogger("headrace.plugin"),
+        )
+        self.readers: list[threading.Thread] = []
+        self._positions: dict[str, Position] = {}
+        self._finished: set[str] = set()
+        self._sessions: dict[int, SinkSession] = {}
+        self._writers: dict[tuple[int, str], SinkWriter] = {}
+        self._states = {(s, table): state for s, of in spec.states.items() for table, state in of.items()}
+        self._early: dict[str, list[Committable]] = {}
+        self._counters: dict[tuple[int, str], _Counter] = {}
+        self._busy: dict[int, float] = {}
+        self._batches = 0
+        self._evictions = 0
+        self._reported = time.monotonic()
+        self._step = 0
+        self._sized: tuple[Any, int] = (None, 0)
+        self._steps = {step.id: step for step in pipeline.steps()}
+
+    # --------------------------------------------------------------------------------------------- from outside
+
+    def deliver(self, message: Assign | Barrier | Continue | StopTask) -> None:
+        """Give the task a message; it takes it before the next batch."""
+        if isinstance(message, StopTask):
+            self._stop.set()
+        self._buffer.put_control(message)
+
+    def run(self) -> None:
+        """Work until told to stop, or until something fails; either way everything is closed and the master is told."""
+        ending: TaskEnded | TaskFailed
+        try:
+            self._open()
+            self._send(Idle(*self._address, None))
+            while True:
+                self._take(self._buffer.get(REPORT_SECONDS))
+                if time.monotonic() - self._reported >= REPORT_SECONDS:
+                    self._report()
+        except _Stopped:
+            ending = TaskEnded(*self._address)
+        except Exception as error:  # whatever a plugin raises ends this task only
+            ending = TaskFailed(*self._address, portable(error, self._plugin_name()), self._step)
+        problem = self._close()
+        if problem is not None and isinstance(ending, TaskEnded) and not self._stop.is_set():
+            ending = TaskFailed(*self._address, portable(problem, self._plugin_name()), self._step)
+        self._report()
+        self._send(ending)
+
+    # ------------------------------------------------------------------------------------------------- the loop
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, tuple):
+            self._handle(*item)
+        elif isinstance(item, _SplitEnd):
+            if item.error is not None:
+                self._step = self._pipeline.source.id
+                raise item.error
+            self._finished.add(item.split)
+            self._report()
+            self._send(Idle(*self._address, item.split))
+        elif isinstance(item, Assign):
+            self._start_reader(item)
+        elif isinstance(item, Barrier):
+            self._answer(item)
+        elif isinstance(item, StopTask):
+            raise _Stopped
+
+    def _handle(self, split: str, read: Read) -> None:
+        """Bring one batch to all sinks, then remember the position after it."""
+        source = self._pipeline.source
+        batch = read.batch
+        counter = self._counter(source.id, batch.table)
+        counter.rows += batch.num_rows
+        counter.bytes += self._size(batch)
+        self._pass_on(source, batch)
+        self._positions[split] = read.position
+        self._batches += 1
+
+    def _pass_on(self, step: Step, batch: Batch) -> None:
+        for output in step.outputs:
+            if isinstance(output.instance, Sink):
+                self._write(output, batch)
+            else:
+                self._transform(output, batch)
+
+    def _transform(self, step: Step, batch: Batch) -> None:
+        self._step = step.id
+        transform: Transform = step.instance  # type: ignore[assignment]
+        began = time.perf_counter()
+        result = transform.apply(batch, self._context)
+        self._spent(step.id, began)
+        results = [result] if isinstance(result, Batch) else result
+        counter = self._counter(step.id, batch.table)
+        counter.rows += batch.num_rows
+        change = sum(out.num_rows for out in results) - batch.num_rows
+        counter.added += max(change, 0)
+        counter.filtered += max(-change, 0)
+        for out in results:
+            if out.num_rows:
+                self._pass_on(step, out)
+
+    def _write(self, step: Step, batch: Batch) -> None:
+        self._step = step.id
+        began = time.perf_counter()
+        self._writer(step, batch).write(batch)
+        self._spent(step.id, began)
+        counter = self._counter(step.id, batch.table)
+        counter.rows += batch.num_rows
+        counter.bytes += self._size(batch)
+
+    def _answer(self, barrier: Barrier) -> None:
+        """Prepare everything written so far and say how far it reaches (guarantee 1)."""
+        committables, self._early = self._early, {}
+        states: dict[str, dict[str, State]] = {}
+        for (step, table), state in self._states.items():
+            states.setdefault(self._steps[step].name, {})[table] = state
+        for (step_id, table), writer in self._writers.items():
+            self._step, name = step_id, self._steps[step_id].name
+            began = time.perf_counter()
+            committable = writer.prepare_commit(barrier.checkpoint_id)
+            self._spent(step_id, began)
+            if committable is not None:
+                committables.setdefault(name, []).append(committable)
+            if (state := writer.state()) is not None:
+                states.setdefault(name, {})[table] = state
+        for step_id, session in self._sessions.items():
+            self._step = step_id
+            session.commit_positions(barrier.checkpoint_id, dict(self._positions), sorted(self._finished))
+        ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._counts_by_name())
+        self._report()
+        self._send(Acked(*self._address, barrier.checkpoint_id, ack))
+        if barrier.pause:
+            self._wait_for(Continue, barrier.checkpoint_id)
+
+    def _wait_for(self, kind: type[Continue], checkpoint_id: int) -> None:
+        while True:
+            item = self._buffer.get_control()
+            if isinstance(item, StopTask):
+                raise _Stopped
+            if isinstance(item, kind) and item.checkpoint_id >= checkpoint_id:
+                return
+
+    # -------------------------------------------------------------------------------------------------- readers
+
+    def _start_reader(self, assign: Assign) -> None:
+        name = f"read-{self._pipeline.id}-{self._spec.index}-{assign.split.id}"
+        reader = threading.Thread(target=self._read, args=(assign.split, assign.position), name=name, daemon=True)
+        self.readers = [r for r in self.readers if r.is_alive()] + [reader]
+        reader.start()
+
+    def _read(self, split: Split, position: Position | None) -> None:
+        limit = _Limiter(self._spec.rows_per_second, self._spec.bytes_per_second, self._stop)
+        step = self._pipeline.source.id
+        try:
+            with closing(self._source.read(split, position, self._context)) as reading:  # type: ignore[type-var]
+                while not self._stop.is_set():
+                    began = time.perf_counter()
+                    try:
+                        read = next(reading)
+                    except StopIteration:
+                        break
+                    if read is None:
+                        continue
+                    self._spent(step, began)
+                    if not self._buffer.put((split.id, read), read.batch.nbytes):
+                        return
+                    limit.take(read.batch)
+            if not self._stop.is_set():
+                self._buffer.put(_SplitEnd(split.id), 0)
+        except Exception as error:  # the task's thread raises it, after the rows that came before
+            self._buffer.put(_SplitEnd(split.id, error), 0)
+
+    # -------------------------------------------------------------------------------------------------- writers
+
+    def _open(self) -> None:
+        for step in self._pipeline.sinks():
+            self._step = step.id
+            sink: Sink = step.instance  # type: ignore[assignment]
+            self._sessions[step.id] = sink.open(self._context)
+            tables = self._tables.get(step.id, {})
+            if len(tables) <= EAGER_TABLES:
+                for table in tables.values():
+                    self._open_writer(step, table)
+
+    def _writer(self, step: Step, batch: Batch) -> SinkWriter:
+        key = (step.id, batch.table)
+        writer = self._writers.get(key)
+        if writer is None:
+            if len(self._writers) >= MAX_WRITERS:
+                self._close_idlest()
+            table = self._tables.get(step.id, {}).get(batch.table)
+            writer = self._open_writer(step, table or TableSchema.from_arrow(batch.rows.schema, batch.table))
+        elif len(self._writers) > EAGER_TABLES:
+            self._writers[key] = self._writers.pop(key)  # the order of the dict is the order of use
+        return writer
+
+    def _open_writer(self, step: Step, table: TableSchema) -> SinkWriter:
+        key = (step.id, table.path)
+        writer = self._sessions[step.id].writer(table, self._states.pop(key, None))
+        self._writers[key] = writer
+        return writer
+
+    def _close_idlest(self) -> None:
+        """Prepare and close the writer that was idle longest; what it prepared goes with the next barrier."""
+        key = next(iter(self._writers))
+        writer = self._writers.pop(key)
+        try:
+            self._evictions += 1  # below zero: never the number of a checkpoint, and never twice in a task
+            committable = writer.prepare_commit(-self._evictions)
+            if committable is not None:
+                self._early.setdefault(self._steps[key[0]].name, []).append(committable)
+            if (state := writer.state()) is not None:
+                self._states[key] = state
+        finally:
+            writer.close()
+
+    def _close(self) -> Exception | None:
+        """Close everything, whatever fails meanwhile; the first failure is returned."""
+        self._stop.set()
+        self._buffer.close()
+        problem: Exception | None = None
+        for close in (*(w.close for w in self._writers.values()), *(s.close for s in self._sessions.values())):
+            try:
+                close()
+            except Exception as error:  # the others must be closed all the same
+                problem = problem or error
+        for reader in self.readers:  # a reader that is stuck in its source holds the task back, so that it is noticed
+            reader.join()
+        return problem
+
+    # ------------------------------------------------------------------------------------------------- counting
+
+    def _rejects(self) -> Rejects:
+        return FailOnReject()
+
+    def _counter(self, step: int, table: str) -> _Counter:
+        counter = self._counters.get((step, table))
+        if counter is None:
+            counter = self._counters[step, table] = _Counter()
+        return counter
+
+    def _size(self, batch: Batch) -> int:
+        """SeaTunnel's estimate; the same rows are estimated once for the source and all sinks."""
+        if self._sized[0] is not batch.rows:
+            self._sized = (batch.rows, estimate_bytes(batch.rows))
+        return self._sized[1]
+
+    def _spent(self, step: int, began: float) -> None:
+        self._busy[step] = self._busy.get(step, 0.0) + time.perf_counter() - began
+
+    def _counts_by_name(self) -> dict[str, dict[str, int]]:
+        return {
+            f"{self._steps[step].name}|{table}": {k: v for k, v in asdict(counter).items() if v}
+            for (step, table), counter in self._counters.items()
+        }
+
+    def _plugin_name(self) -> str:
+        step = self._steps.get(self._step)
+        return step.plugin.place if step else ""
+
+    def _report(self) -> None:
+        self._reported = time.monotonic()
+        counts = {key: counter.freeze() for key, counter in self._counters.items()}
+        with suppress(HeadraceError):
+            self._send(
+                TaskReport(
+                    *self._address,
+                    counts,
+                    self._batches,
+                    dict(self._busy),
+                    self._buffer.writer_waited,
+                    self._buffer.reader_waited,
+                )
+            )
+
+
+def _batch_rows(rows_per_second: int | None) -> int:
+    """Small batches under a rate limit, so that rows flow evenly and a barrier need not wait."""
+    return TARGET_ROWS if rows_per_second is None else max(1, min(TARGET_ROWS, rows_per_second // 10))
+
+
+class _Limiter:
+    """Holds a reader back to `rows_per_second` and `bytes_per_second`; each reader of a task has the whole limit."""
+
+    def __init__(self, rows: int | None, size: int | None, stop: threading.Event) -> None:
+        self._rows, self._bytes, self._stop = rows, size, stop
+        self._free_at = time.monotonic()
+
+    def take(self, batch: Batch) -> None:
+        seconds = 0.0
+        if self._rows:
+            seconds = batch.num_rows / self._rows
+        if self._bytes:
+            seconds = max(seconds, estimate_bytes(batch.rows) / self._bytes)
+        if seconds:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + seconds
+            self._stop.wait(self._free_at - now)

@@ -1,0 +1,55 @@
+"""The main program of a worker process: `python -m headrace.execution.worker_process FD`."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from headrace.connector import sinks, sources, transforms
+from headrace.execution.messages import Event
+from headrace.execution.processes import Channel
+from headrace.execution.worker import Worker
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(fd: int) -> None:
+    """Serve one socket until it closes, then end at once, whatever the tasks do."""
+    parent = os.getppid()
+    _die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the master decides
+    channel = Channel(socket.socket(fileno=fd))
+
+    def send(event: Event) -> None:
+        with contextlib.suppress(OSError):  # the master is gone: the loop below sees it, too
+            channel.send(event)
+
+    worker = Worker(send)
+    for registry in (sources, transforms, sinks):
+        registry.names()  # import all plugins now, while nobody waits
+    threading.Thread(target=_watch_parent, args=(parent,), name="watch-parent", daemon=True).start()
+    while (command := channel.receive()) is not None:
+        worker.handle(command)
+    os._exit(0)
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process with its parent, for the case that a plugin holds the interpreter."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
