@@ -1,0 +1,462 @@
+"""HOCON and JSON text as ordered Python values, with the line of every key.
+
+Two things differ from stock HOCON, because SeaTunnel's own parser differs: a block inside `source`, `transform` or
+`sink` becomes an item of an ordered list, so the same plugin may stand there twice; and a dotted key stays one key
+(`start_mode` and `start_mode.timestamp` live side by side), options are looked up both ways later.
+Grammar: https://github.com/lightbend/config/blob/main/HOCON.md
+"""
+
+import bisect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import ConfigError, Problem
+
+PLUGIN_LISTS = ("source", "transform", "sink")
+
+_FORBIDDEN = set('$"{}[]:=,+#`^?!@*&\\')
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
+_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_INCLUDE = re.compile(r'include\s+(?:(required)\()?\s*(?:(file|classpath|url)\()?\s*"((?:[^"\\]|\\.)*)"\s*\)?\s*\)?')
+MAX_DEPTH = 200
+"""Blocks within blocks; deeper text is refused rather than overflowing the stack."""
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """`${path}` or `${?path}`, outside of quotes. default: the text behind a colon, SeaTunnel's addition."""
+
+    path: str
+    optional: bool
+    default: str | None
+    line: int
+
+    def __str__(self) -> str:
+        default = "" if self.default is None else f":{self.default}"
+        return f"${{{'?' if self.optional else ''}{self.path}{default}}}"
+
+
+@dataclass
+class Concat:
+    """Pieces of one value side by side, at least one of them a substitution."""
+
+    parts: list[Any]
+
+
+@dataclass
+class Append:
+    """`key += value` on a key that is not known here yet."""
+
+    value: Any
+
+
+class Block(dict[str, Any]):
+    """An object. lines: key → the line it is written on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+
+
+@dataclass
+class Named:
+    """A plugin's block, with the name it stands under."""
+
+    name: str
+    block: Any
+    line: int
+
+
+@dataclass
+class Plugins:
+    """A `source`, `transform` or `sink` block: its plugins in order."""
+
+    items: list[Named] = field(default_factory=list)
+
+
+def parse_hocon(text: str, file: str = "", *, json: bool = False) -> Block:
+    """The blocks of a text, substitutions not yet resolved (`config.variables` does that).
+
+    json: dots and plugin lists mean nothing special, as in SeaTunnel's JSON flavour. Raises ConfigError with line and
+    column of the first thing that is not HOCON.
+    """
+    return _Parser(text, file, json=json).document()
+
+
+class _Parser:
+    def __init__(self, text: str, file: str, *, json: bool, depth: int = 0) -> None:
+        self.text, self.file, self.json = text, file, json
+        self.at = 0
+        self._depth = depth
+        self._lines = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
+
+    # ------------------------------------------------------------------------------------------------ structure
+
+    def document(self) -> Block:
+        self.at = 1 if self.text.startswith("\ufeff") else 0
+        self._skip()
+        if self._peek() == "[":
+            raise self._error("the job file is a list", "it must be an object with env, source, transform and sink")
+        if self._peek() == "{":
+            self.at += 1
+            block = self._fields("}", top=True)
+            self._expect("}", "the closing brace of the file")
+            self._skip()
+        else:
+            block = self._fields("", top=True)
+        if self.at < len(self.text):
+            raise self._error(
+                f"unexpected {self._peek()!r}", "a closing brace may be missing or one too many before it"
+            )
+        return block
+
+    def _fields(self, end: str, *, top: bool = False) -> Block:
+        """Fields up to (not including) `end`, or the end of the text."""
+        block = Block()
+        while True:
+            self._skip(separators=True)
+            if self.at >= len(self.text) or self._peek() == end:
+                return block
+            if self._peek() in "}]":
+                return block
+            if include := self._include():
+                for key, value in include.items():
+                    _merge(block, key, value, include.lines.get(key, 0))
+                continue
+            line = self._line()
+            key = self._key()
+            self._skip()
+            self._field(block, key, line, plugins=top and not self.json and key in PLUGIN_LISTS)
+
+    def _field(self, block: Block, key: str, line: int, *, plugins: bool) -> None:
+        if self._peek() == "{":
+            value = self._plugins() if plugins else self._value()
+        elif self.text.startswith("+=", self.at):
+            self.at += 2
+            self._skip()
+            value = Append(self._value())
+        elif self._peek() in ("=", ":"):
+            self.at += 1
+            self._skip()
+            value = self._plugins() if plugins and self._peek() == "{" else self._value()
+        else:
+            found = repr(self._peek()) if self.at < len(self.text) else "the end of the text"
+            raise self._error(f"after the key {key!r} comes {found}", "write `=`, `:` or `{` there")
+        _merge(block, key, value, line)
+
+    def _plugins(self) -> Plugins:
+        """The blocks inside `source { … }`, in order, repeated names kept."""
+        self.at += 1
+        plugins = Plugins()
+        while True:
+            self._skip(separators=True)
+            if self.at >= len(self.text):
+                raise self._error("the block is not closed", "add the missing `}`")
+            if self._peek() == "}":
+                self.at += 1
+                return plugins
+            if include := self._include():
+                plugins.items += [Named(k, v, include.lines.get(k, 0)) for k, v in include.items()]
+                continue
+            line, name = self._line(), self._key()
+            self._skip()
+            if self._peek() in ("=", ":"):
+                self.at += 1
+                self._skip()
+            if self._peek() != "{":
+                raise self._error(f"plugin {name!r} has no block", f"write its options in braces: {name} {{ … }}")
+            plugins.items.append(Named(name, self._value(), line))
+
+    def _include(self) -> Block | None:
+        match = _INCLUDE.match(self.text, self.at)
+        if match is None:
+            return None
+        required, kind, name = match.groups()
+        if kind == "url":
+            raise self._error(f"include url({name!r}) is not read", "copy the file beside the job and include it")
+        path = Path(self.file).parent / name
+        line = self._line()
+        self.at = match.end()
+        found = next((p for p in (path, path.with_suffix(".conf"), path.with_suffix(".json")) if p.is_file()), None)
+        if found is None:
+            if required or kind == "file":
+                raise ConfigError([Problem("include", f"there is no file {str(path)!r}", "", self.file, line)])
+            return Block()
+        if self._depth > 20:
+            raise ConfigError([Problem("include", f"{str(path)!r} includes itself", "", self.file, line)])
+        text = found.read_text(encoding="utf-8")
+        return _Parser(text, str(found), json=found.suffix == ".json", depth=self._depth + 1).document()
+
+    # --------------------------------------------------------------------------------------------------- values
+
+    def _value(self) -> Any:
+        """One value: pieces up to the end of the line, a separator or a closing bracket."""
+        if self._depth > MAX_DEPTH:
+            raise self._error(f"more than {MAX_DEPTH} blocks within one another")
+        parts: list[Any] = []
+        while True:
+            space = self._blanks()
+            char = self._peek()
+            if not char or char in ",}]\n" or self._comment_here():
+                break
+            if parts and space:
+                parts.append(_Space(space))
+            parts.append(self._piece(char))
+        if not parts:
+            raise self._error("a value is missing")
+        return _join(parts, self._error)
+
+    def _piece(self, char: str) -> Any:
+        if char == "{":
+            return self._nested("}", lambda: self._fields("}"))
+        if char == "[":
+            return self._nested("]", self._items)
+        if char == '"':
+            return self._quoted()
+        if self.text.startswith("${", self.at):
+            return self._substitution()
+        return self._unquoted()
+
+    def _nested(self, end: str, inner: Callable[[], Any]) -> Any:
+        opened = self.at
+        self.at += 1
+        self._depth += 1
+        value = inner()
+        self._depth -= 1
+        if self._peek() != end:
+            line = self._line(opened)
+            raise self._error(f"the bracket of line {line} is not closed", f"add the missing `{end}`")
+        self.at += 1
+        return value
+
+    def _items(self) -> list[Any]:
+        items = []
+        while True:
+            self._skip(separators=True)
+            if self.at >= len(self.text) or self._peek() in "]}":
+                return items
+            items.append(self._value())
+
+    def _substitution(self) -> Substitution:
+        line = self._line()
+        end = self.text.find("}", self.at)
+        if end < 0 or "\n" in self.text[self.at : end]:
+            raise self._error("the substitution is not closed", "add the missing `}`")
+        inner = self.text[self.at + 2 : end]
+        self.at = end + 1
+        optional = inner.startswith("?")
+        path, colon, default = inner.removeprefix("?").partition(":")
+        return Substitution(path.strip().strip('"'), optional, default if colon else None, line)
+
+    def _quoted(self) -> str:
+        if self.text.startswith('"""', self.at):
+            end = self.text.find('"""', self.at + 3)
+            if end < 0:
+                raise self._error('the text in """ is not closed', 'add the missing """')
+            while self.text.startswith('"', end + 3):
+                end += 1
+            value = self.text[self.at + 3 : end]
+            self.at = end + 3
+            return _Quoted(value)
+        start, self.at = self.at, self.at + 1
+        out = []
+        while True:
+            char = self._peek()
+            if not char or char == "\n":
+                self.at = start
+                raise self._error("the text in quotes is not closed on its line", 'add the missing `"`, or use """')
+            self.at += 1
+            if char == '"':
+                return _Quoted("".join(out))
+            out.append(self._escape() if char == "\\" else char)
+
+    def _escape(self) -> str:
+        char = self._peek()
+        self.at += 1
+        if char == "u" and re.fullmatch(r"[0-9a-fA-F]{4}", self.text[self.at : self.at + 4]):
+            code = int(self.text[self.at : self.at + 4], 16)
+            self.at += 4
+            if 0xD800 <= code < 0xDC00 and self.text.startswith("\\u", self.at):
+                low = self.text[self.at + 2 : self.at + 6]
+                if re.fullmatch(r"[dD][c-fC-F][0-9a-fA-F]{2}", low):
+                    self.at += 6
+                    return chr(0x10000 + ((code - 0xD800) << 10) + int(low, 16) - 0xDC00)
+            return chr(code) if not 0xD800 <= code < 0xE000 else "\ufffd"
+        if char not in _ESCAPES:
+            self.at -= 2
+            raise self._error(f"\\{char} is no escape", "write a backslash twice, or use triple quotes")
+        return _ESCAPES[char]
+
+    def _unquoted(self) -> "_Raw":
+        start = self.at
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char in _FORBIDDEN or char.isspace() or self.text.startswith("//", self.at):
+                break
+            self.at += 1
+        if self.at == start:
+            if self.text[start] in "+*&^?!@`:=\\" and not self.json:
+                self.at += 1  # harmless inside a value: patterns, dates with a colon, e-mail addresses
+            else:
+                raise self._error(f"unexpected {self.text[start]!r}", "put the value into quotes")
+        return _Raw(self.text[start : self.at])
+
+    # ----------------------------------------------------------------------------------------------------- keys
+
+    def _key(self) -> str:
+        """A key: quoted and unquoted pieces up to `=`, `:`, `{` or `+=`; dots stay in it."""
+        parts: list[str] = []
+        start = self.at
+        while True:
+            char = self._peek()
+            if char == '"':
+                parts.append(self._quoted())
+            elif not char or char in "=:{}[],\n" or self.text.startswith("+=", self.at) or self._comment_here():
+                break
+            elif char in _FORBIDDEN and char not in "@*^?!&$+\\`":
+                raise self._error(f"unexpected {char!r} in a key", "put the key into quotes")
+            else:
+                parts.append(char)
+                self.at += 1
+        key = "".join(parts)
+        key = key.strip() if not self.text[start:].startswith('"') else key.rstrip()
+        if not key and '"' not in self.text[start : self.at]:
+            raise self._error(f"a key is missing before {self._peek()!r}")
+        return key
+
+    # ---------------------------------------------------------------------------------------------------- blanks
+
+    def _peek(self) -> str:
+        return self.text[self.at] if self.at < len(self.text) else ""
+
+    def _blanks(self) -> str:
+        start = self.at
+        while self.at < len(self.text) and self.text[self.at].isspace() and self.text[self.at] != "\n":
+            self.at += 1
+        return self.text[start : self.at]
+
+    def _comment_here(self) -> bool:
+        return self._peek() == "#" or self.text.startswith("//", self.at)
+
+    def _skip(self, *, separators: bool = False) -> None:
+        """Skip blanks, line ends and comments, and commas too where they separate."""
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char.isspace() or char == "\ufeff" or (separators and char == ","):
+                self.at += 1
+            elif self._comment_here():
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            else:
+                return
+
+    def _expect(self, char: str, what: str) -> None:
+        self._skip()
+        if self._peek() != char:
+            raise self._error(f"{what} is missing")
+        self.at += 1
+
+    def _line(self, at: int | None = None) -> int:
+        return bisect.bisect_right(self._lines, self.at if at is None else at)
+
+    def _error(self, message: str, cure: str = "") -> ConfigError:
+        line = self._line()
+        column = self.at - self._lines[line - 1] + 1
+        kind = "JSON" if self.json else "HOCON"
+        return ConfigError([Problem("", f"not {kind}: line {line}, column {column}: {message}", cure, self.file, line)])
+
+
+class _Quoted(str):
+    """Text that was in quotes: never a number, a boolean or null."""
+
+    __slots__ = ()
+
+
+class _Raw(str):
+    """Text without quotes."""
+
+    __slots__ = ()
+
+
+class _Space(str):
+    """Blanks between two pieces of a value."""
+
+    __slots__ = ()
+
+
+def _join(parts: list[Any], error: Callable[[str, str], ConfigError]) -> Any:
+    """One value of the pieces that stand side by side."""
+    if all(isinstance(part, str) for part in parts):
+        if len(parts) == 1 and isinstance(parts[0], _Quoted):
+            return str(parts[0])
+        text = "".join(parts)
+        return text if any(isinstance(part, _Quoted) for part in parts) else unquoted_value(text)
+    solid = [part for part in parts if not isinstance(part, _Space)]
+    if any(isinstance(part, Substitution) for part in solid):
+        return (
+            solid[0]
+            if len(solid) == 1
+            else Concat([p if isinstance(p, Substitution | Block | list) else str(p) for p in parts])
+        )
+    if all(isinstance(part, list) for part in solid):
+        return [item for part in solid for item in part]
+    if all(isinstance(part, Block) for part in solid):
+        merged = Block()
+        for part in solid:
+            for key, value in part.items():
+                _merge(merged, key, value, part.lines.get(key, 0))
+        return merged
+    raise error("an object or list stands beside text", "separate them by a comma or a new line")
+
+
+def unquoted_value(text: str) -> Any:
+    """true, false, null or a number where the text is exactly that; else the text.
+
+    A number whose text says more than the number (`1.10`, `1e3`, `005`) stays text: options convert it, and a decimal
+    or a string keeps its digits.
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    if text == "null":
+        return None
+    if _NUMBER.match(text):
+        number = int(text) if text.lstrip("-").isdigit() else float(text)
+        if str(number) == text:
+            return number
+    return text
+
+
+def _merge(block: Block, key: str, value: Any, line: int) -> None:
+    """Set a key as HOCON does: objects merge, anything else replaces; `+=` appends; plugins follow one another."""
+    old = block.get(key)
+    if isinstance(value, Append):
+        if old is None:
+            block[key] = [value.value] if not isinstance(value.value, Substitution) else Concat([[], value.value])
+        elif isinstance(old, list):
+            block[key] = [*old, value.value]
+        else:
+            block[key] = Concat([old, [value.value]])
+    elif isinstance(old, Plugins) and isinstance(value, Plugins):
+        old.items += value.items
+    elif isinstance(old, Block) and isinstance(value, Block):
+        for inner, item in value.items():
+            _merge(old, inner, item, value.lines.get(inner, 0))
+    elif old is not None and isinstance(value, Substitution | Concat) and key in _paths(value):
+        block[key] = _replace_self(value, key, old)
+    else:
+        block[key] = value
+    block.lines[key] = line
+
+
+def _paths(value: Substitution | Concat) -> Iterator[str]:
+    parts = value.parts if isinstance(value, Concat) else [value]
+    return (part.path for part in parts if isinstance(part, Substitution))
+
+
+def _replace_self(value: Substitution | Concat, key: str, old: Any) -> Any:
+    """`path = ${path} [more]` means the value so far."""
+    parts = value.parts if isinstance(value, Concat) else [value]
+    return Concat([old if isinstance(p, Substitution) and p.path == key else p for p in parts])

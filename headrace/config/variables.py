@@ -1,0 +1,139 @@
+"""`${name}` and `${name:default}`: from `-i` values, the file itself, the environment, in this order.
+
+What has no value and no default stays as it stands, since sinks fill such names per table or row later.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.config.hocon import Append, Block, Concat, Plugins, Substitution, parse_hocon
+from headrace.errors import ConfigError, Problem
+
+RESERVED = frozenset(
+    {
+        "database_name", "schema_name", "schema_full_name", "table_name", "table_full_name",
+        "primary_key", "unique_key", "field_names",
+    }
+)  # fmt: skip
+"""Names that sinks fill per table; SeaTunnel refuses them as variables."""
+
+_IN_TEXT = re.compile(r"\$\{([^{}:$]+)(?::([^{}]*))?\}")
+
+
+def check_names(variables: Mapping[str, str]) -> None:
+    """Raises ConfigError for variables that would hide a sink's placeholders."""
+    if reserved := sorted(RESERVED & variables.keys()):
+        raise ConfigError(
+            [
+                Problem(f"-i {name}", "System placeholders cannot be used as variables", "choose another name")
+                for name in reserved
+            ]
+        )
+
+
+class Resolver:
+    """Makes plain values of parsed blocks, and collects the line of every option path on the way.
+
+    lines: option path, such as `source[0].schema.fields.id`, → line in the file.
+    """
+
+    def __init__(self, root: Block, variables: Mapping[str, str], file: str) -> None:
+        self._root, self._variables, self._file = root, variables, file
+        self.lines: dict[str, int] = {}
+        self._open: list[str] = []
+
+    def plain(self, value: Any, path: str) -> Any:
+        """dicts, lists and scalars of a parsed value; `path` is its option path."""
+        if isinstance(value, Block):
+            found = {}
+            for key, inner in value.items():
+                below = f"{path}.{key}" if path else key
+                self.lines[below] = value.lines.get(key, 0)
+                resolved = self.plain(inner, below)
+                if resolved is not _NOTHING:
+                    found[key] = resolved
+            return found
+        if isinstance(value, list):
+            items = [self.plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
+            return [item for item in items if item is not _NOTHING]
+        if isinstance(value, Substitution):
+            return self._substitute(value, path)
+        if isinstance(value, Concat):
+            return self._concat(value, path)
+        if isinstance(value, Append):
+            return [self.plain(value.value, path)]
+        if isinstance(value, str):
+            return _IN_TEXT.sub(self._in_text, value)
+        return value
+
+    def _substitute(self, item: Substitution, path: str) -> Any:
+        if item.path in self._variables:
+            return self._from_text(self._variables[item.path])
+        found = _look_up(self._root, item.path)
+        if found is not _NOTHING:
+            if item.path in self._open:
+                chain = " -> ".join([*self._open, item.path])
+                raise ConfigError(
+                    [Problem(path, f"the substitutions go in a circle: {chain}", "", self._file, item.line)]
+                )
+            self._open.append(item.path)
+            try:
+                return self.plain(found, path)
+            finally:
+                self._open.pop()
+        if item.path in os.environ and item.path not in RESERVED:
+            return os.environ[item.path]
+        if item.default is not None:
+            return self._from_text(item.default)
+        return _NOTHING if item.optional else str(item)
+
+    def _concat(self, value: Concat, path: str) -> Any:
+        parts = [self.plain(part, path) for part in value.parts]
+        parts = [part for part in parts if part is not _NOTHING]
+        if any(isinstance(part, list) for part in parts):
+            return [item for part in parts if isinstance(part, list) for item in part]
+        if any(isinstance(part, dict) for part in parts):
+            return {k: v for part in parts if isinstance(part, dict) for k, v in part.items()}
+        return "".join(
+            "null" if p is None else str(p).lower() if isinstance(p, bool) else str(p) for p in parts
+        ).strip()
+
+    def _in_text(self, match: re.Match[str]) -> str:
+        name, default = match[1].strip(), match[2]
+        if name in self._variables:
+            return self._variables[name]
+        if name not in RESERVED and name in os.environ:
+            return os.environ[name]
+        return match[0] if default is None or name in RESERVED else default
+
+    def _from_text(self, text: str) -> Any:
+        """A variable's value: a list or an object where it looks like one, text otherwise."""
+        if text[:1] in ("[", "{"):
+            try:
+                return Resolver(self._root, {}, "").plain(parse_hocon(f"x = {text}")["x"], "")
+            except (ConfigError, KeyError):
+                return text
+        return text
+
+
+class _Nothing:
+    """The value of `${?x}` without a value: the key is left out."""
+
+
+_NOTHING: Any = _Nothing()
+
+
+def _look_up(block: Any, path: str) -> Any:
+    """The value at a dotted path of the file: literal keys first, then nested blocks."""
+    if not isinstance(block, Block):
+        return _NOTHING
+    if path in block and not isinstance(block[path], Plugins):
+        return block[path]
+    for i, char in enumerate(path):
+        if char == "." and path[:i] in block:
+            found = _look_up(block[path[:i]], path[i + 1 :])
+            if found is not _NOTHING:
+                return found
+    return _NOTHING
