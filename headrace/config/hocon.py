@@ -233,7 +233,7 @@ class _Parser:
         return value
 
     def _items(self) -> list[Any]:
-        items = []
+        items: list[Any] = []
         while True:
             self._skip(separators=True)
             if self.at >= len(self.text) or self._peek() in "]}":
@@ -262,7 +262,7 @@ class _Parser:
             self.at = end + 3
             return _Quoted(value)
         start, self.at = self.at, self.at + 1
-        out = []
+        out: list[str] = []
         while True:
             char = self._peek()
             if not char or char == "\n":

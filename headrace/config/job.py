@@ -78,7 +78,7 @@ class JobConfig:
 
 
 def load_job(path: str | Path, variables: Mapping[str, str] | None = None) -> JobConfig:
-    """Read a job file; `.json` and `.sql` say its format, anything else is HOCON. Raises ConfigError."""
+    """Read a job file; `.json` says JSON, anything else is HOCON. Raises ConfigError."""
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -99,7 +99,7 @@ def load_job(path: str | Path, variables: Mapping[str, str] | None = None) -> Jo
         raise ConfigError(
             [Problem("", f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8", str(path), line)]
         ) from error
-    kind = {".json": "json", ".sql": "sql"}.get(path.suffix.lower(), "hocon")
+    kind = "json" if path.suffix.lower() == ".json" else "hocon"
     return parse_job(text, format=kind, file=str(path), variables=variables or {})
 
 
@@ -110,19 +110,14 @@ def parse_job(
     file: str = "",
     variables: Mapping[str, str] | None = None,
 ) -> JobConfig:
-    """Read a job's text: `hocon`, `json` or `sql`. Raises ConfigError with all problems.
+    """Read a job's text, `hocon` or `json`. Raises ConfigError with all problems.
 
     variables: None leaves `${…}` in a JSON text alone, as SeaTunnel does with a job that comes over REST.
     """
     if not text.strip():
         raise ConfigError([Problem("", "the job file is empty", "", file)])
     check_names(variables or {})
-    if format == "sql":
-        from headrace.config.sql_file import sql_to_hocon
-
-        root = parse_hocon(sql_to_hocon(text, file), file)
-    else:
-        root = parse_hocon(text, file, json=format == "json")
+    root = parse_hocon(text, file, json=format == "json")
     literal = format == "json" and variables is None
     job = _build(root, variables or {}, file, literal=literal)
     return replace(job, text=text, file=file, format=format, variables=dict(variables or {}))

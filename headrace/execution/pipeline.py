@@ -532,7 +532,7 @@ class PipelineRun:
 
     def totals(self) -> "_Totals":
         """Times and batches of all tasks of all epochs."""
-        totals = _Totals(self._past.batches, dict(self._past.busy), self._past.for_source, self._past.for_sink)
+        totals = _Totals(self._past.batches, dict(self._past.busy or {}), self._past.for_source, self._past.for_sink)
         totals.add(list(self._reports.values()))
         return totals
 

@@ -52,7 +52,7 @@ class Worker:
         elif isinstance(command, ToTask):
             task = self._tasks.get((command.job, command.pipeline, command.epoch, command.task))
             if task is not None:
-                task.deliver(command)  # type: ignore[arg-type]
+                task.deliver(command)
         elif isinstance(command, Forget):
             self._jobs.pop(command.job, None)
             self._broken.pop(command.job, None)

@@ -1,0 +1,200 @@
+"""What will run: JobConfig in, Plan out. Opens nothing, starts nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.config.env import JobMode
+from headrace.config.job import JobConfig, Plugin, placed
+from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms
+from headrace.errors import ConfigError, Problem
+from headrace.options import read_options
+from headrace.plan.graph import Graph, connect
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One plugin at one place of a pipeline.
+
+    id: unique in the plan, from 1: sources first, then transforms, then sinks, each in the order of the job file; a
+    sink or transform that two pipelines share has an id in each. outputs: who gets its rows; empty for sinks.
+    """
+
+    id: int
+    plugin: Plugin
+    instance: Source | Transform | Sink
+    outputs: tuple["Step", ...] = ()
+
+    @property
+    def name(self) -> str:
+        """SeaTunnel's name of the action, under which state is saved and counts are shown."""
+        return self.plugin.step_name
+
+    @property
+    def source(self) -> Source:
+        """The instance of a source step."""
+        assert isinstance(self.instance, Source)
+        return self.instance
+
+    @property
+    def transform(self) -> Transform:
+        """The instance of a transform step."""
+        assert isinstance(self.instance, Transform)
+        return self.instance
+
+    @property
+    def sink(self) -> Sink:
+        """The instance of a sink step."""
+        assert isinstance(self.instance, Sink)
+        return self.instance
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """One source path with its transforms and sinks. id: from 1. parallelism: how many tasks run copies of it."""
+
+    id: int
+    source: Step
+    parallelism: int
+
+    def steps(self) -> list[Step]:
+        """All steps in the order rows reach them, each once."""
+        found: dict[int, Step] = {}
+
+        def walk(step: Step) -> Iterator[Step]:
+            yield step
+            for output in step.outputs:
+                yield from walk(output)
+
+        for step in walk(self.source):
+            found.pop(step.id, None)
+            found[step.id] = step
+        return list(found.values())
+
+    def sinks(self) -> list[Step]:
+        """The sink steps."""
+        return [step for step in self.steps() if isinstance(step.instance, Sink)]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A job that can run."""
+
+    job: JobConfig
+    pipelines: tuple[Pipeline, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
+    """Find the plugins, read their options, connect them. Raises ConfigError with the problems of all of them.
+
+    strict: an unknown option is a problem, not a warning.
+    """
+    problems: list[Problem] = []
+    warnings = list(job.warnings)
+    made = {plugin.place: _make(plugin, job, strict, problems, warnings) for plugin in job.plugins}
+    if strict:
+        problems += [w for w in job.warnings if w.message == "unknown option"]
+    graph = None
+    try:
+        graph = connect(job)
+    except ConfigError as error:
+        problems += error.problems
+    problems += _unbounded(job, made)
+    if problems or graph is None:
+        raise ConfigError(problems)
+    return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
+
+
+def _make(
+    plugin: Plugin, job: JobConfig, strict: bool, problems: list[Problem], warnings: list[Problem]
+) -> Source | Transform | Sink | None:
+    registries: dict[str, Registry[Any]] = {"source": sources, "transform": transforms, "sink": sinks}
+    registry = registries[plugin.kind]
+    cls = registry.find(plugin.name)
+    if cls is None:
+        near = registry.near(plugin.name)
+        cure = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(registry.names())}"
+        problems.append(Problem(plugin.place, f"unknown {plugin.kind} {plugin.name!r}", cure, job.file, plugin.line()))
+        return None
+    read = read_options(cls.Options, plugin.options)
+    problems += [placed(p, plugin, job.file) for p in read.problems]
+    (problems if strict else warnings).extend(placed(p, plugin, job.file) for p in read.unknown)
+    if read.options is None:
+        return None
+    try:
+        made: Source | Transform | Sink = cls(read.options)
+    except ConfigError as error:
+        problems += [placed(p, plugin, job.file) for p in error.problems]
+        return None
+    return made
+
+
+def _unbounded(job: JobConfig, made: dict[str, Any]) -> list[Problem]:
+    if job.env.job_mode is not JobMode.BATCH:
+        return []
+    return [
+        Problem(
+            plugin.place,
+            f"'{plugin.name}' source don't support off-line job.",
+            'it never ends by itself; set env job.mode = "STREAMING"',
+            job.file,
+            plugin.line(),
+        )
+        for plugin in job.sources
+        if made[plugin.place] is not None and not made[plugin.place].is_bounded("BATCH")
+    ]
+
+
+def _pipelines(job: JobConfig, graph: Graph, made: dict[str, Any], warnings: list[Problem]) -> tuple[Pipeline, ...]:
+    """One pipeline for each source path; a source that feeds several transactional sinks is read once for each."""
+    paths: list[tuple[Plugin, frozenset[str]]] = []
+    for source in job.sources:
+        reached = _reached(source, graph, job)
+        exact = [p for p in job.sinks if p.place in reached and made[p.place].kind is SinkKind.TRANSACTIONAL]
+        if len(exact) <= 1:
+            paths.append((source, frozenset()))
+            continue
+        names = ", ".join(p.place for p in exact)
+        text = f"its rows go to {len(exact)} transactional sinks: {names}"
+        cure = "each gets a pipeline of its own, so the source is read once for each"
+        warnings.append(Problem(source.place, text, cure, job.file, source.line()))
+        paths += [(source, frozenset(p.place for p in exact if p is not sink)) for sink in exact]
+    planner = _Planner(job, graph, made)
+    return tuple(planner.pipeline(number, source, without) for number, (source, without) in enumerate(paths, 1))
+
+
+def _reached(plugin: Plugin, graph: Graph, job: JobConfig) -> set[str]:
+    found: set[str] = set()
+    for consumer in graph.consumers(plugin, job):
+        found |= {consumer.place} | _reached(consumer, graph, job)
+    return found
+
+
+class _Planner:
+    """Numbers the steps: first the sources of all pipelines, then their transforms, then their sinks."""
+
+    def __init__(self, job: JobConfig, graph: Graph, made: dict[str, Any]) -> None:
+        self._job, self._graph, self._made = job, graph, made
+        self._taken: dict[tuple[int, str], int] = {}
+        self._copies = {plugin.place: 0 for plugin in job.plugins}
+
+    def pipeline(self, number: int, source: Plugin, without: frozenset[str]) -> Pipeline:
+        parallelism = source.parallelism or self._job.env.parallelism
+        return Pipeline(number, self._step(number, source, without, {}), parallelism)
+
+    def _step(self, pipeline: int, plugin: Plugin, without: frozenset[str], known: dict[str, Step]) -> Step:
+        if plugin.place in known:
+            return known[plugin.place]
+        consumers = [c for c in self._graph.consumers(plugin, self._job) if c.place not in without]
+        outputs = tuple(self._step(pipeline, consumer, without, known) for consumer in consumers)
+        step = Step(self._id(plugin), plugin, self._made[plugin.place], outputs)
+        known[plugin.place] = step
+        return step
+
+    def _id(self, plugin: Plugin) -> int:
+        """Places of the job file first; further copies of a plugin are numbered after all of them."""
+        copy = self._copies[plugin.place]
+        self._copies[plugin.place] += 1
+        places = [p.place for p in self._job.plugins]
+        return places.index(plugin.place) + 1 + copy * len(places)
