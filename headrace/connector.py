@@ -194,6 +194,8 @@ class Source(ABC):
     Options: ClassVar[type[Options]]
     memory_bytes: ClassVar[int] = 32 * 1024 * 1024
     """What one task needs to hold, at most, while it makes a batch."""
+    output = "default"
+    """The dataset's name in the job file: the path of the table where the options name none. Set by the planner."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -225,7 +227,7 @@ class Source(ABC):
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the rows of `split` after `position`, oldest first; from the start if None.
 
-        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are never empty, and have the columns of their table's schema.
+        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are never empty, and have their table's columns.
         Yields None (nothing yet) at least once a second while it waits, and what it has after 100 ms of waiting.
         Ends when the split ends. Free resources in a `finally` block: the engine closes the iterator on cancel.
         Raises Unavailable (the engine restarts from the last checkpoint) or Rejected.

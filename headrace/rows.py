@@ -44,7 +44,7 @@ VECTOR_STORAGE: dict[str, pa.DataType] = {
 """SeaTunnel's vector types, and how each is stored."""
 
 
-class VectorType(pa.ExtensionType):
+class VectorType(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no types
     """A SeaTunnel vector, kept as an Arrow extension type so that it stays distinct from a list.
 
     name: one of VECTOR_STORAGE.
@@ -63,10 +63,10 @@ class VectorType(pa.ExtensionType):
 
 
 try:
-    pa.register_extension_type(VectorType())  # type: ignore[arg-type]  # the stubs know the older class only
+    pa.register_extension_type(VectorType())
 except pa.ArrowKeyError:  # the module is loaded a second time, as some test tools do
     pa.unregister_extension_type("headrace.vector")
-    pa.register_extension_type(VectorType())  # type: ignore[arg-type]
+    pa.register_extension_type(VectorType())
 
 SIMPLE_TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -391,7 +391,7 @@ def estimate_bytes(rows: pa.RecordBatch) -> int:
         elif pa.types.is_decimal(dtype):
             total += 36 * (len(column) - column.null_count)
         elif pa.types.is_string(dtype) or pa.types.is_binary(dtype):
-            lengths = pc.binary_length(column)  # type: ignore[call-overload]  # a column may hold text or bytes
+            lengths = pc.binary_length(column)
             total += pc.sum(lengths).as_py() or 0
         else:
             total += column.nbytes

@@ -163,7 +163,7 @@ def meaningless(raw: Mapping[str, Any]) -> list[Problem]:
     """A warning for each key of SeaTunnel that does nothing here; the keys of one other engine share one."""
     found = [Problem(f"env.{key}", "this key does nothing here", NO_MEANING[key]) for key in raw if key in NO_MEANING]
     for engine, prefix in FOREIGN.items():
-        keys = [key for key in raw if key == engine or key.startswith(prefix) and key not in _OWN]
+        keys = [key for key in raw if key == engine or (key.startswith(prefix) and key not in _OWN)]
         if keys:
             more = f" (and {', '.join(keys[1:])})" if len(keys) > 1 else ""
             found.append(Problem(f"env.{keys[0]}", f"this key{more} does nothing here", f"it speaks to {engine}"))

@@ -127,6 +127,8 @@ def _make(
     except ConfigError as error:
         problems += [placed(p, plugin, job.file) for p in error.problems]
         return None
+    if isinstance(made, Source) and plugin.output:
+        made.output = plugin.output
     return made
 
 

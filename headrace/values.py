@@ -1,0 +1,257 @@
+"""Values as job files and texts write them → Arrow, by SeaTunnel's rules; nothing is silently narrowed or shifted.
+
+Dates and times are recognised by their shape (SeaTunnel: DateUtils, DateTimeUtils, TimeUtils).
+"""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.rows import VectorType, type_name
+
+_DATE = re.compile(r"(\d{4})([-/.年])(\d{1,2})([-/.月])(\d{1,2})日?\Z|(\d{4})(\d{2})(\d{2})\Z")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\Z")
+_CHINESE_TIME = re.compile(r"(\d{1,2})时(\d{1,2})分(?:(\d{1,2})秒)?\Z")
+_DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{0,9})\Z")
+_ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})(\[[^\]]*\])?\Z")
+
+_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
+_NOW = {"current_timestamp", "current_time", "current_date"}
+
+
+def parse_values(values: Sequence[Any], dtype: pa.DataType) -> pa.Array:
+    """An array of `values`. Raises ValueError naming the first value that does not fit, and the type."""
+    return to_array([parse_value(value, dtype) for value in values], dtype)
+
+
+def to_array(values: Sequence[Any], dtype: pa.DataType) -> pa.Array:
+    """Parsed values as an array, vectors included."""
+    if isinstance(dtype, VectorType):
+        return pa.ExtensionArray.from_storage(dtype, pa.array(values, dtype.storage_type))
+    return pa.array(values, dtype)
+
+
+def parse_value(value: Any, dtype: pa.DataType) -> Any:
+    """One value as the Python object that Arrow takes for `dtype`; None stays None.
+
+    Rows may be objects by name or lists by position, also as JSON text; bytes are base64. Raises ValueError.
+    """
+    if value is None or pa.types.is_null(dtype):
+        return None
+    try:
+        return _parse(value, dtype)
+    except (ValueError, TypeError, InvalidOperation, OverflowError) as error:
+        reason = str(error) if isinstance(error, ValueError) and str(error).startswith("cannot") else ""
+        raise ValueError(reason or f"cannot read {value!r} as {type_name(dtype)}{_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    text = str(error)
+    return f": {text}" if isinstance(error, OverflowError) and text else ""
+
+
+def _parse(value: Any, dtype: pa.DataType) -> Any:
+    if isinstance(dtype, VectorType):
+        return _vector(value, dtype)
+    if pa.types.is_string(dtype):
+        return _text(value)
+    if pa.types.is_boolean(dtype):
+        return _boolean(value)
+    if pa.types.is_integer(dtype):
+        return _integer(value, dtype)
+    if pa.types.is_floating(dtype):
+        number = float(value)
+        if pa.types.is_float32(dtype) and math.isfinite(number) and abs(number) > 3.4028235677973366e38:
+            raise OverflowError("it is too large")
+        return number
+    if pa.types.is_decimal(dtype):
+        return _decimal(value, dtype)
+    if pa.types.is_binary(dtype):
+        return value if isinstance(value, bytes) else base64.b64decode(str(value), validate=True)
+    if pa.types.is_date(dtype):
+        return parse_date(value)
+    if pa.types.is_time(dtype):
+        return parse_time(value)
+    if pa.types.is_timestamp(dtype):
+        return parse_timestamp(value, zoned=dtype.tz is not None)
+    return _nested(_structure(value), dtype)
+
+
+def _structure(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value.strip()[:1] in ("[", "{") else value
+
+
+def _nested(value: Any, dtype: pa.DataType) -> Any:
+    if pa.types.is_list(dtype):
+        if not isinstance(value, list | tuple):
+            raise TypeError(value)
+        return [parse_value(item, dtype.value_type) for item in value]
+    if pa.types.is_map(dtype):
+        pairs = value.items() if isinstance(value, Mapping) else [tuple(pair) for pair in value]
+        return [(parse_value(k, dtype.key_type), parse_value(v, dtype.item_type)) for k, v in pairs]
+    fields = [dtype.field(i) for i in range(dtype.num_fields)]
+    if isinstance(value, Mapping):
+        if unknown := [key for key in value if key not in {f.name for f in fields}]:
+            raise ValueError(f"cannot read {value!r} as {type_name(dtype)}: it has no field {unknown[0]!r}")
+        return {f.name: parse_value(value.get(f.name), f.type) for f in fields}
+    if not isinstance(value, list | tuple) or len(value) != len(fields):
+        raise TypeError(value)
+    return {f.name: parse_value(item, f.type) for f, item in zip(fields, value, strict=True)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value)
+
+
+def _boolean(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in ("true", "false", "1", "0"):
+        raise ValueError(text)
+    return text in ("true", "1")
+
+
+def _integer(value: Any, dtype: pa.DataType) -> int:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    number = Decimal(str(value).strip())
+    if number != number.to_integral_value():
+        raise ValueError(value)
+    whole = int(number)
+    bits = dtype.bit_width
+    if not -(1 << (bits - 1)) <= whole < 1 << (bits - 1):
+        raise OverflowError(f"it is outside {-(1 << (bits - 1))} … {(1 << (bits - 1)) - 1}")
+    return whole
+
+
+def _decimal(value: Any, dtype: Any) -> Decimal:
+    number = Decimal(str(value).strip())
+    if not number.is_finite():
+        raise ValueError(value)
+    scaled = number.quantize(Decimal(1).scaleb(-dtype.scale), context=_EXACT)
+    if scaled != number:
+        raise OverflowError(f"it has more than {dtype.scale} digits after the point")
+    if len(scaled.as_tuple().digits) > dtype.precision and scaled:
+        raise OverflowError(f"it has more than {dtype.precision} digits")
+    return scaled
+
+
+def _vector(value: Any, dtype: VectorType) -> Any:
+    value = _structure(value)
+    if dtype.name == "float_vector":
+        return [float(item) for item in value]
+    if dtype.name == "float16_vector":
+        import numpy as np
+
+        return [np.float16(item) for item in value]
+    if dtype.name == "sparse_float_vector":
+        return [(int(k), float(v)) for k, v in value.items()]
+    if isinstance(value, list):
+        return _bfloat16(value) if dtype.name == "bfloat16_vector" else bytes(item & 0xFF for item in value)
+    return base64.b64decode(str(value), validate=True)
+
+
+def _bfloat16(values: list[float]) -> bytes:
+    """The upper half of each value as 32 bits, rounded to the nearest, little endian."""
+    import numpy as np
+
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return bytes(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes())
+
+
+# --------------------------------------------------------------------------------------------------- dates and times
+
+
+def parse_date(value: Any) -> date:
+    """`2024-01-31`, `2024/1/31`, `2024.01.31`, `2024年1月31日`, `20240131`, CURRENT_DATE. Raises ValueError."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    text = str(value).strip()
+    if text.lower() in _NOW:
+        return datetime.now().date()  # noqa: DTZ005  SeaTunnel's dates have no zone: the machine's day is meant
+    match = _DATE.match(text)
+    if match is None:
+        raise ValueError(text)
+    if match[6]:
+        return date(int(match[6]), int(match[7]), int(match[8]))
+    return date(int(match[1]), int(match[3]), int(match[5]))
+
+
+def parse_time(value: Any) -> time:
+    """`12:30`, `12:30:05`, `12:30:05.123456`, `12时30分5秒`, CURRENT_TIME. Raises ValueError."""
+    if isinstance(value, datetime):
+        return value.time()
+    if isinstance(value, time):
+        return value
+    text = str(value).strip()
+    if text.lower() in _NOW:
+        return datetime.now().time()  # noqa: DTZ005  SeaTunnel's times have no zone
+    if match := _TIME.match(text):
+        return time(int(match[1]), int(match[2]), int(match[3] or 0), _micros(match[4] or ""))
+    if match := _CHINESE_TIME.match(text):
+        return time(int(match[1]), int(match[2]), int(match[3] or 0))
+    raise ValueError(text)
+
+
+def parse_timestamp(value: Any, *, zoned: bool = False) -> datetime:
+    """A date and a time with `T` or a blank between, or 14 to 23 digits, or CURRENT_TIMESTAMP. Raises ValueError.
+
+    zoned: the text may end in `Z` or an offset, and without one means UTC; the result is in UTC. Otherwise a zone in
+    the text is an error, because dropping it would shift the value.
+    """
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC if zoned else None)
+    text = str(value).strip()
+    if text.lower() in _NOW:
+        return datetime.now(UTC) if zoned else datetime.now()  # noqa: DTZ005  zone-less as SeaTunnel's
+    zone = _ZONE.search(text) if len(text) > 10 and "-" not in text[:1] else None
+    if zone is not None and (":" in text or "T" in text):
+        if not zoned:
+            raise ValueError(f"cannot read {text!r} as TIMESTAMP: it has a time zone; use the type timestamp_tz")
+        local = _local_timestamp(text[: zone.start()].strip())
+        return local.replace(tzinfo=UTC) - _offset(zone[1])
+    local = _local_timestamp(text)
+    return local.replace(tzinfo=UTC) if zoned else local
+
+
+def _local_timestamp(text: str) -> datetime:
+    if match := _DIGITS.match(text):
+        parts = [int(match[i]) for i in range(1, 7)]
+        when = datetime(*parts[:3], *parts[3:])  # type: ignore[arg-type]  # noqa: DTZ001  zone-less
+        return when.replace(microsecond=_micros(match[7]))
+    for separator in ("T", " ", "日"):
+        day, found, clock = text.partition(separator)
+        if found:
+            return datetime.combine(parse_date(day), parse_time(clock.strip()))
+    raise ValueError(text)
+
+
+def _offset(text: str) -> timedelta:
+    if text == "Z":
+        return timedelta()
+    sign = -1 if text[0] == "-" else 1
+    digits = text[1:].replace(":", "")
+    return sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+
+
+def _micros(fraction: str) -> int:
+    """Microseconds of the digits behind the point; more digits than six must be zeros, or they would be lost."""
+    if fraction[6:].strip("0"):
+        raise OverflowError("it is finer than a microsecond")
+    return int(fraction[:6].ljust(6, "0")) if fraction else 0
