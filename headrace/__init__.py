@@ -1,1 +1,22 @@
 """Runs Apache SeaTunnel's job files on Arrow, without a JVM."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.program import JobResult, run
+    from headrace.tables import Tables
+
+__all__ = ["JobResult", "Tables", "__version__", "run"]
+
+__version__ = "0.1.0"
+
+_HOMES = {"run": "headrace.program", "JobResult": "headrace.program", "Tables": "headrace.tables"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used: `headrace --help` must not wait for Arrow."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

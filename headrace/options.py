@@ -57,6 +57,20 @@ def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
     ReadonlyConfig does. An unknown key within two letters of a known one that is not set is a problem (it is a
     misspelling), any other unknown key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel.
     """
+    problems: list[Problem] = []
+    unknown: list[Problem] = []
+    found = _normalise(model, values, "", problems, unknown)
+    try:
+        options = model.model_validate(found)
+    except ValidationError as error:
+        problems += [_problem(model, item) for item in error.errors()]
+    return ReadOptions(None if problems else options, tuple(problems), tuple(unknown))
+
+
+def _normalise(
+    model: type[Options], values: Mapping[str, Any], place: str, problems: list[Problem], unknown: list[Problem]
+) -> dict[str, Any]:
+    """The values under their documented names, without unknown keys; likewise for the options within them."""
     found: dict[str, Any] = {}
     used: set[tuple[str, ...]] = set()
     for name, field in model.model_fields.items():
@@ -64,13 +78,22 @@ def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
             path = _find(values, alias)
             if path is not None:
                 used.add(path)
-                found.setdefault(option_name(name, field), _accept_text(field.annotation, _get(values, path)))
-    problems, unknown = _check_unknown(model, values, used, set(found))
-    try:
-        return ReadOptions(None if problems else model.model_validate(found), tuple(problems), tuple(unknown))
-    except ValidationError as error:
-        problems += [_problem(model, item) for item in error.errors()]
-        return ReadOptions(None, tuple(problems), tuple(unknown))
+                value = _accept_text(field.annotation, _get(values, path))
+                below = f"{place}{option_name(name, field)}"
+                found.setdefault(option_name(name, field), _within(field.annotation, value, below, problems, unknown))
+    _check_unknown(model, values, used, set(found), place, problems, unknown)
+    return found
+
+
+def _within(annotation: Any, value: Any, place: str, problems: list[Problem], unknown: list[Problem]) -> Any:
+    """The same for options that hold options, alone or in a list."""
+    for part in _union_parts(annotation):
+        if isinstance(part, type) and issubclass(part, Options) and isinstance(value, Mapping):
+            return _normalise(part, value, f"{place}.", problems, unknown)
+        inner = get_args(part)
+        if get_origin(part) is list and inner and isinstance(value, list):
+            return [_within(inner[0], item, f"{place}[{i}]", problems, unknown) for i, item in enumerate(value)]
+    return value
 
 
 def option_name(name: str, field: FieldInfo) -> str:
@@ -121,20 +144,26 @@ def _leaves(
 
 
 def _check_unknown(
-    model: type[Options], values: Mapping[str, Any], used: set[tuple[str, ...]], found: set[str]
-) -> tuple[list[Problem], list[Problem]]:
+    model: type[Options],
+    values: Mapping[str, Any],
+    used: set[tuple[str, ...]],
+    found: set[str],
+    place: str,
+    problems: list[Problem],
+    unknown: list[Problem],
+) -> None:
     names = {n: option_name(k, f) for k, f in model.model_fields.items() for n in option_names(k, f)}
-    problems, unknown = [], []
     for path in _leaves(values, used):
         key = ".".join(path)
         near = [n for n in get_close_matches(key, names, 3, 0.6) if edits(key.lower(), n.lower()) <= 2]
         free = [n for n in near if names[n] not in found]
         if free:
-            problems.append(Problem(key, "unknown option", f"did you mean {free[0]!r}?"))
+            problems.append(Problem(place + key, "unknown option", f"did you mean {free[0]!r}?"))
         else:
             guess = get_close_matches(key, names, 1, 0.6)
-            unknown.append(Problem(key, "unknown option", f"the nearest known one is {guess[0]!r}" if guess else ""))
-    return problems, unknown
+            unknown.append(
+                Problem(place + key, "unknown option", f"the nearest known one is {guess[0]!r}" if guess else "")
+            )
 
 
 def edits(a: str, b: str) -> int:

@@ -1,0 +1,80 @@
+"""Console: prints rows, in the line format that SeaTunnel's users search their logs for."""
+
+import time
+
+from pydantic import Field
+
+from headrace.connector import (
+    Batch,
+    Committable,
+    Options,
+    Sink,
+    SinkKind,
+    SinkWriter,
+    State,
+    TableSchema,
+    TaskContext,
+    sink,
+)
+from headrace.javatext import java_texts
+from headrace.rows import RowKind, type_name
+
+
+class ConsoleSinkOptions(Options):
+    """Options of Console."""
+
+    print_data: bool = Field(default=True, validation_alias="log.print.data", description="Print the rows.")
+    delay_ms: int = Field(
+        default=0, ge=0, validation_alias="log.print.delay.ms", description="Milliseconds to wait after each row."
+    )
+    replica: int = Field(
+        default=1, validation_alias="multi_table_sink_replica", description="Accepted: a task has one writer per table."
+    )
+
+
+@sink("Console")
+class ConsoleSink(Sink):
+    """Prints rows to the terminal and the job's log. Plain: rows may be printed again after a restart."""
+
+    Options = ConsoleSinkOptions
+    options: ConsoleSinkOptions
+    kind = SinkKind.PLAIN
+
+    def is_repeatable(self) -> bool:
+        """Lines printed twice harm nobody."""
+        return True
+
+    def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:  # noqa: D102
+        return _ConsoleWriter(self.options, table, task)
+
+
+class _ConsoleWriter(SinkWriter):
+    def __init__(self, options: ConsoleSinkOptions, table: TableSchema, task: TaskContext) -> None:
+        self._options, self._task = options, task
+        self._rows = 0
+        columns = ", ".join(f"{c.name}<{type_name(c.type)}>" for c in table.columns)
+        task.print(f"output rowType: {columns}")
+
+    def write(self, batch: Batch) -> None:
+        if not self._options.print_data:
+            self._rows += batch.num_rows
+            return
+        columns = [java_texts(column) for column in batch.rows.columns]
+        values = [", ".join(row) for row in zip(*columns, strict=True)] if columns else [""] * batch.num_rows
+        kinds = [RowKind(k).name for k in batch.kinds.to_pylist()] if batch.kinds is not None else None
+        lines = []
+        for i, text in enumerate(values):
+            self._rows += 1
+            kind = kinds[i] if kinds else "INSERT"
+            lines.append(
+                f"subtaskIndex={self._task.index}  rowIndex={self._rows}:  SeaTunnelRow#tableId={batch.table} "
+                f"SeaTunnelRow#kind={kind} : {text}"
+            )
+            if self._options.delay_ms:
+                self._task.print(lines.pop())
+                time.sleep(self._options.delay_ms / 1000)
+        if lines:
+            self._task.print("\n".join(lines))
+
+    def prepare_commit(self, checkpoint_id: int) -> Committable | None:
+        return None
