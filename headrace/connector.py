@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from headrace.errors import BadRow, MissingExtra, Problem
 from headrace.options import Choice, Options
+from headrace.placeholders import fill_placeholders
 from headrace.rows import TARGET_ROWS, Batch, TableSchema
 
 __all__ = [
@@ -349,9 +350,9 @@ class Sink(ABC):
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""
         return self.kind is not SinkKind.PLAIN
 
-    def table(self, table: TableSchema) -> TableSchema:
-        """The table as this sink will call and shape it: placeholders in names filled, columns chosen."""
-        return table
+    def options_for(self, table: TableSchema) -> Any:
+        """The options with `${table_name}` and its like filled for one table; every use per table goes through it."""
+        return fill_placeholders(self.options, table)
 
     def check(self, tables: Sequence[TableSchema]) -> Iterable[Problem]:
         """What is wrong with these tables for this sink, before any save mode acts. May look at the target."""

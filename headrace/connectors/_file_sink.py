@@ -1,0 +1,420 @@
+"""Writing files: staged where nobody looks, renamed into place on commit."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator, model_validator
+
+from headrace.connector import (
+    Batch,
+    Choice,
+    Committable,
+    JobContext,
+    Problem,
+    Sink,
+    SinkKind,
+    SinkWriter,
+    State,
+    TableSchema,
+    TaskContext,
+    owner_file,
+    owner_of,
+    staging_name,
+)
+from headrace.errors import Rejected, Unavailable
+from headrace.formats.cells import cell_texts
+from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
+from headrace.formats.java_dates import format_datetime, strftime_pattern
+from headrace.formats.registry import file_format
+
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""The directory of rows whose partition value is null, as Hive and Spark name it."""
+
+MAX_OPEN_FILES = 128
+"""Partitions a writer keeps open; the one that was idle longest is finished to make room."""
+
+STAGING = ".headrace-staging"
+
+
+class SchemaSaveMode(Choice):
+    """What happens to the target directory before the first row."""
+
+    RECREATE_SCHEMA = "RECREATE_SCHEMA"
+    CREATE_SCHEMA_WHEN_NOT_EXIST = "CREATE_SCHEMA_WHEN_NOT_EXIST"
+    ERROR_WHEN_SCHEMA_NOT_EXIST = "ERROR_WHEN_SCHEMA_NOT_EXIST"
+    IGNORE = "IGNORE"
+
+
+class DataSaveMode(Choice):
+    """What happens to the files in it before the first row."""
+
+    APPEND_DATA = "APPEND_DATA"
+    DROP_DATA = "DROP_DATA"
+    ERROR_WHEN_DATA_EXISTS = "ERROR_WHEN_DATA_EXISTS"
+
+
+class FileSinkOptions(WriteSettings):
+    """Options of a file sink."""
+
+    path: str = Field(min_length=1, description="The target directory; ${table_name} and its like are filled.")
+    tmp_path: str = Field(
+        default="/tmp/seatunnel", description="Staging; a hidden directory in `path` where that is another file system."
+    )
+    file_format_type: str = Field(default="csv", description="text, csv, json or parquet.")
+    custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
+    file_name_expression: str = Field(
+        default="${transactionId}", description="With ${now}, ${uuid}, ${transactionId}; the file's number is added."
+    )
+    filename_time_format: str = Field(default="yyyy.MM.dd", description="Java pattern of ${now}.")
+    filename_extension: str | None = Field(default=None, description="The files' suffix; that of the format else.")
+    have_partition: bool = Field(default=False, description="Write a directory for each partition.")
+    partition_by: list[str] = Field(default=[], description="The columns that make partitions.")
+    partition_dir_expression: str = Field(
+        default="${k0}=${v0}/${k1}=${v1}/.../${kn}=${vn}/",
+        description="${k0} is the first column's name, ${v0} its value.",
+    )
+    is_partition_field_write_in_file: bool = Field(default=False, description="Keep partition columns in the files.")
+    sink_columns: list[str] | None = Field(default=None, description="Only these columns, in this order.")
+    is_enable_transaction: bool = Field(default=True, description="Accepted: files always appear on commit only.")
+    batch_size: int = Field(default=1_000_000, gt=0, description="Rows of a file.")
+    single_file_mode: bool = Field(default=False, description="One file for each task and checkpoint.")
+    create_empty_file: bool = Field(
+        default=False, validation_alias="create_empty_file_when_no_data", description="A file even without rows."
+    )
+    schema_save_mode: SchemaSaveMode = Field(
+        default=SchemaSaveMode.CREATE_SCHEMA_WHEN_NOT_EXIST, description="What to do with the directory first."
+    )
+    data_save_mode: DataSaveMode = Field(
+        default=DataSaveMode.APPEND_DATA, description="What to do with its files first."
+    )
+    replica: int = Field(
+        default=1, validation_alias="multi_table_sink_replica", description="Accepted: a task has one writer per table."
+    )
+
+    @field_validator("file_format_type")
+    @classmethod
+    def _check_format(cls, value: str) -> str:
+        return file_format(value).name
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        wrong = []
+        for name in ("date_format", "datetime_format", "time_format", "filename_time_format"):
+            try:
+                strftime_pattern(getattr(self, name) or "")
+            except ValueError as error:
+                wrong.append(f"{name}: {error}")
+        codecs = {"parquet": ("none", "snappy", "zstd", "gzip", "lz4", "brotli")}.get(self.file_format_type, ("none",))
+        if self.compress_codec.lower() not in codecs:
+            text = f"compress_codec {self.compress_codec!r} is not for {self.file_format_type}"
+            wrong.append(f"{text}; possible: {', '.join(codecs)}")
+        if self.have_partition and not self.partition_by:
+            wrong.append("have_partition is true, so partition_by must name the columns")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def partitions(self) -> list[str]:
+        """The partition columns, as far as partitions are wanted at all."""
+        return self.partition_by if self.have_partition or self.partition_by else []
+
+
+class FileSink(Sink):
+    """Writes files into a directory. Staged: a file is visible, whole, once its checkpoint is committed."""
+
+    Options = FileSinkOptions
+    options: FileSinkOptions
+    kind = SinkKind.STAGED
+
+    def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
+        """Columns that the options name must be there; the path must not be a file."""
+        for table in tables:
+            for option in ("partition_by", "sink_columns"):
+                for name in getattr(self.options, option) or ():
+                    if name not in table.names:
+                        text = f"table {table.path} has no column {name!r}"
+                        yield Problem(option, text, f"its columns are {', '.join(table.names)}")
+            path = Path(self.options_for(table).path)
+            if path.exists() and not path.is_dir():
+                yield Problem("path", f"{str(path)!r} is a file", "name the directory that the files go into")
+
+    def save_mode(self, table: TableSchema) -> None:
+        """Act on the directory as a table and its files as the data."""
+        options: FileSinkOptions = self.options_for(table)
+        path = Path(options.path)
+        with _translated(path):
+            if options.schema_save_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST and not path.is_dir():
+                raise Rejected(f"schema_save_mode is ERROR_WHEN_SCHEMA_NOT_EXIST, and there is no {str(path)!r}")
+            if options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and any(_visible(path)):
+                raise Rejected(f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and {str(path)!r} holds files")
+            recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
+            if recreate or options.data_save_mode is DataSaveMode.DROP_DATA:
+                for entry in _visible(path):
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if options.schema_save_mode is not SchemaSaveMode.IGNORE:
+                path.mkdir(parents=True, exist_ok=True)
+
+    def start(self, job: JobContext) -> None:
+        """Remove what dead jobs have left behind in the staging directories this sink knows."""
+        for root in {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}:
+            for folder in sorted(root.glob("*")) if root.is_dir() else ():
+                owner = owner_of(folder)
+                if owner is not None and owner != job.owner and owner.is_gone():
+                    shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                root.rmdir()
+
+    def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
+        """See Sink.writer."""
+        options: FileSinkOptions = self.options_for(table)
+        return _FileWriter(options, table, task, self._staging(options, task.job))
+
+    def commit(self, committables: Sequence[Committable], job: JobContext) -> None:
+        """Rename; what is no longer staged was renamed before (guarantee 3)."""
+        folders = set()
+        for staged, final in (move for committable in committables for move in committable["moves"]):
+            with _translated(Path(final)):
+                if not os.path.exists(staged):
+                    continue
+                Path(final).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staged, final)
+                folders.add(os.path.dirname(final))
+        for folder in folders:
+            _sync(folder)
+        for committable in committables:
+            shutil.rmtree(committable["folder"], ignore_errors=True)
+
+    def abort(self, committables: Sequence[Committable], job: JobContext) -> None:
+        """Remove the staged files."""
+        for committable in committables:
+            shutil.rmtree(committable["folder"], ignore_errors=True)
+
+    def end(self, job: JobContext) -> None:
+        """Remove the job's staging directories, and their parents where they are empty."""
+        for root in {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}:
+            shutil.rmtree(root / str(job.job_id), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                root.rmdir()
+
+    def _root(self, tmp_path: Path) -> Path:
+        return tmp_path / "seatunnel"
+
+    def _hidden_roots(self) -> Iterator[Path]:
+        """Staging directories within targets; with placeholders in `path`, below the part before the first one."""
+        fixed = Path(self.options.path.partition("${")[0])
+        if "${" in self.options.path:
+            base = fixed if self.options.path.partition("${")[0].endswith("/") else fixed.parent
+            yield from base.glob(f"**/{STAGING}") if base.is_dir() and str(base) != "/" else ()
+        else:
+            yield fixed / STAGING
+
+    def _staging(self, options: FileSinkOptions, job: JobContext) -> Path:
+        """The job's staging directory, on the target's file system so that a rename is atomic."""
+        target, temporary = Path(options.path), self._root(Path(options.tmp_path))
+        with _translated(target):
+            target.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)
+            same = os.stat(temporary).st_dev == os.stat(target).st_dev
+        except OSError:
+            same = False
+        folder = (temporary if same else target / STAGING) / str(job.job_id)
+        with _translated(folder):
+            owner_file(folder, job.owner)
+        return folder
+
+
+class _OpenFile:
+    """One file that is being written."""
+
+    def __init__(
+        self, staged: Path, final: Path, form: FileFormat, schema: pa.Schema, options: FileSinkOptions
+    ) -> None:
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        self.staged, self.final, self.rows = staged, final, 0
+        self._stream: BinaryIO = open(staged, "xb")
+        try:
+            self._writer: FormatWriter = form.writer(self._stream, schema, options)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        self._writer.write(rows)
+        self.rows += rows.num_rows
+
+    def finish(self) -> None:
+        """Whole and durable."""
+        try:
+            self._writer.close()
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        finally:
+            self._stream.close()
+
+    def drop(self) -> None:
+        with contextlib.suppress(Exception):
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self.staged.unlink(missing_ok=True)
+
+
+class _FileWriter(SinkWriter):
+    def __init__(self, options: FileSinkOptions, table: TableSchema, task: TaskContext, staging: Path) -> None:
+        self._options, self._task, self._staging = options, task, staging
+        self._form = file_format(options.file_format_type)
+        names = options.sink_columns or table.names
+        if options.partitions and not options.is_partition_field_write_in_file:
+            names = [name for name in names if name not in options.partitions]
+        self._names = names
+        self._schema = pa.schema([f for name in names for f in table.arrow if f.name == name])
+        self._unique = uuid.uuid4().hex[:10]
+        self._open: dict[str, _OpenFile] = {}
+        self._finished: list[_OpenFile] = []
+        self._numbers: dict[str, int] = {}
+        self._folder: Path | None = None
+
+    def write(self, batch: Batch) -> None:
+        with _translated(Path(self._options.path)):
+            for partition, rows in self._parts(batch.rows):
+                self._write_part(partition, rows.select(self._names))
+
+    def _write_part(self, partition: str, rows: pa.RecordBatch) -> None:
+        limit = None if self._options.single_file_mode else self._options.batch_size
+        while rows.num_rows:
+            file = self._file(partition)
+            room = rows.num_rows if limit is None else limit - file.rows
+            file.write(rows.slice(0, room))
+            rows = rows.slice(min(room, rows.num_rows))
+            if limit is not None and file.rows >= limit:
+                self._finish(partition)
+
+    def _parts(self, rows: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """The rows of each partition, with the directory they go into; each keeps its order."""
+        if not self._options.partitions:
+            yield "", rows
+            return
+        formats = self._options.formats()
+        keys = [
+            pc.if_else(pc.is_valid(rows.column(name)), cell_texts(rows.column(name), formats), NULL_PARTITION)
+            for name in self._options.partitions
+        ]
+        joined = pc.binary_join_element_wise(*keys, "\x00").dictionary_encode()
+        for code, key in enumerate(joined.dictionary.to_pylist()):
+            mine = rows.filter(pc.equal(joined.indices, code)) if len(joined.dictionary) > 1 else rows
+            yield self._partition_folder(key.split("\x00")), mine
+
+    def _partition_folder(self, values: Sequence[str]) -> str:
+        expression = self._options.partition_dir_expression
+        pairs = list(zip(self._options.partitions, (_safe(v) for v in values), strict=True))
+        if "..." in expression:
+            return "/".join(f"{name}={value}" for name, value in pairs)
+        for i, (name, value) in enumerate(pairs):
+            expression = expression.replace(f"${{k{i}}}", name).replace(f"${{v{i}}}", value)
+        return expression.strip("/")
+
+    def _file(self, partition: str) -> _OpenFile:
+        file = self._open.pop(partition, None)
+        if file is None:
+            if len(self._open) >= MAX_OPEN_FILES:
+                self._finish(next(iter(self._open)))
+            file = self._new_file(partition)
+        self._open[partition] = file
+        return file
+
+    def _new_file(self, partition: str) -> _OpenFile:
+        if self._folder is None:
+            self._folder = self._staging / f"T_{self._unique}_{uuid.uuid4().hex[:10]}"
+        number = self._numbers.get(partition, 0)
+        self._numbers[partition] = number + 1
+        staged = self._folder / partition / f"{number}.{self._suffix}"
+        return _OpenFile(staged, Path(partition) / str(number), self._form, self._schema, self._options)
+
+    @property
+    def _suffix(self) -> str:
+        return (self._options.filename_extension or self._form.suffix).lstrip(".")
+
+    def _finish(self, partition: str) -> None:
+        file = self._open.pop(partition)
+        self._finished.append(file)
+        file.finish()
+
+    def prepare_commit(self, checkpoint_id: int) -> Committable | None:
+        job, options = self._task.job, self._options
+        first = self._task.index == 0 and checkpoint_id > 0
+        with _translated(Path(options.path)):
+            if options.create_empty_file and first and not self._open and not self._finished and not self._numbers:
+                self._file("")
+            for partition in list(self._open):
+                self._finish(partition)
+            if not self._finished:
+                return None
+            transaction = f"T_{self._unique}_{staging_name(job, self._task.index, checkpoint_id)}"
+            moves = []
+            for file in self._finished:
+                name = self._file_name(transaction, int(file.final.name))
+                moves.append([str(file.staged), str(Path(options.path) / file.final.parent / name)])
+            for folder in {str(file.staged.parent) for file in self._finished}:
+                _sync(folder)
+        prepared = {"moves": moves, "folder": str(self._folder)}
+        self._finished, self._numbers, self._folder = [], {}, None
+        return prepared
+
+    def _file_name(self, transaction: str, number: int) -> str:
+        options = self._options
+        name = transaction
+        if options.custom_filename:
+            now = format_datetime(datetime.now(), options.filename_time_format)  # noqa: DTZ005  the machine's day is meant
+            name = options.file_name_expression.replace("${transactionId}", transaction)
+            name = name.replace("${now}", now).replace("${uuid}", uuid.uuid4().hex)
+            if "${transactionId}" not in options.file_name_expression:
+                name = f"{transaction}_{name}"  # names must never meet those of another checkpoint or task
+        return f"{_safe(name)}_{number}.{self._suffix}"
+
+    def close(self) -> None:
+        for file in (*self._open.values(), *self._finished):
+            file.drop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _safe(text: str) -> str:
+    """A text as one name in a directory."""
+    return text.replace("/", "%2F").replace("\x00", "") or NULL_PARTITION
+
+
+def _visible(path: Path) -> Iterator[Path]:
+    """What readers see in a directory."""
+    return (entry for entry in (sorted(path.iterdir()) if path.is_dir() else ()) if not entry.name.startswith("."))
+
+
+def _sync(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Errors of the file system as errors that say what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        raise Rejected(f"cannot write {error.filename or path}: Permission denied; check its owner and mode") from error
+    except OSError as error:
+        free = ""
+        with contextlib.suppress(OSError):
+            free = f"; {shutil.disk_usage(path if path.exists() else path.parent).free >> 20} MiB are free there"
+        raise Unavailable(f"cannot write {error.filename or path}: {error.strerror or error}{free}") from error

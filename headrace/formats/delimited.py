@@ -1,0 +1,272 @@
+"""Csv and text files: Arrow parses whole blocks; a block with an odd cell is parsed again, cell by cell."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from headrace.connector import Position, TaskContext
+from headrace.errors import Rejected
+from headrace.formats.cells import cell_texts, parse_cell
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, slices
+from headrace.formats.java_dates import strftime_pattern
+from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
+
+csv.field_size_limit(1 << 30)
+
+NO_SCHEMA_COLUMN = "content"
+"""The one column of a file that is read without a schema."""
+
+
+class DelimitedFormat(FileFormat):
+    """Fields between delimiters; `csv` knows quotes, `text` does not."""
+
+    suffix = "csv"
+    name = "csv"
+    delimiter = ","
+    quoted = True
+
+    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return cut(path, size, split_size, self._lines(settings))
+
+    def read(  # noqa: D102
+        self,
+        part: FilePart,
+        position: Position | None,
+        schema: pa.Schema,
+        settings: ReadSettings,
+        task: TaskContext,
+        table: str,
+    ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        offset, skip = position or (part.start, 0)
+        form = self._lines(settings)
+        names = _header(part.path, settings, form, self._delimiter(settings)) if settings.use_header else schema.names
+        parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
+        try:
+            for block in blocks(part.path, offset, part.end, form):
+                rows = parser.parse(block, part.path, task, table)
+                yield from slices(rows, task, block.start, block.end, skip)
+                skip = 0
+        except UnicodeError as error:
+            raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+
+    def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
+        delimiter = settings.field_delimiter or self.delimiter
+        return _DelimitedWriter(stream, schema, settings, delimiter, quoted=self.quoted)
+
+    def _delimiter(self, settings: ReadSettings) -> str:
+        return unescape(settings.field_delimiter or self.delimiter)
+
+    def _quote(self, settings: ReadSettings) -> str:
+        return settings.quote_char if self.quoted else ""
+
+    def _lines(self, settings: ReadSettings) -> LineFormat:
+        skip = settings.skip_header + (1 if settings.use_header and not settings.skip_header else 0)
+        row_delimiter = unescape(settings.row_delimiter).encode() if not self.quoted else b"\n"
+        return LineFormat(row_delimiter, self._quote(settings).encode(), settings.encoding, skip)
+
+
+class TextFormat(DelimitedFormat):
+    """Text files: fields between `field_delimiter` without quotes, nested values between \\002 … \\007."""
+
+    name = "text"
+    suffix = "txt"
+    delimiter = "\x01"
+    quoted = False
+
+
+def unescape(text: str) -> str:
+    r"""`\t`, `\001` and `\u0001` written out in a job file, as the characters they mean."""
+    if "\\" not in text:
+        return text
+    try:
+        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+    except UnicodeError:
+        return text
+
+
+def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:
+    first = LineFormat(form.delimiter, form.quote, form.encoding, max(settings.skip_header - 1, 0))
+    block = next(blocks(path, 0, 1 << 20, first), None)
+    line = block.data.partition(b"\n")[0].decode() if block else ""
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+class _Parser:
+    """Parses blocks of one file. names: the fields of a line in order; schema: the wanted columns."""
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        names: Sequence[str],
+        settings: ReadSettings,
+        delimiter: str,
+        quote: str,
+        form: LineFormat,
+    ) -> None:
+        self._schema, self._names, self._settings = schema, list(names), settings
+        self._delimiter, self._quote, self._form = delimiter, quote, form
+        self._nested = {f.name: f.type for f in schema if pa.types.is_nested(f.type) or not _is_native(f.type)}
+        self._nulls = ["", *([settings.null_format] if settings.null_format is not None else [])]
+        patterns = [_arrow_pattern(p) for p in settings.patterns()]
+        self._convert = pacsv.ConvertOptions(
+            column_types={f.name: pa.string() if f.name in self._nested else f.type for f in schema},
+            null_values=self._nulls,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["true", "TRUE", "True", "1"],
+            false_values=["false", "FALSE", "False", "0"],
+            timestamp_parsers=[*(p for p in patterns if p), pacsv.ISO8601],
+            include_columns=schema.names,
+            include_missing_columns=True,
+        )
+
+    def parse(self, block: Block, path: str, task: TaskContext, table: str) -> pa.Table:
+        if len(self._delimiter) == 1 and self._form.delimiter in (b"\n", b"\r\n"):
+            try:
+                return self._fast(block)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                pass
+        return self._slow(block, path, task, table)
+
+    def _fast(self, block: Block) -> pa.Table:
+        if self._delimiter in "\r\n":
+            raise pa.ArrowInvalid("a field delimiter that ends lines")
+        table = pacsv.read_csv(
+            pa.BufferReader(block.data),
+            pacsv.ReadOptions(use_threads=False, block_size=len(block.data) + 1, column_names=self._names),
+            pacsv.ParseOptions(
+                delimiter=self._delimiter,
+                quote_char=self._quote or False,
+                escape_char=self._settings.escape_char or False,
+                newlines_in_values=bool(self._quote),
+                ignore_empty_lines=True,
+            ),
+            self._convert,
+        )
+        for name, dtype in self._nested.items():
+            index = self._schema.names.index(name)
+            texts = table.column(index).to_pylist()
+            try:
+                values = pa.array([self._cell(text, dtype) for text in texts], dtype)
+            except ValueError as error:
+                raise pa.ArrowInvalid(str(error)) from error
+            table = table.set_column(index, pa.field(name, dtype), values)
+        return table.cast(self._schema)
+
+    def _cell(self, text: str | None, dtype: pa.DataType) -> Any:
+        if text is None or text in self._nulls:
+            return None
+        return parse_cell(text, dtype, self._settings.patterns())
+
+    def _slow(self, block: Block, path: str, task: TaskContext, table: str) -> pa.Table:
+        """Cell by cell: too few fields are null, too many are dropped, as SeaTunnel does; wrong values are rejected."""
+        columns: list[list[Any]] = [[] for _ in self._schema]
+        wanted = [(self._names.index(f.name) if f.name in self._names else -1, f) for f in self._schema]
+        first: int | None = None
+        for number, (raw, fields) in enumerate(self._rows(block.data.decode())):
+            values = []
+            for at, field in wanted:
+                text = fields[at] if 0 <= at < len(fields) else None
+                try:
+                    values.append(self._cell(text, field.type))
+                except ValueError as error:
+                    first = first or line_number(path, block.start, self._form)
+                    place = f"{path} row {first + number}, column {field.name}"
+                    task.rejects.add_raw(table, [raw], str(error), place)
+                    break
+            else:
+                for column, value in zip(columns, values, strict=True):
+                    column.append(value)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)], self._schema)
+
+    def _rows(self, text: str) -> Iterator[tuple[str, list[str]]]:
+        if self._quote and len(self._delimiter) == 1:
+            lines = text.splitlines(keepends=True) if "\r" in text else io.StringIO(text, newline="")
+            reader = csv.reader(
+                lines,
+                delimiter=self._delimiter,
+                quotechar=self._quote,
+                escapechar=self._settings.escape_char,
+                strict=False,
+            )
+            for fields in reader:
+                if fields:
+                    yield self._delimiter.join(fields), fields
+            return
+        for line in text.split(self._form.delimiter.decode()):
+            line = line.removesuffix("\r") if self._form.delimiter == b"\n" else line
+            if line:
+                yield line, line.split(self._delimiter)
+
+
+def _is_native(dtype: pa.DataType) -> bool:
+    """Whether Arrow's csv reader converts to the type."""
+    return not (pa.types.is_null(dtype) or isinstance(dtype, pa.ExtensionType))
+
+
+def _arrow_pattern(pattern: str) -> str | None:
+    """A pattern for Arrow's parser; it knows no fractions."""
+    text = strftime_pattern(pattern)
+    return None if "%f" in text else text
+
+
+class _DelimitedWriter(FormatWriter):
+    def __init__(
+        self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings, delimiter: str, *, quoted: bool
+    ) -> None:
+        self._stream, self._settings = stream, settings
+        self._delimiter = unescape(delimiter)
+        self._end = unescape(settings.row_delimiter)
+        self._quoting = settings.quote_mode.upper() if quoted else "NONE"
+        if settings.header:
+            names = pa.RecordBatch.from_arrays([pa.array([name]) for name in schema.names], schema.names)
+            self.write(names)
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        cells = [self._quote(column, cell_texts(column, self._settings.formats())) for column in rows.columns]
+        if not cells:
+            return
+        lines = pc.binary_join_element_wise(*cells, self._delimiter)
+        ended = pc.binary_join_element_wise(lines, "", self._end)
+        for chunk in ended.chunks if isinstance(ended, pa.ChunkedArray) else [ended]:
+            data = _text_buffer(chunk)
+            utf8 = self._settings.encoding.lower().replace("-", "") == "utf8"
+            self._stream.write(data if utf8 else bytes(data).decode().encode(self._settings.encoding))
+
+    def _quote(self, column: pa.Array, texts: pa.Array) -> pa.Array:
+        if self._quoting == "NONE" or not (pa.types.is_string(column.type) or pa.types.is_nested(column.type)):
+            return texts
+        if self._quoting == "ALL":
+            wanted = pc.is_valid(column)
+        else:
+            special = f'["\\r\\n{"" if len(self._delimiter) > 1 else _in_class(self._delimiter)}]'
+            wanted = pc.or_(pc.match_substring_regex(texts, special), self._is_empty_text(column, texts))
+        if not pc.any(wanted, min_count=0).as_py():
+            return texts
+        quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
+        return pc.if_else(wanted, quoted, texts)
+
+    def _is_empty_text(self, column: pa.Array, texts: pa.Array) -> pa.Array:
+        """An empty text is quoted, so that it does not come back as null."""
+        return pc.and_(pc.equal(texts, ""), pc.is_valid(column))
+
+    def close(self) -> None:
+        """Every line was written whole."""
+
+
+def _in_class(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 128 else char
+
+
+def _text_buffer(texts: pa.Array) -> memoryview:
+    """The bytes of all texts, one behind the other."""
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return memoryview(b"")
+    ends = pa.Array.from_buffers(pa.int32(), len(texts) + 1, [None, offsets], offset=texts.offset)
+    return memoryview(data)[ends[0].as_py() : ends[len(texts)].as_py()]

@@ -1,0 +1,137 @@
+"""What a file format must do: say how a file can be cut, read a part of it, write one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, BinaryIO, ClassVar, NamedTuple
+
+import pyarrow as pa
+from pydantic import AliasChoices, Field
+
+from headrace.connector import Position, TaskContext
+from headrace.options import Options
+
+
+class ReadSettings(Options):
+    """How files are read; each format uses what concerns it."""
+
+    field_delimiter: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("field_delimiter", "delimiter"),
+        description="Between the fields; \\001 in text files, a comma in csv files when left out.",
+    )
+    row_delimiter: str = Field(default="\n", min_length=1, description="Between the rows of text files.")
+    skip_header: int = Field(
+        default=0, ge=0, validation_alias="skip_header_row_number", description="Lines to skip at the start of a file."
+    )
+    use_header: bool = Field(
+        default=False, validation_alias="csv_use_header_line", description="Find csv columns by the first line's names."
+    )
+    quote_char: str = Field(default='"', max_length=1, description="Around csv fields that hold special characters.")
+    escape_char: str | None = Field(default=None, max_length=1, description="Before a special character in csv fields.")
+    null_format: str | None = Field(default=None, description="A text that means null, beside the empty one.")
+    encoding: str = Field(default="UTF-8", description="The files' encoding.")
+    date_format: str | None = Field(
+        default=None, description="Java pattern of dates; recognised by shape when left out."
+    )
+    datetime_format: str | None = Field(default=None, description="Java pattern of timestamps.")
+    time_format: str | None = Field(default=None, description="Java pattern of times.")
+
+    def patterns(self) -> list[str]:
+        """The patterns that were given."""
+        return [p for p in (self.datetime_format, self.date_format, self.time_format) if p]
+
+
+class WriteSettings(Options):
+    """How files are written; each format uses what concerns it."""
+
+    field_delimiter: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("field_delimiter", "delimiter"),
+        description="Between the fields; \\001 in text files, a comma in csv files when left out.",
+    )
+    row_delimiter: str = Field(default="\n", min_length=1, description="Between the rows.")
+    header: bool = Field(
+        default=False, validation_alias="enable_header_write", description="Write the columns' names first (text, csv)."
+    )
+    quote_mode: str = Field(
+        default="MINIMAL",
+        validation_alias="csv_string_quote_mode",
+        description="csv texts: ALL, MINIMAL or NONE quoted.",
+    )
+    encoding: str = Field(default="UTF-8", description="The files' encoding.")
+    date_format: str | None = Field(default=None, description="Java pattern of dates; yyyy-MM-dd when left out.")
+    datetime_format: str | None = Field(
+        default=None, description="Java pattern of timestamps; yyyy-MM-dd HH:mm:ss with the fraction there is, else."
+    )
+    time_format: str | None = Field(default=None, description="Java pattern of times; HH:mm:ss when left out.")
+    compress_codec: str = Field(default="none", description="Codec of parquet: snappy, zstd, gzip, lz4, brotli, none.")
+
+    def formats(self) -> dict[str, str | None]:
+        """The patterns by what they are for."""
+        return {"date": self.date_format, "datetime": self.datetime_format, "time": self.time_format}
+
+
+class FilePart(NamedTuple):
+    """What one split reads: a range of a file, in the format's own unit (bytes or row groups)."""
+
+    path: str
+    start: int
+    end: int
+
+
+class FormatWriter(ABC):
+    """Writes one file. Nobody sees it before it is whole."""
+
+    @abstractmethod
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Add rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is still held back; the stream stays open."""
+
+
+class FileFormat(ABC):
+    """Bytes of files ↔ rows."""
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    own_schema: ClassVar[bool] = False
+    """Whether files carry their columns, so that the `schema` option is not needed."""
+
+    def file_schema(self, path: str) -> pa.Schema:
+        """The columns of a file that carries them. Raises Rejected."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:
+        """Ranges of about `split_size` bytes that can be read independently of one another."""
+
+    @abstractmethod
+    def read(
+        self,
+        part: FilePart,
+        position: Position | None,
+        schema: pa.Schema,
+        settings: ReadSettings,
+        task: TaskContext,
+        table: str,
+    ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        """The rows of a part with the columns of `schema`, and the position after each batch.
+
+        Rows that do not fit go to `task.rejects` with file and row. Raises Rejected for what makes no rows at all.
+        """
+
+    @abstractmethod
+    def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:
+        """Begin a file."""
+
+
+def slices(rows: pa.Table, task: TaskContext, start: int, end: int, skip: int) -> Iterator[tuple[pa.RecordBatch, Any]]:
+    """Batches of a block's rows with positions `[offset, rows after it]`; the first `skip` rows were read before."""
+    done = skip
+    batches = rows.slice(skip).combine_chunks().to_batches(max_chunksize=task.batch_rows)
+    for batch in batches:
+        done += batch.num_rows
+        if batch.num_rows:
+            yield batch, [start, done] if done < rows.num_rows else [end, 0]

@@ -1,0 +1,170 @@
+"""Json files, one object a line: Arrow parses whole blocks; a block with an odd value is parsed again, line by line."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pajson
+
+from headrace.connector import Position, TaskContext
+from headrace.errors import Rejected
+from headrace.formats.cells import cell_texts
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, slices
+from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
+from headrace.values import parse_value, to_array
+
+
+class JsonFormat(FileFormat):
+    """One object a line by the schema's names: what is missing is null, what is unknown is ignored."""
+
+    name = "json"
+    suffix = "json"
+
+    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return cut(path, size, split_size, LineFormat(encoding=settings.encoding))
+
+    def read(  # noqa: D102
+        self,
+        part: FilePart,
+        position: Position | None,
+        schema: pa.Schema,
+        settings: ReadSettings,
+        task: TaskContext,
+        table: str,
+    ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        offset, skip = position or (part.start, 0)
+        form = LineFormat(encoding=settings.encoding, skip=settings.skip_header)
+        native = all(_is_native(field.type) for field in schema)
+        try:
+            for block in blocks(part.path, offset, part.end, form):
+                rows = _fast(block, schema) if native else None
+                if rows is None:
+                    rows = _slow(block, schema, part.path, form, task, table)
+                yield from slices(rows, task, block.start, block.end, skip)
+                skip = 0
+        except UnicodeError as error:
+            raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+
+    def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
+        return _JsonWriter(stream, settings)
+
+
+def _is_native(dtype: pa.DataType) -> bool:
+    """Types that Arrow's reader takes from JSON exactly as SeaTunnel does."""
+    if pa.types.is_struct(dtype):
+        return all(_is_native(dtype.field(i).type) for i in range(dtype.num_fields))
+    if pa.types.is_list(dtype):
+        return _is_native(dtype.value_type)
+    return (
+        pa.types.is_string(dtype)
+        or pa.types.is_integer(dtype)
+        or pa.types.is_floating(dtype)
+        or pa.types.is_boolean(dtype)
+    )
+
+
+def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
+    try:
+        table = pajson.read_json(
+            pa.BufferReader(block.data),
+            pajson.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
+            pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        )
+        return table.select(schema.names)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
+        return None
+
+
+def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat, task: TaskContext, table: str) -> pa.Table:
+    columns: list[list[Any]] = [[] for _ in schema]
+    for number, line in enumerate(block.data.split(b"\n")):
+        if not line.strip():
+            continue
+        column, problem, values = "", "", []
+        try:
+            value = orjson.loads(line)
+            if not isinstance(value, dict):
+                raise ValueError("the line is no JSON object")
+            for field in schema:
+                column = field.name
+                values.append(parse_value(value.get(field.name), field.type))
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            row = line_number(path, block.start, form) + number
+            task.rejects.add_raw(table, [line], problem, f"{path} row {row}" + (f", column {column}" if column else ""))
+            continue
+        for target, item in zip(columns, values, strict=True):
+            target.append(item)
+    return pa.table([to_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+
+
+class _JsonWriter(FormatWriter):
+    """All fields of every row, nulls included; times as ISO text, bytes as base64, decimals as numbers."""
+
+    def __init__(self, stream: BinaryIO, settings: WriteSettings) -> None:
+        self._stream, self._settings = stream, settings
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        keys = [orjson.dumps(name).decode() for name in rows.schema.names]
+        parts: list[Any] = []
+        for i, (key, column) in enumerate(zip(keys, rows.columns, strict=True)):
+            parts += [f"{'{' if i == 0 else ','}{key}:", _json_texts(column, self._settings)]
+        lines = pc.binary_join_element_wise(*parts, "}\n", "") if parts else pa.array(["{}\n"] * rows.num_rows)
+        text = b"".join(item.encode() for item in lines.to_pylist())
+        utf8 = self._settings.encoding.lower().replace("-", "") == "utf8"
+        self._stream.write(text if utf8 else text.decode().encode(self._settings.encoding))
+
+    def close(self) -> None:
+        """Every line was written whole."""
+
+
+def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
+    """Each value of a column as JSON text."""
+    dtype = column.type
+    if pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_decimal(dtype):
+        return pc.fill_null(column.cast(pa.string()), "null")
+    if pa.types.is_string(dtype) and not _needs_escapes(column):
+        return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
+    if pa.types.is_temporal(dtype):
+        default = {"date": "yyyy-MM-dd", "time": "HH:mm:ss", "datetime": None}
+        formats = {key: value or default[key] for key, value in settings.formats().items()}
+        if pa.types.is_timestamp(dtype) and formats["datetime"] is None:
+            texts = pc.replace_substring(cell_texts(column, formats), " ", "T")
+        else:
+            texts = cell_texts(column, formats)
+        return pc.if_else(pc.is_valid(column), pc.binary_join_element_wise('"', texts, '"', ""), "null")
+    return pa.array([_dumps(value, dtype) for value in column.to_pylist()], pa.string())
+
+
+def _needs_escapes(column: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]'), min_count=0).as_py())
+
+
+def _dumps(value: Any, dtype: pa.DataType) -> str:
+    return orjson.dumps(_plain(value, dtype), default=str).decode()
+
+
+def _plain(value: Any, dtype: pa.DataType) -> Any:
+    if isinstance(dtype, pa.ExtensionType):
+        dtype = dtype.storage_type
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode()
+    if pa.types.is_map(dtype):
+        return {str(k): _plain(v, dtype.item_type) for k, v in value}
+    if pa.types.is_struct(dtype):
+        return {
+            dtype.field(i).name: _plain(value[dtype.field(i).name], dtype.field(i).type)
+            for i in range(dtype.num_fields)
+        }
+    if pa.types.is_list(dtype):
+        return [_plain(item, dtype.value_type) for item in value]
+    if pa.types.is_decimal(dtype):
+        return orjson.Fragment(f"{value:f}")
+    return value.isoformat()

@@ -1,0 +1,150 @@
+"""Text files in blocks of whole lines, from any place on: what csv, text and json have in common."""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BLOCK_BYTES = 8 * 1024 * 1024
+"""Read at once. Large enough for Arrow's parsers, small enough that a task holds few of them."""
+
+_SCAN_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class LineFormat:
+    """delimiter: ends a line. quote: a byte between two of which a delimiter is text; empty for none.
+    encoding: of the file; blocks come out as UTF-8. skip: header lines at the start of the file."""
+
+    delimiter: bytes = b"\n"
+    quote: bytes = b""
+    encoding: str = "utf-8"
+    skip: int = 0
+
+    @property
+    def ascii_based(self) -> bool:
+        """Whether line ends and quotes can be found in the bytes of the file, without decoding it."""
+        try:
+            return '\n,"a'.encode(self.encoding) == b'\n,"a'
+        except LookupError:
+            return False
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines as UTF-8. start, end: offsets in the file."""
+
+    data: bytes
+    start: int
+    end: int
+
+
+def cut(path: str, size: int, split_size: int, form: LineFormat) -> list[tuple[int, int]]:
+    """Byte ranges of about `split_size` that begin and end at line ends; one for a file that cannot be cut."""
+    if size <= split_size or not form.ascii_based:
+        return [(0, size)]
+    starts = [0]
+    with open(path, "rb") as file:
+        for wanted in range(split_size, size, split_size):
+            start = _line_start(file, max(wanted, starts[-1]), form)
+            if starts[-1] < start < size:
+                starts.append(start)
+    return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+def _line_start(file, wanted: int, form: LineFormat) -> int:  # type: ignore[no-untyped-def]
+    """The first line that starts at or after `wanted`; with quotes, the whole file before it is looked at."""
+    odd = False
+    if form.quote:
+        odd = _quotes_before(file, wanted, form.quote) % 2 == 1
+    file.seek(wanted)
+    offset = wanted
+    while data := file.read(64 * 1024):
+        at = 0
+        while (found := data.find(form.delimiter, at)) >= 0:
+            odd ^= bool(form.quote) and data.count(form.quote, at, found) % 2 == 1
+            at = found + len(form.delimiter)
+            if not odd:
+                return offset + at
+        odd ^= bool(form.quote) and data.count(form.quote, at) % 2 == 1
+        offset += len(data)
+    return offset
+
+
+def _quotes_before(file, end: int, quote: bytes) -> int:  # type: ignore[no-untyped-def]
+    file.seek(0)
+    count = 0
+    while (left := end - file.tell()) > 0 and (data := file.read(min(_SCAN_BYTES, left))):
+        count += data.count(quote)
+    return count
+
+
+def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]:
+    """Blocks of the lines in [start, end), which begin at a line start. Raises UnicodeError for a wrong encoding."""
+    if not form.ascii_based:
+        yield from _decoded_blocks(path, start, form)
+        return
+    plain = codecs.lookup(form.encoding).name in ("utf-8", "ascii")
+    with open(path, "rb") as file:
+        file.seek(start)
+        at, rest = start, b""
+        skip = form.skip if start == 0 else 0
+        while at + len(rest) < end:
+            fresh = file.read(min(BLOCK_BYTES, end - at - len(rest)))
+            data = rest + fresh
+            whole = len(data) if not fresh or at + len(data) >= end else _last_line_end(data, form)
+            if whole == 0:
+                rest = data
+                continue
+            lines, rest = data[:whole], data[whole:]
+            begin, at = at, at + whole
+            while skip and lines:
+                head, _, lines = lines.partition(form.delimiter)
+                begin += len(head) + len(form.delimiter)
+                skip -= 1
+            if begin == 0 and lines.startswith(codecs.BOM_UTF8):
+                lines = lines[3:]
+            if lines:
+                yield Block(lines if plain else lines.decode(form.encoding).encode(), begin, at)
+
+
+def _last_line_end(data: bytes, form: LineFormat) -> int:
+    """Where the last whole line of `data` ends; 0 when there is none."""
+    found = data.rfind(form.delimiter)
+    if not form.quote or form.quote not in data:
+        return found + len(form.delimiter) if found >= 0 else 0
+    quotes = data.count(form.quote, 0, found) if found >= 0 else 0
+    while found >= 0 and quotes % 2:
+        before = data.rfind(form.delimiter, 0, found)
+        quotes -= data.count(form.quote, max(before, 0), found)
+        found = before
+    return found + len(form.delimiter) if found >= 0 else 0
+
+
+def _decoded_blocks(path: str, position: int, form: LineFormat) -> Iterator[Block]:
+    """A file in an encoding like UTF-16, read from its start; offsets count the bytes of its text in UTF-8."""
+    decoder = codecs.getincrementaldecoder(form.encoding)()
+    at, rest, skip = 0, b"", form.skip
+    with open(path, "rb") as file:
+        while True:
+            fresh = file.read(BLOCK_BYTES)
+            data = rest + decoder.decode(fresh, final=not fresh).encode()
+            whole = len(data) if not fresh else _last_line_end(data, form)
+            lines, rest = data[:whole], data[whole:]
+            begin, at = at, at + whole
+            while skip and lines:
+                head, _, lines = lines.partition(form.delimiter)
+                begin += len(head) + len(form.delimiter)
+                skip -= 1
+            if lines and at > position:
+                yield Block(lines[max(position - begin, 0) :], max(begin, position), at)
+            if not fresh:
+                return
+
+
+def line_number(path: str, offset: int, form: LineFormat) -> int:
+    """The number of the line that starts at `offset`, from 1; for messages, so the file is read up to there."""
+    count = 1
+    with open(path, "rb") as file:
+        while (left := offset - file.tell()) > 0 and (data := file.read(min(_SCAN_BYTES, left))):
+            count += data.count(form.delimiter)
+    return count

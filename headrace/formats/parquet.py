@@ -1,0 +1,98 @@
+"""Parquet files: cut at row groups, read without copying."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.connector import Position, TaskContext
+from headrace.errors import Rejected
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+
+
+class ParquetFormat(FileFormat):
+    """Parquet files carry their own columns; a part is a range of row groups, a position a row in it."""
+
+    name = "parquet"
+    suffix = "parquet"
+    own_schema = True
+
+    def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
+        with _open(path) as file:
+            return file.schema_arrow.remove_metadata()
+
+    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        with _open(path) as file:
+            sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
+        parts, start, held = [], 0, 0
+        for i, group in enumerate(sizes):
+            if held and held + group > split_size:
+                parts.append((start, i))
+                start, held = i, 0
+            held += group
+        return [*parts, (start, len(sizes))] if start < len(sizes) or not parts else parts
+
+    def read(  # noqa: D102
+        self,
+        part: FilePart,
+        position: Position | None,
+        schema: pa.Schema,
+        settings: ReadSettings,
+        task: TaskContext,
+        table: str,
+    ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        done, skip = 0, position or 0
+        with _open(part.path) as file:
+            groups = list(range(part.start, part.end))
+            columns = [name for name in schema.names if name in file.schema_arrow.names]
+            if missing := [name for name in schema.names if name not in columns]:
+                known = ", ".join(file.schema_arrow.names)
+                raise Rejected(f"{part.path} has no column {missing[0]!r}; it has {known}")
+            while groups and skip >= done + file.metadata.row_group(groups[0]).num_rows:
+                done += file.metadata.row_group(groups.pop(0)).num_rows
+            try:
+                for batch in file.iter_batches(task.batch_rows, groups, columns, use_threads=False) if groups else ():
+                    fresh = batch.slice(max(skip - done, 0)) if skip > done else batch
+                    done += batch.num_rows
+                    if fresh.num_rows and done > skip:
+                        yield pa.RecordBatch.from_arrays([fresh.column(n) for n in schema.names], schema.names), done
+            except (pa.ArrowException, OSError) as error:
+                raise Rejected(f"cannot read {part.path} after row {done}: {error}") from error
+
+    def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
+        return _ParquetWriter(stream, schema, settings)
+
+
+def _open(path: str) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise Rejected(f"{path} is no parquet file: {error}") from error
+
+
+class _ParquetWriter(FormatWriter):
+    def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
+        codec = settings.compress_codec.lower()
+        self._writer = pq.ParquetWriter(stream, schema, compression="snappy" if codec in ("none", "") else codec)
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        self._held.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=ROW_GROUP)
+        self._held, self._rows = [], 0
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+ROW_GROUP = 128 * 1024
+"""Rows of a row group: enough for its columns to compress well, few enough that a task holds one in memory."""
