@@ -284,7 +284,7 @@ class FakeSource(Source):
             if counting is not None:
                 first = options.auto_increment_start + split.data["first"] + start
                 dtype = table.columns[counting].type
-                arrays[counting] = pa.array(np.arange(first, first + count), pa.int64()).cast(dtype)
+                arrays[counting] = _array(np.arange(first, first + count), pa.int64()).cast(dtype)
             rows = pa.RecordBatch.from_arrays(arrays, schema=table.arrow)
             yield (rows.slice(at - start) if at > start else rows), None
 
@@ -326,8 +326,13 @@ def _maker(column: Column, options: FakeTableOptions, index: int) -> Make:
     return _make(column.type, options, length, column.scale)
 
 
+def _array(values: Any, dtype: pa.DataType) -> pa.Array:
+    """A numpy array as an Arrow one, its memory shared. (`pa.array` would import pandas, which takes a second.)"""
+    return pa.Array.from_buffers(dtype, len(values), [None, pa.py_buffer(values)])
+
+
 def _repeat(one: pa.Array, n: int) -> pa.Array:
-    return one.take(pa.array(np.zeros(n, np.int32)))
+    return one.take(_array(np.zeros(n, np.int32), pa.int32()))
 
 
 def _make(dtype: pa.DataType, options: FakeTableOptions, length: int | None = None, scale: int | None = None) -> Make:
@@ -360,12 +365,12 @@ def _number(name: str, dtype: pa.DataType, options: FakeTableOptions) -> Make:
     low, high = getattr(options, f"{name}_min"), getattr(options, f"{name}_max")
     if name in INTEGERS:
         numpy_type = dtype.to_pandas_dtype()
-        return lambda random, n: pa.array(random.integers(low, max(high, low + 1), n, numpy_type))
-    return lambda random, n: pa.array((random.random(n) * (high - low) + low).astype(dtype.to_pandas_dtype()))
+        return lambda random, n: _array(random.integers(low, max(high, low + 1), n, numpy_type), dtype)
+    return lambda random, n: _array((random.random(n) * (high - low) + low).astype(dtype.to_pandas_dtype()), dtype)
 
 
 def _pick(values: pa.Array) -> Make:
-    return lambda random, n: values.take(pa.array(random.integers(0, len(values), n, np.int32)))
+    return lambda random, n: values.take(_array(random.integers(0, len(values), n, np.int32), pa.int32()))
 
 
 @cache
@@ -423,11 +428,11 @@ def _times(dtype: pa.DataType, options: FakeTableOptions) -> Make:
     days, seconds = _days(options), _seconds(options) * 1_000_000
     if pa.types.is_date(dtype):
         short = days.astype(np.int32)
-        return lambda random, n: pa.array(_any_of(short, random, n)).view(dtype)
+        return lambda random, n: _array(_any_of(short, random, n), dtype)
     if pa.types.is_time(dtype):
-        return lambda random, n: pa.array(_any_of(seconds, random, n)).view(dtype)
+        return lambda random, n: _array(_any_of(seconds, random, n), dtype)
     midnights = days * 86_400_000_000
-    return lambda random, n: pa.array(_any_of(midnights, random, n) + _any_of(seconds, random, n)).view(dtype)
+    return lambda random, n: _array(_any_of(midnights, random, n) + _any_of(seconds, random, n), dtype)
 
 
 def _any_of(values: Any, random: np.random.Generator, n: int) -> Any:
@@ -445,13 +450,14 @@ def _vectors(
     if dtype.name == "sparse_float_vector":
         keys = np.tile(np.arange(size, dtype=np.int32), n)
         values = (random.random(n * size) * (high - low) + low).astype(np.float32)
-        maps = pa.MapArray.from_arrays(_offsets(n, size), pa.array(keys), pa.array(values))
+        maps = pa.MapArray.from_arrays(_offsets(n, size), _array(keys, pa.int32()), _array(values, pa.float32()))
         return pa.ExtensionArray.from_storage(dtype, maps)
     numbers = random.random(n * size) * (min(high, 65504.0) if dtype.name == "float16_vector" else high) + low
     if dtype.name == "bfloat16_vector":
         halves = (numbers.astype(np.float32).view(np.uint32) >> 16).astype("<u2").tobytes()
         return pa.ExtensionArray.from_storage(dtype, _fixed(halves, n, 2 * size))
-    items = pa.array(numbers.astype(np.float16 if dtype.name == "float16_vector" else np.float32))
+    half = dtype.name == "float16_vector"
+    items = _array(numbers.astype(np.float16 if half else np.float32), pa.float16() if half else pa.float32())
     return pa.ExtensionArray.from_storage(dtype, pa.ListArray.from_arrays(_offsets(n, size), items))
 
 
@@ -461,7 +467,7 @@ def _fixed(data: bytes, n: int, width: int) -> pa.Array:
 
 
 def _offsets(n: int, size: int) -> pa.Array:
-    return pa.array(np.arange(n + 1, dtype=np.int32) * size)
+    return _array(np.arange(n + 1, dtype=np.int32) * np.int32(size), pa.int32())
 
 
 def _nested(dtype: Any, options: FakeTableOptions) -> Make:

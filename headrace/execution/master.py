@@ -311,6 +311,7 @@ class JobMaster:
             sum(run.restarts for run in runs),
             next((run.restored_from for run in runs if run.restored_from is not None), None),
             str(self._error) if self._error else "",
+            frozenset(p.source.id for p in self.plan.pipelines),
         )
 
     # ------------------------------------------------------------------------------------ what pipelines need of a job

@@ -32,7 +32,8 @@ class Progress:
     counts: (step id, table path) → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
     before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
     the sinks. busy: step id → seconds spent working, over all tasks; waiting_for_source, waiting_for_sink: likewise.
-    checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first start.
+    checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first
+    start. sources: ids of the source steps.
     """
 
     job_id: int
@@ -50,6 +51,21 @@ class Progress:
     restarts: int = 0
     restored_from: int | None = None
     error: str = ""
+    sources: frozenset[int] = frozenset()
+
+    @property
+    def rows_read(self) -> int:
+        """Rows all sources gave."""
+        return sum(c.rows for (step, _), c in self.counts.items() if step in self.sources)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of these rows, as SeaTunnel estimates them."""
+        return sum(c.bytes for (step, _), c in self.counts.items() if step in self.sources)
+
+    def rows_by_table(self) -> dict[str, int]:
+        """Table → rows read."""
+        return {table: c.rows for (step, table), c in self.counts.items() if step in self.sources}
 
     def slow_side(self) -> str:
         """One sentence that says what the job waits for; empty while nothing was measured."""

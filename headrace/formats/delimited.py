@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -80,13 +81,20 @@ class TextFormat(DelimitedFormat):
 
 
 def unescape(text: str) -> str:
-    r"""`\t`, `\001` and `\u0001` written out in a job file, as the characters they mean."""
-    if "\\" not in text:
-        return text
-    try:
-        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    except UnicodeError:
-        return text
+    r"""A delimiter as the characters it means: `\t`, `\001` and `\u0001` written out, and `\|`, a regex escape."""
+    return _ESCAPE.sub(_escaped, text) if len(text) > 1 else text
+
+
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[0-7]{1,3}|[tnrfb]|[^A-Za-z0-9])")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = match[1]
+    if code[0] in "ux" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    if code[0].isdigit():
+        return chr(int(code, 8))
+    return {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "b": "\b"}.get(code, code)
 
 
 def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:

@@ -1,0 +1,116 @@
+"""The commands and their options; what they do is in the other modules of this package."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="headrace",
+    help="Runs Apache SeaTunnel's job files on Arrow, without a JVM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+JobFile = Annotated[Path, typer.Argument(help="A job file: HOCON, or JSON by its suffix .json.", metavar="JOB")]
+Variables = Annotated[
+    list[str] | None, typer.Option("-i", "--variable", help="name=value for ${name} in the job file; repeatable.")
+]
+Home = Annotated[Path | None, typer.Option("--home", help="Where checkpoints and logs are kept.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def run(
+    job: JobFile,
+    variable: Variables = None,
+    job_id: Annotated[
+        int | None, typer.Option("--job-id", min=1, help="The job's id; made anew when left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The job's name instead of env job.name.")] = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Go on from the saved state of --job-id, or of this file's last run.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="Directory of seatunnel.yaml.")] = None,
+    home: Home = None,
+    runner: Annotated[
+        str | None, typer.Option("--runner", help="embedded (threads) or processes (a worker per core).")
+    ] = None,
+    strict: Strict = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a job to its end. Exit code 0 when it FINISHED, 130 after Ctrl-C, 1 otherwise."""
+    from headrace.cli.run import run_job
+
+    overrides = {"home": home, "runner": runner, "config": config}
+    raise typer.Exit(
+        run_job(job, variable or [], overrides, job_id, name, restore=restore, strict=strict, quiet=quiet, as_json=json)
+    )
+
+
+@app.command()
+def check(
+    job: JobFile,
+    variable: Variables = None,
+    connect: Annotated[bool, typer.Option("--connect", help="Also ask sources and sinks, read-only.")] = False,
+) -> None:
+    """Validate a job file and show its plan as a tree. Opens nothing unless --connect is given."""
+    from headrace.cli.look import check_job
+
+    raise typer.Exit(check_job(job, variable or [], connect=connect))
+
+
+@app.command()
+def preview(
+    job: JobFile,
+    variable: Variables = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of each table.")] = 20,
+) -> None:
+    """Run a job without its sinks and print the first rows that would reach them."""
+    from headrace.cli.look import preview_job
+
+    raise typer.Exit(preview_job(job, variable or [], rows))
+
+
+@app.command()
+def connectors(
+    name: Annotated[str | None, typer.Argument(help="A plugin: show its options.")] = None,
+    json_schema: Annotated[bool, typer.Option("--json-schema", help="Print the options as JSON schema.")] = False,
+) -> None:
+    """List all plugins, or show the options of one."""
+    from headrace.cli.look import show_connectors
+
+    raise typer.Exit(show_connectors(name, json_schema=json_schema))
+
+
+@app.command()
+def doctor(home: Home = None) -> None:
+    """Say what is installed, what is missing, and how to get it."""
+    from headrace.cli.look import examine
+
+    raise typer.Exit(examine(home))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from headrace import __version__
+
+    typer.echo(f"headrace {__version__}")
+
+
+def main() -> Any:
+    """The entry point: errors that a user can act on come as a list, without a traceback."""
+    try:
+        return app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Commands that look without moving data: check, preview, connectors, doctor."""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.output import print_error, print_warnings
+from headrace.cli.run import parse_variables
+from headrace.config.job import load_job
+from headrace.connector import Sink, Source, Transform, sinks, sources, transforms
+from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.execution.calls import LoadedJob, describe
+from headrace.execution.preview import preview
+from headrace.options import Options, option_names
+from headrace.plan.plan import make_plan
+from headrace.plan.render import render
+from headrace.plan.schemas import describe_offline
+from headrace.settings import load_settings
+
+
+def check_job(job: Path, variables: Sequence[str], *, connect: bool) -> int:
+    """Validate, print the plan; unknown options are errors here."""
+    try:
+        plan = make_plan(load_job(job, parse_variables(variables)), strict=True)
+        if connect:
+            tables = dict(describe(LoadedJob(plan)))
+        else:
+            tables, problems = describe_offline(plan)
+            if problems:
+                raise ConfigError(problems)
+    except HeadraceError as error:
+        print_error(error)
+        return 1
+    print_warnings(plan.warnings)
+    print(render(plan, tables))
+    return 0
+
+
+def preview_job(job: Path, variables: Sequence[str], rows: int) -> int:
+    """Run sources and transforms until each table has enough rows, and print them."""
+    try:
+        found = preview(make_plan(load_job(job, parse_variables(variables))), rows)
+    except HeadraceError as error:
+        print_error(error)
+        return 1
+    console = Console()
+    for name, table in found.items():
+        shown = Table(title=f"{name} ({table.num_rows} rows shown)", title_justify="left")
+        for field in table.schema:
+            shown.add_column(field.name, header_style="bold")
+        for row in table.to_pylist():
+            shown.add_row(*("[dim]null[/dim]" if value is None else str(value) for value in row.values()))
+        console.print(shown)
+    return 0
+
+
+def show_connectors(name: str | None, *, json_schema: bool) -> int:
+    """The list of all plugins, or the options of one."""
+    found = _plugins(name)
+    if name is None and not json_schema:
+        _print_list()
+        return 0
+    if not found:
+        near = [n for registry in (sources, transforms, sinks) for n in registry.near(name or "")]
+        print_error(
+            ConfigError([Problem("", f"there is no plugin {name!r}", f"did you mean {near[0]}?" if near else "")])
+        )
+        return 1
+    if json_schema:
+        print(json.dumps({kind: cls.Options.model_json_schema() for kind, cls in found.items()}, indent=2, default=str))
+        return 0
+    for kind, cls in found.items():
+        _print_options(kind, name or "", cls)
+    return 0
+
+
+def _plugins(name: str | None) -> dict[str, Any]:
+    kinds: dict[str, Any] = {"source": sources, "transform": transforms, "sink": sinks}
+    return {kind: cls for kind, registry in kinds.items() if name and (cls := registry.find(name)) is not None}
+
+
+def _print_list() -> None:
+    table = Table(show_edge=False, box=None, pad_edge=False)
+    for column in ("plugin", "source", "transform", "sink", "what it does"):
+        table.add_column(column)
+    names = dict.fromkeys(sorted([*sources.names(), *transforms.names(), *sinks.names()], key=str.lower))
+    for name in names:
+        classes = [sources.find(name), transforms.find(name), sinks.find(name)]
+        first = next(cls for cls in classes if cls is not None)
+        marks = ["yes" if cls else "" for cls in classes]
+        table.add_row(name, *marks, (first.__doc__ or "").strip().splitlines()[0])
+    Console().print(table)
+
+
+def _print_options(kind: str, name: str, cls: type[Source] | type[Transform] | type[Sink]) -> None:
+    print(f"{kind} {name}: {(cls.__doc__ or '').strip()}\n")
+    table = Table(show_edge=False, box=None, pad_edge=False)
+    for column in ("option", "type", "default", "what it means"):
+        table.add_column(column, overflow="fold")
+    for row in option_rows(cls.Options):
+        table.add_row(*row)
+    Console().print(table)
+    print()
+
+
+def option_rows(model: type[Options]) -> list[tuple[str, str, str, str]]:
+    """(name and old names, type, default or `required`, description) of every option."""
+    rows = []
+    for name, field in model.model_fields.items():
+        names = option_names(name, field)
+        kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
+        default = "required" if field.is_required() else "" if field.default is None else str(field.default)
+        if "|" in str(field.annotation) or "[" in str(field.annotation):
+            kind = str(field.annotation).replace("typing.", "").replace(" | None", "")
+            kind = ".".join(part.rpartition(".")[2] for part in [kind]) if "headrace." in kind else kind
+        rows.append((" / ".join(names), kind, default[:40], field.description or ""))
+    return rows
+
+
+def examine(home: Path | None) -> int:
+    """What works here and what does not."""
+    settings = load_settings({"home": home})
+    checks: list[tuple[str, bool, str]] = [
+        ("Python 3.11 or newer", sys.version_info >= (3, 11), "install a newer Python"),
+        (f"{os.cpu_count()} cores", True, ""),
+    ]
+    folder = settings.home.resolve()
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(existing).free >> 20
+    checks.append((f"home {folder} can be written", os.access(existing, os.W_OK), "choose another with --home"))
+    checks.append((f"{free:,} MiB free there", free > 512, "free some space, or choose another home"))
+    for module, why, extra in (("obstore", "checkpoints in object stores", "s3"),):
+        there = importlib.util.find_spec(module) is not None
+        checks.append((f"{module} ({why})", there, f"pip install 'headrace[{extra}]'"))
+    checks.append(("lzop (LZO files)", shutil.which("lzop") is not None, "apt-get install lzop"))
+    broken = [name for registry in (sources, transforms, sinks) for name in registry.names() if not registry.find(name)]
+    count = len({*sources.names(), *transforms.names(), *sinks.names()})
+    checks.append((f"{count} plugins load", not broken, ", ".join(broken)))
+    for text, fine, cure in checks:
+        print(f"{'ok     ' if fine else 'missing'} {text}" + ("" if fine else f": {cure}"))
+    return 0 if all(fine for text, fine, _ in checks if text.startswith(("Python", "home"))) else 1

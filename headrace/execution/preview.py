@@ -1,0 +1,49 @@
+"""The first rows that would reach the sinks: sources and transforms run, sinks do not."""
+
+from contextlib import closing
+
+import pyarrow as pa
+
+from headrace.connector import JobContext, Sink, TaskContext
+from headrace.execution.calls import LoadedJob
+from headrace.plan.plan import Plan, Step
+from headrace.rows import Batch
+
+
+def preview(plan: Plan, rows: int) -> dict[str, pa.Table]:
+    """Table path → at most `rows` rows as they would reach a sink. Raises what sources and transforms raise."""
+    found: dict[str, list[pa.RecordBatch]] = {}
+    job = LoadedJob(plan)
+    for pipeline in plan.pipelines:
+        source = job.source(pipeline.source.id)
+        wanted = {table.path for table in source.tables()}
+        task = TaskContext(JobContext(0, mode=str(plan.job.env.job_mode)), batch_rows=rows)
+        for split in source.splits(1):
+            if split.table and split.table not in wanted:
+                continue
+            with closing(source.read(split, None, task)) as reading:  # type: ignore[type-var]
+                for read in reading:
+                    if read is None:
+                        break
+                    _pass_on(pipeline.source, read.batch, task, found)
+                    if _count(found.get(read.batch.table, [])) >= rows:
+                        wanted.discard(read.batch.table)
+                        break
+            if not wanted:
+                break
+    return {table: pa.Table.from_batches(batches).slice(0, rows) for table, batches in found.items()}
+
+
+def _count(batches: list[pa.RecordBatch]) -> int:
+    return sum(batch.num_rows for batch in batches)
+
+
+def _pass_on(step: Step, batch: Batch, task: TaskContext, found: dict[str, list[pa.RecordBatch]]) -> None:
+    for output in step.outputs:
+        if isinstance(output.instance, Sink):
+            found.setdefault(batch.table, []).append(batch.rows)
+            continue
+        result = output.transform.apply(batch, task)
+        for out in [result] if isinstance(result, Batch) else result:
+            if out.num_rows:
+                _pass_on(output, out, task, found)
