@@ -110,7 +110,3 @@ def main() -> Any:
         return app()
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
