@@ -1,5 +1,6 @@
 """The commands and their options; what they do is in the other modules of this package."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,7 +106,13 @@ def version() -> None:
 
 
 def main() -> Any:
-    """The entry point: errors that a user can act on come as a list, without a traceback."""
+    """The entry point.
+
+    Arrow is told to allocate as the C library does: a batch is made on a reader's thread and freed on the task's, and
+    Arrow's own pool keeps such memory for itself (CSV → Parquet: 330 MiB instead of 266, and a tenth slower). It reads
+    the variable when it is first imported, which happens in the commands; worker processes inherit it.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         return app()
     except KeyboardInterrupt:

@@ -100,7 +100,7 @@ def _escaped(match: re.Match[str]) -> str:
 def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:
     first = LineFormat(form.delimiter, form.quote, form.encoding, max(settings.skip_header - 1, 0))
     block = next(blocks(path, 0, 1 << 20, first), None)
-    line = block.data.partition(b"\n")[0].decode() if block else ""
+    line = str(block.data, "utf-8").partition("\n")[0] if block else ""
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
@@ -145,13 +145,13 @@ class _Parser:
         if self._delimiter in "\r\n":
             raise pa.ArrowInvalid("a field delimiter that ends lines")
         table = pacsv.read_csv(
-            pa.BufferReader(block.data),
+            pa.BufferReader(pa.py_buffer(block.data)),
             pacsv.ReadOptions(use_threads=False, block_size=len(block.data) + 1, column_names=self._names),
             pacsv.ParseOptions(
                 delimiter=self._delimiter,
                 quote_char=self._quote or False,
                 escape_char=self._settings.escape_char or False,
-                newlines_in_values=bool(self._quote),
+                newlines_in_values=block.quoted,
                 ignore_empty_lines=True,
             ),
             self._convert,
@@ -176,7 +176,7 @@ class _Parser:
         columns: list[list[Any]] = [[] for _ in self._schema]
         wanted = [(self._names.index(f.name) if f.name in self._names else -1, f) for f in self._schema]
         first: int | None = None
-        for number, (raw, fields) in enumerate(self._rows(block.data.decode())):
+        for number, (raw, fields) in enumerate(self._rows(str(block.data, "utf-8"))):
             values = []
             for at, field in wanted:
                 text = fields[at] if 0 <= at < len(fields) else None

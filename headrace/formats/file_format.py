@@ -130,8 +130,7 @@ class FileFormat(ABC):
 def slices(rows: pa.Table, task: TaskContext, start: int, end: int, skip: int) -> Iterator[tuple[pa.RecordBatch, Any]]:
     """Batches of a block's rows with positions `[offset, rows after it]`; the first `skip` rows were read before."""
     done = skip
-    batches = rows.slice(skip).combine_chunks().to_batches(max_chunksize=task.batch_rows)
-    for batch in batches:
+    for batch in (rows.slice(skip) if skip else rows).to_batches(max_chunksize=task.batch_rows):
         done += batch.num_rows
         if batch.num_rows:
             yield batch, [start, done] if done < rows.num_rows else [end, 0]

@@ -68,7 +68,7 @@ def _is_native(dtype: pa.DataType) -> bool:
 def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
     try:
         table = pajson.read_json(
-            pa.BufferReader(block.data),
+            pa.BufferReader(pa.py_buffer(block.data)),
             pajson.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
             pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         )
@@ -79,7 +79,7 @@ def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
 
 def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat, task: TaskContext, table: str) -> pa.Table:
     columns: list[list[Any]] = [[] for _ in schema]
-    for number, line in enumerate(block.data.split(b"\n")):
+    for number, line in enumerate(bytes(block.data).split(b"\n")):
         if not line.strip():
             continue
         column, problem, values = "", "", []

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
 """Read at once. Large enough for Arrow's parsers, small enough that a task holds few of them."""
 
 _SCAN_BYTES = 16 * 1024 * 1024
@@ -31,11 +31,12 @@ class LineFormat:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines as UTF-8. start, end: offsets in the file."""
+    """Whole lines as UTF-8. start, end: offsets in the file. quoted: whether a quote is among them."""
 
-    data: bytes
+    data: memoryview
     start: int
     end: int
+    quoted: bool = True
 
 
 def cut(path: str, size: int, split_size: int, form: LineFormat) -> list[tuple[int, int]]:
@@ -84,30 +85,43 @@ def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]
         yield from _decoded_blocks(path, start, form)
         return
     plain = codecs.lookup(form.encoding).name in ("utf-8", "ascii")
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         file.seek(start)
         at, rest = start, b""
         skip = form.skip if start == 0 else 0
         while at + len(rest) < end:
-            fresh = file.read(min(BLOCK_BYTES, end - at - len(rest)))
-            data = rest + fresh
-            whole = len(data) if not fresh or at + len(data) >= end else _last_line_end(data, form)
+            data = _read_behind(file, rest, min(BLOCK_BYTES, end - at - len(rest)))
+            whole = len(data) if len(data) == len(rest) or at + len(data) >= end else _last_line_end(data, form)
             if whole == 0:
-                rest = data
+                rest = bytes(data)
                 continue
-            lines, rest = data[:whole], data[whole:]
+            lines, rest = memoryview(data)[:whole], bytes(data[whole:])
             begin, at = at, at + whole
             while skip and lines:
-                head, _, lines = lines.partition(form.delimiter)
-                begin += len(head) + len(form.delimiter)
-                skip -= 1
-            if begin == 0 and lines.startswith(codecs.BOM_UTF8):
+                head = data.find(form.delimiter, begin - (at - whole), whole)
+                length = (whole if head < 0 else head + len(form.delimiter)) - (begin - (at - whole))
+                begin, lines, skip = begin + length, lines[length:], skip - 1
+            if begin == 0 and data.startswith(codecs.BOM_UTF8):
                 lines = lines[3:]
             if lines:
-                yield Block(lines if plain else lines.decode(form.encoding).encode(), begin, at)
+                quoted = bool(form.quote) and form.quote in data
+                yield Block(lines if plain else memoryview(str(lines, form.encoding).encode()), begin, at, quoted)
 
 
-def _last_line_end(data: bytes, form: LineFormat) -> int:
+def _read_behind(file, rest: bytes, size: int) -> bytearray:  # type: ignore[no-untyped-def]
+    """`rest` and the next `size` bytes of the file, or fewer at its end, in memory of their own."""
+    data = bytearray(len(rest) + size)
+    data[: len(rest)] = rest
+    filled = len(rest)
+    with memoryview(data) as view:
+        while filled < len(data) and (got := file.readinto(view[filled:])):
+            filled += got
+    if filled < len(data):
+        del data[filled:]
+    return data
+
+
+def _last_line_end(data: bytes | bytearray, form: LineFormat) -> int:
     """Where the last whole line of `data` ends; 0 when there is none."""
     found = data.rfind(form.delimiter)
     if not form.quote or form.quote not in data:
@@ -136,7 +150,7 @@ def _decoded_blocks(path: str, position: int, form: LineFormat) -> Iterator[Bloc
                 begin += len(head) + len(form.delimiter)
                 skip -= 1
             if lines and at > position:
-                yield Block(lines[max(position - begin, 0) :], max(begin, position), at)
+                yield Block(memoryview(lines)[max(position - begin, 0) :], max(begin, position), at)
             if not fresh:
                 return
 
