@@ -1,0 +1,447 @@
+"""The contract suites that every plugin must pass, for pytest, and twins to test with. For other people's plugins, too.
+
+Inherit a suite and give it data:
+
+    class TestMySource(SourceContract):
+        @pytest.fixture
+        def source(self, tmp_path):
+            ...write some rows...
+            return make(MySource, path=str(tmp_path))
+"""
+
+import fcntl
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pytest
+
+from headrace.connector import (
+    Batch,
+    Committable,
+    JobContext,
+    Owner,
+    Position,
+    Read,
+    Rejects,
+    Sink,
+    SinkKind,
+    Source,
+    Split,
+    State,
+    TableSchema,
+    TaskContext,
+    Transform,
+)
+from headrace.errors import HeadraceError
+from headrace.options import option_names, read_options
+
+CONTRACT_VERSION = 1
+"""Raised when a suite asks for more than it did."""
+
+P = TypeVar("P", Source, Transform, Sink)
+
+
+def make(cls: type[P], **options: Any) -> P:
+    """A plugin from a job file's values; `__` in a key stands for a dot. Raises AssertionError with all problems."""
+    read = read_options(cls.Options, {key.replace("__", "."): value for key, value in options.items()})
+    assert read.options is not None, [str(problem) for problem in read.problems]
+    return cls(read.options)
+
+
+@dataclass
+class ListRejects(Rejects):
+    """Collects rejected rows: (table, row or raw text, reason)."""
+
+    found: list[tuple[str, Any, str]] = field(default_factory=list)
+
+    def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
+        """See Rejects.add."""
+        for row, bad in enumerate(mask.to_pylist()):
+            if bad:
+                text = reason if isinstance(reason, str) else reason[row].as_py()
+                self.found.append((batch.table, batch.rows.slice(row, 1).to_pylist()[0], text))
+
+    def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:
+        """See Rejects.add_raw."""
+        self.found += [(table, item, f"{place}: {reason}") for item in raw]
+
+
+def task(job: JobContext | None = None, index: int = 0, **changes: Any) -> TaskContext:
+    """A task's context with fitting defaults."""
+    return TaskContext(job or JobContext(1), index, print=lambda text: None, **changes)
+
+
+def through_json(value: Any) -> Any:
+    """What a checkpoint makes of a position, committable or state."""
+    return json.loads(json.dumps(value))
+
+
+def assert_described(cls: type[Source] | type[Transform] | type[Sink]) -> None:
+    """Every option has a description, and the class says what it does."""
+    assert (cls.__doc__ or "").strip(), f"{cls.__name__} has no docstring"
+    missing = [option_names(n, f)[0] for n, f in cls.Options.model_fields.items() if not f.description]
+    assert not missing, f"options without description: {missing}"
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+class SourceContract:
+    """What every source must do. Give a `source` fixture: a bounded source of at least two rows.
+
+    Override `bad_source` with a source of 65,536 rows one of which is bad, where rows can be bad.
+    """
+
+    def read(
+        self, source: Source, positions: Mapping[str, Position] | None = None, **context: Any
+    ) -> list[tuple[Split, Read]]:
+        """Everything after the positions, split by split; positions pass through JSON as in a checkpoint."""
+        found = []
+        for split in source.splits(2):
+            position = through_json((positions or {}).get(split.id))
+            with closing(source.read(split, position, task(**context))) as reading:  # type: ignore[type-var]
+                found += [(split, read) for read in reading if read is not None]
+        return found
+
+    def rows(self, reads: Sequence[tuple[Split, Read]]) -> list[tuple[str, dict[str, Any]]]:
+        """(table, row) of all reads."""
+        return [(read.batch.table, row) for _, read in reads for row in read.batch.rows.to_pylist()]
+
+    @pytest.fixture
+    def bad_source(self) -> Source | None:
+        """A source with one bad row in 65,536; None where no row can be bad."""
+        return None
+
+    def test_options_and_class_are_described(self, source: Source) -> None:
+        """Docs, forms and `headrace connectors` are made from them."""
+        assert_described(type(source))
+
+    def test_reads_the_same_rows_twice(self, source: Source) -> None:
+        """A restart without a checkpoint loses and doubles nothing."""
+        first = self.rows(self.read(source))
+        assert len(first) >= 2, "the suite needs two rows at least"
+        assert self.rows(self.read(source)) == first
+
+    def test_splits_have_the_same_names_after_a_restart(self, source: Source) -> None:
+        """Saved positions are kept by these names."""
+        names = [split.id for split in source.splits(2)]
+        assert len(set(names)) == len(names)
+        again = type(source)(source.options)
+        again.__dict__.update({k: v for k, v in source.__dict__.items() if k == "output"})
+        assert [split.id for split in again.splits(2)] == names
+
+    def test_splits_survive_a_checkpoint(self, source: Source) -> None:
+        """What a split carries is JSON."""
+        for split in source.splits(2):
+            assert through_json(dict(split.data)) == dict(split.data)
+
+    def test_batches_have_the_columns_of_their_table(self, source: Source) -> None:
+        """Names, types and order; never empty, never more rows than asked for."""
+        tables = {table.path: table for table in source.tables()}
+        for _, read in self.read(source, batch_rows=3):
+            rows = read.batch.rows
+            assert read.batch.table in tables
+            expected = tables[read.batch.table]
+            assert (rows.schema.names, rows.schema.types) == (expected.names, [c.type for c in expected.columns])
+            assert 0 < rows.num_rows <= 3
+            rows.validate(full=True)
+            assert read.batch.kinds is None or len(read.batch.kinds) == rows.num_rows
+
+    @pytest.mark.parametrize("batch_rows", [1, 3, 65_536])
+    def test_goes_on_after_every_position(self, source: Source, batch_rows: int) -> None:
+        """A position means: start after these rows."""
+        for split in source.splits(2):
+            reads = [r for r in source.read(split, None, task(batch_rows=batch_rows)) if r is not None]
+            every = [row for read in reads for row in read.batch.rows.to_pylist()]
+            done = 0
+            for read in reads[: 20 if batch_rows == 1 else None]:
+                done += read.batch.num_rows
+                after = source.read(split, through_json(read.position), task(batch_rows=batch_rows))
+                assert [row for r in after if r is not None for row in r.batch.rows.to_pylist()] == every[done:]
+
+    def test_can_be_stopped_in_the_middle(self, source: Source) -> None:
+        """The engine closes the generator; nothing stays open, no thread lives on."""
+        before = _threads()
+        for split in source.splits(2):
+            reading = source.read(split, None, task(batch_rows=1))
+            list(islice(reading, 1))
+            reading.close()  # type: ignore[attr-defined]
+        assert _threads() <= before
+
+    def test_one_bad_row_does_not_take_the_others_with_it(self, bad_source: Source | None) -> None:
+        """65,535 rows are delivered, one is set aside with its reason."""
+        if bad_source is None:
+            return
+        rejects = ListRejects()
+        good = sum(read.batch.num_rows for _, read in self.read(bad_source, rejects=rejects))
+        assert (good, len(rejects.found)) == (65_535, 1)
+
+    def test_a_bad_row_is_named_when_none_is_set_aside(self, bad_source: Source | None) -> None:
+        """By default it is an error of ours that says where it is."""
+        if bad_source is None:
+            return
+        with pytest.raises(HeadraceError) as error:
+            self.read(bad_source)
+        assert any(char.isdigit() for char in str(error.value)), "the error does not say which row"
+
+
+TABLE = TableSchema.from_arrow(pa.schema({"id": pa.int64(), "name": pa.string()}), "db.people")
+
+
+def batch(*rows: tuple[int, str | None], table: TableSchema = TABLE) -> Batch:
+    """Rows of TABLE."""
+    columns = [pa.array([row[i] for row in rows], column.type) for i, column in enumerate(table.columns)]
+    return Batch(pa.RecordBatch.from_arrays(columns, schema=table.arrow), table.path)
+
+
+ROWS = ((1, "ann"), (2, None), (3, "Łódź 東京 🚰"), (9_223_372_036_854_775_807, ""))
+
+
+class SinkContract:
+    """What every sink must do. Give a `sink` fixture and `visible`, the rows that a reader of the target sees.
+
+    Where empty texts or nulls cannot come back as they were, override `expected`.
+    """
+
+    def visible(self, sink: Sink) -> list[tuple[Any, ...]]:
+        """All rows in the target, in any order."""
+        raise NotImplementedError
+
+    def expected(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """What these rows look like when they are read back."""
+        return list(rows)
+
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> Iterator[JobContext]:
+        """A job whose process lives."""
+        lock = tmp_path / "owners" / "1.lock"
+        lock.parent.mkdir()
+        with open(lock, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield JobContext(1, owner=Owner(str(lock), str(tmp_path / "owners" / "1.pending")))
+
+    def same(self, sink: Sink, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Whether the target shows exactly these rows."""
+        return sorted(map(repr, self.visible(sink))) == sorted(map(repr, self.expected(rows)))
+
+    def prepare(
+        self, sink: Sink, job: JobContext, *batches: Batch, checkpoint: int = 1, index: int = 0
+    ) -> list[Committable]:
+        """What one task does up to a barrier, then it ends; committables pass through JSON as in a checkpoint."""
+        context = task(job, index)
+        session = sink.open(context)
+        writer = session.writer(TABLE)
+        try:
+            for item in batches:
+                writer.write(item)
+            committable = writer.prepare_commit(checkpoint)
+            session.commit_positions(checkpoint, {"split": checkpoint}, [])
+        finally:
+            writer.close()
+            session.close()
+        return [] if committable is None else [through_json(committable)]
+
+    def test_options_and_class_are_described(self, sink: Sink) -> None:
+        """Docs, forms and `headrace connectors` are made from them."""
+        assert_described(type(sink))
+
+    def test_accepts_its_own_table(self, sink: Sink) -> None:
+        """The checks find nothing wrong."""
+        assert list(sink.check([TABLE])) == []
+
+    def test_shows_every_row_once(self, sink: Sink, job: JobContext) -> None:
+        """Nulls, unicode, big numbers; nothing visible before a staged sink's commit."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        prepared = self.prepare(sink, job, batch(*ROWS[:2]), batch(*ROWS[2:]))
+        if sink.kind is SinkKind.STAGED:
+            assert self.visible(sink) == [], "rows are visible before the commit"
+        sink.commit(prepared, job)
+        assert self.same(sink, ROWS)
+
+    def test_commit_twice_is_commit_once(self, sink: Sink, job: JobContext) -> None:
+        """Guarantee 3."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        prepared = self.prepare(sink, job, batch(*ROWS))
+        sink.commit(prepared, job)
+        type(sink)(sink.options).commit(prepared, job)
+        assert self.same(sink, ROWS)
+
+    def test_shows_every_row_once_over_two_checkpoints(self, sink: Sink, job: JobContext) -> None:
+        """One writer, two barriers, rows after each."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        session = sink.open(task(job))
+        writer = session.writer(TABLE)
+        for checkpoint in (1, 2):
+            writer.write(batch((checkpoint, "x")))
+            committable = writer.prepare_commit(checkpoint)
+            session.commit_positions(checkpoint, {"split": checkpoint}, [])
+            if committable is not None:
+                sink.commit([through_json(committable)], job)
+        writer.close()
+        session.close()
+        assert self.same(sink, [(1, "x"), (2, "x")])
+
+    def test_tasks_side_by_side_do_not_touch_one_another(self, sink: Sink, job: JobContext) -> None:
+        """Two tasks prepare, both are committed at once."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        both = self.prepare(sink, job, batch((1, "a"))) + self.prepare(sink, job, batch((2, "b")), index=1)
+        sink.commit(both, job)
+        assert self.same(sink, [(1, "a"), (2, "b")])
+
+    def test_no_rows_are_no_trouble(self, sink: Sink, job: JobContext) -> None:
+        """A task without rows prepares and commits nothing that anybody sees."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        sink.commit(self.prepare(sink, job), job)
+        assert self.same(sink, [])
+
+    def test_what_was_not_prepared_is_dropped(self, sink: Sink, job: JobContext) -> None:
+        """A writer that is closed without a barrier leaves nothing, unless the sink is plain."""
+        if sink.kind is SinkKind.PLAIN:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        session = sink.open(task(job))
+        writer = session.writer(TABLE)
+        writer.write(batch(*ROWS))
+        writer.close()
+        session.close()
+        assert self.visible(sink) == []
+
+    def test_abort_drops_what_was_prepared(self, sink: Sink, job: JobContext) -> None:
+        """And a commit that comes all the same shows nothing; committed rows stay."""
+        if sink.kind is not SinkKind.STAGED:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        first = self.prepare(sink, job, batch((1, "kept")))
+        sink.commit(first, job)
+        second = self.prepare(sink, job, batch((2, "dropped")), checkpoint=2)
+        sink.abort(second, job)
+        sink.abort(first, job)
+        sink.commit(second, job)
+        assert self.same(sink, [(1, "kept")])
+
+    def test_epochs_never_meet(self, sink: Sink, job: JobContext) -> None:
+        """Two starts that prepare the same checkpoint number do not share a name (guarantee 9)."""
+        if sink.kind is not SinkKind.STAGED:
+            return
+        sink.save_mode(TABLE)
+        older = self.prepare(sink, job, batch((1, "old")))
+        newer_job = replace(job, epoch=2)
+        sink.start(newer_job)
+        newer = self.prepare(sink, newer_job, batch((2, "new")))
+        sink.abort(older, job)
+        sink.commit(newer, newer_job)
+        assert self.same(sink, [(2, "new")])
+
+    def test_leftovers_go_when_their_owner_is_gone_and_stay_while_it_lives(self, sink: Sink, job: JobContext) -> None:
+        """Another job's start cleans up, but never what a living or resumable job prepared."""
+        if sink.kind is not SinkKind.STAGED:
+            return
+        sink.save_mode(TABLE)
+        folder = Path(job.owner.lock).parent
+        resumable = replace(job, job_id=3, owner=Owner(str(folder / "3.lock"), str(folder / "3.pending")))
+        (folder / "3.pending").touch()
+        living = self.prepare(sink, job, batch((1, "living")))
+        kept = self.prepare(sink, resumable, batch((3, "resumable")))
+        sink.start(replace(job, job_id=2, owner=Owner(str(folder / "2.lock"), str(folder / "2.pending"))))
+        sink.commit(living, job)
+        sink.commit(kept, resumable)
+        assert self.same(sink, [(1, "living"), (3, "resumable")])
+
+    def test_the_end_leaves_nothing_but_the_rows(self, sink: Sink, job: JobContext) -> None:
+        """After `end` nothing is staged any more, and committed rows are still there."""
+        sink.save_mode(TABLE)
+        sink.start(job)
+        sink.commit(self.prepare(sink, job, batch((1, "a"))), job)
+        self.prepare(sink, job, batch((2, "staged")), checkpoint=2)
+        sink.end(job)
+        if sink.kind is SinkKind.STAGED:
+            assert self.same(sink, [(1, "a")])
+
+    def test_writer_states_survive_a_checkpoint(self, sink: Sink, job: JobContext) -> None:
+        """A state is JSON, merges with those of other tasks, and can be given back."""
+        sink.start(job)
+        states: list[State] = []
+        for index in (0, 1):
+            writer = sink.open(task(job, index)).writer(TABLE)
+            writer.write(batch((index, "x")))
+            writer.prepare_commit(1)
+            states.append(through_json(writer.state()))
+            writer.close()
+        if states != [None, None]:
+            merged = through_json(sink.merge_states(states))
+            writer = sink.open(task(job)).writer(TABLE, merged)
+            writer.prepare_commit(2)
+            assert through_json(writer.state()) == merged
+            writer.close()
+
+
+class TransformContract:
+    """What every transform must do. Give a `transform` fixture and the `table` and `rows` it is tried on."""
+
+    @pytest.fixture
+    def table(self) -> TableSchema:
+        """The table that arrives."""
+        return TABLE
+
+    @pytest.fixture
+    def rows(self, table: TableSchema) -> Batch:
+        """Some of its rows."""
+        return batch(*ROWS, table=table)
+
+    def applied(self, transform: Transform, rows: Batch) -> list[Batch]:
+        """The batches that come out."""
+        result = transform.apply(rows, task())
+        return [result] if isinstance(result, Batch) else list(result)
+
+    def test_options_and_class_are_described(self, transform: Transform) -> None:
+        """Docs, forms and `headrace connectors` are made from them."""
+        assert_described(type(transform))
+
+    def test_rows_have_the_columns_that_were_promised(
+        self, transform: Transform, table: TableSchema, rows: Batch
+    ) -> None:
+        """`apply` gives what `tables` said, names, types and order."""
+        promised = {t.path: t.arrow for t in transform.tables([table])}
+        for out in self.applied(transform, rows):
+            out.rows.validate(full=True)
+            assert out.table in promised
+            expected = promised[out.table]
+            assert (out.rows.schema.names, out.rows.schema.types) == (expected.names, expected.types)
+            assert out.kinds is None or len(out.kinds) == out.num_rows
+
+    def test_keeps_no_state(self, transform: Transform, rows: Batch) -> None:
+        """The same rows in give the same rows out, however often."""
+        first = [out.rows.to_pylist() for out in self.applied(transform, rows)]
+        assert [out.rows.to_pylist() for out in self.applied(transform, rows)] == first
+
+    def test_rows_alone_and_together_come_out_the_same(self, transform: Transform, rows: Batch) -> None:
+        """Where a batch is cut changes nothing."""
+        together = [row for out in self.applied(transform, rows) for row in out.rows.to_pylist()]
+        parts = [rows.slice(i, 1) for i in range(rows.num_rows)]
+        alone = [row for part in parts for out in self.applied(transform, part) for row in out.rows.to_pylist()]
+        assert sorted(map(repr, alone)) == sorted(map(repr, together))
+
+    def test_kinds_follow_their_rows(self, transform: Transform, rows: Batch) -> None:
+        """A batch with row kinds comes out with kinds that fit, or with none."""
+        kinds = pa.array([i % 4 for i in range(rows.num_rows)], pa.uint8())
+        for out in self.applied(transform, Batch(rows.rows, rows.table, kinds)):
+            assert out.kinds is None or len(out.kinds) == out.num_rows
+
+    def test_no_rows_are_no_trouble(self, transform: Transform, rows: Batch) -> None:
+        """An empty batch is transformed to empty batches."""
+        assert sum(out.num_rows for out in self.applied(transform, rows.slice(0, 0))) == 0

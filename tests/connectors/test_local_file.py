@@ -1,0 +1,425 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.connectors.local_file import LocalFileSink, LocalFileSource
+from headrace.errors import BadRow, ConnectorError, Rejected, Unavailable
+from headrace.rows import TableSchema
+from headrace.testing import TABLE, ListRejects, SinkContract, SourceContract, batch, make, task
+
+PEOPLE = {"fields": {"id": "bigint", "name": "string"}}
+
+
+def read_all(source, **context):
+    """All rows, in the order of the splits."""
+    reads = [source.read(split, None, task(**context)) for split in source.splits(2)]
+    return [tuple(row.values()) for reading in reads for read in reading for row in read.batch.rows.to_pylist()]
+
+
+class _FileSourceContract(SourceContract):
+    options: dict
+    lines = [f"{i},name {i}" for i in range(50)]
+    bad = "x,bad"
+    end = "\n"
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        (tmp_path / "a").write_text(self.end.join(self.lines) + self.end)
+        (tmp_path / "b").write_text(self.end.join(self.lines[:3]) + self.end)
+        return make(LocalFileSource, path=str(tmp_path), schema=PEOPLE, file_split_size=100, **self.options)
+
+    @pytest.fixture
+    def bad_source(self, tmp_path):
+        lines = [self.lines[i % 50] for i in range(65_536)]
+        lines[40_000] = self.bad
+        (tmp_path / "bad").write_text(self.end.join(lines) + self.end)
+        return make(LocalFileSource, path=str(tmp_path / "bad"), schema=PEOPLE, **self.options)
+
+
+class TestCsvSource(_FileSourceContract):
+    options = {"file_format_type": "csv"}
+
+
+class TestTextSource(_FileSourceContract):
+    options = {"file_format_type": "text", "field_delimiter": ","}
+
+
+class TestJsonSource(_FileSourceContract):
+    options = {"file_format_type": "json"}
+    lines = [f'{{"id": {i}, "name": "name {i}", "more": 1}}' for i in range(50)]
+    bad = '{"id": "x", "name": "bad"}'
+
+
+class TestParquetSource(SourceContract):
+    @pytest.fixture
+    def source(self, tmp_path):
+        table = pa.table({"id": range(100), "name": [None if i % 7 == 0 else f"n{i}" for i in range(100)]})
+        pq.write_table(table, tmp_path / "a.parquet", row_group_size=10)
+        return make(LocalFileSource, path=str(tmp_path), file_format_type="parquet", file_split_size=1000)
+
+
+class _FileSinkContract(SinkContract):
+    options: dict
+
+    @pytest.fixture
+    def sink(self, tmp_path):
+        self.target = tmp_path / "out"
+        return make(LocalFileSink, path=str(self.target), tmp_path=str(tmp_path / "tmp"), **self.options)
+
+    def visible(self, sink):
+        if not self.target.exists() or not any(self.target.rglob("*")):
+            return []
+        return read_all(make(LocalFileSource, path=str(self.target), **self.reading()))
+
+    def reading(self):
+        return {**self.options, "schema": PEOPLE}
+
+    def test_staging_is_empty_after_the_end(self, sink, job, tmp_path):
+        sink.start(job)
+        sink.commit(self.prepare(sink, job, batch((1, "a"))), job)
+        sink.end(job)
+        assert not list((tmp_path / "tmp").rglob("*.*"))
+
+
+class TestCsvSink(_FileSinkContract):
+    options = {"file_format_type": "csv"}
+
+
+class TestTextSink(_FileSinkContract):
+    options = {"file_format_type": "text"}
+
+    def expected(self, rows):
+        return [(i, name or None) for i, name in rows]  # text files cannot tell an empty text from null
+
+
+class TestJsonSink(_FileSinkContract):
+    options = {"file_format_type": "json"}
+
+
+class TestParquetSink(_FileSinkContract):
+    options = {"file_format_type": "parquet"}
+
+    def reading(self):
+        return self.options
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def csv(tmp_path, text, schema=PEOPLE, **options):
+    (tmp_path / "in.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return make(LocalFileSource, path=str(tmp_path / "in.csv"), file_format_type="csv", schema=schema, **options)
+
+
+def test_keeps_line_breaks_and_delimiters_within_quotes(tmp_path):
+    source = csv(tmp_path, '1,"a\nb, ""c"""\n2,d\n', file_split_size=5)
+    assert read_all(source) == [(1, 'a\nb, "c"'), (2, "d")]
+
+
+def test_cuts_a_file_with_quoted_line_breaks_only_between_rows(tmp_path):
+    rows = [(i, "x\n" * (i % 5) + f"y{i}") for i in range(500)]
+    text = "".join(f'{i},"{name}"\n' for i, name in rows)
+    source = csv(tmp_path, text, file_split_size=300)
+    assert len(source.splits(2)) > 10
+    assert sorted(read_all(source)) == rows
+
+
+def test_tells_an_empty_text_from_null_in_csv(tmp_path):
+    assert read_all(csv(tmp_path, '1,""\n2,\n')) == [(1, ""), (2, None)]
+
+
+def test_reads_missing_fields_as_null_and_drops_fields_too_many(tmp_path):
+    assert read_all(csv(tmp_path, "1\n2,b,c\n3,d\n")) == [(1, None), (2, "b"), (3, "d")]
+
+
+def test_finds_columns_by_the_header(tmp_path):
+    assert read_all(csv(tmp_path, "name,other,id\nann,x,1\n", csv_use_header_line=True)) == [(1, "ann")]
+
+
+def test_skips_header_lines_of_every_file_but_of_no_later_split(tmp_path):
+    lines = "".join(f"{i},n\n" for i in range(100))
+    assert len(read_all(csv(tmp_path, "h\nh\n" + lines, skip_header_row_number=2, file_split_size=50))) == 100
+
+
+def test_reads_every_type(tmp_path):
+    schema = {
+        "fields": {
+            "a": "tinyint", "b": "decimal(10, 2)", "c": "boolean", "d": "date", "e": "timestamp", "f": "time",
+            "g": "array<int>", "h": "map<string, int>", "i": {"x": "int", "y": "string"}, "j": "double", "k": "bytes",
+        }
+    }  # fmt: skip
+    line = "1;2.50;true;2024-01-31;2024-01-31 10:11:12.123456;10:11:12;1\x022;k\x031;5\x02z;1.5E3;ab"
+    [row] = read_all(csv(tmp_path, line + "\n", schema, field_delimiter=";"))
+    assert row[1] == Decimal("2.50")
+    assert str(row[4]) == "2024-01-31 10:11:12.123456"
+    assert row[6:] == ([1, 2], [("k", 1)], {"x": 5, "y": "z"}, 1500.0, b"ab")
+
+
+@pytest.mark.parametrize("text", ["2024/01/31 10:00:00", "20240131100000", "2024年01月31日 10:00:00"])
+def test_recognises_timestamps_by_their_shape(tmp_path, text):
+    [(found,)] = read_all(csv(tmp_path, text + "\n", {"fields": {"t": "timestamp"}}))
+    assert str(found) == "2024-01-31 10:00:00"
+
+
+def test_reads_timestamps_by_a_pattern(tmp_path):
+    source = csv(tmp_path, "31.01.2024 10\n", {"fields": {"t": "timestamp"}}, datetime_format="dd.MM.yyyy HH")
+    assert str(read_all(source)[0][0]) == "2024-01-31 10:00:00"
+
+
+@pytest.mark.parametrize("encoding", ["GBK", "UTF-16", "latin-1"])
+def test_reads_other_encodings(tmp_path, encoding):
+    name = "é" if encoding == "latin-1" else "东京"
+    text = "".join(f"{i},{name}\n" for i in range(30)).encode(encoding)
+    assert read_all(csv(tmp_path, text, encoding=encoding, file_split_size=40)) == [(i, name) for i in range(30)]
+
+
+def test_a_wrong_encoding_names_the_file_and_the_cure(tmp_path):
+    with pytest.raises(ConnectorError, match=r"in\.csv is not UTF-8.*set the option encoding"):
+        read_all(csv(tmp_path, b"1,\xff\xfe\n"))
+
+
+def test_a_value_that_does_not_fit_names_file_row_column_and_value(tmp_path):
+    with pytest.raises(BadRow, match=r"in\.csv row 3, column id: cannot read 'x' as BIGINT"):
+        read_all(csv(tmp_path, "1,a\n2,b\nx,c\n"))
+
+
+def test_rejected_lines_are_kept_as_they_were(tmp_path):
+    rejects = ListRejects()
+    assert read_all(csv(tmp_path, "1,a\nx,b\n"), rejects=rejects) == [(1, "a")]
+    assert rejects.found[0][:2] == ("default", "x,b")
+
+
+def test_reads_without_a_schema_as_one_column(tmp_path):
+    (tmp_path / "in.txt").write_text("a,b\nc\n")
+    source = make(LocalFileSource, path=str(tmp_path / "in.txt"), file_format_type="text")
+    assert read_all(source) == [("a,b",), ("c",)]
+    assert source.tables()[0].names == ["content"]
+
+
+def test_partitions_of_the_path_become_columns(tmp_path):
+    (tmp_path / "dt=2024-01-01" / "city=Łódź").mkdir(parents=True)
+    (tmp_path / "dt=2024-01-01" / "city=Łódź" / "a.csv").write_text("1,a\n")
+    source = make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE)
+    assert read_all(source) == [(1, "a", "2024-01-01", "Łódź")]
+    assert source.tables()[0].names == ["id", "name", "dt", "city"]
+
+
+def test_reads_only_the_files_the_filters_let_through(tmp_path):
+    for name in ("a.csv", "b.txt", "_SUCCESS", ".hidden", "empty.csv"):
+        (tmp_path / name).write_text("" if name == "empty.csv" else f"1,{name}\n")
+    source = make(
+        LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE, file_filter_pattern=r".*\.csv"
+    )
+    assert read_all(source) == [(1, "a.csv")]
+
+
+def test_reads_several_tables(tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"1,{name}\n")
+        schema = {**PEOPLE, "table": f"db.{name}"}
+        tables.append({"path": str(tmp_path / name), "file_format_type": "csv", "schema": schema})
+    source = make(LocalFileSource, tables_configs=tables)
+    assert [table.path for table in source.tables()] == ["db.a", "db.b"]
+    assert read_all(source) == [(1, "a"), (1, "b")]
+
+
+def test_projects_columns(tmp_path):
+    source = csv(tmp_path, "1,a\n", read_columns=["name"])
+    assert read_all(source) == [("a",)]
+
+
+def test_missing_files_are_named_with_what_is_there(tmp_path):
+    (tmp_path / "people.csv").touch()
+    source = make(LocalFileSource, path=str(tmp_path / "peple.csv"), file_format_type="csv", schema=PEOPLE)
+    with pytest.raises(Rejected, match=r"there is no file or directory '.*peple.csv'.*holds people.csv"):
+        source.tables()
+
+
+def test_an_empty_directory_is_an_error(tmp_path):
+    with pytest.raises(Rejected, match="nothing to read: .* is empty"):
+        make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE).tables()
+
+
+def test_a_file_that_changed_since_the_splits_were_made_is_refused(tmp_path):
+    source = csv(tmp_path, "1,a\n")
+    [split] = source.splits(1)
+    (tmp_path / "in.csv").write_text("1,a\n2,b\n")
+    with pytest.raises(Rejected, match="has changed since the job began"):
+        list(source.read(split, None, task()))
+
+
+def test_json_keeps_nested_values_and_takes_numbers_as_text(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": {"b": [1]}, "c": 5, "d": "aGk=", "e": {"k": 1}}\n')
+    fields = {"a": "string", "c": "string", "d": "bytes", "e": "map<string, int>", "f": "int"}
+    source = make(LocalFileSource, path=str(tmp_path), file_format_type="json", schema={"fields": fields})
+    assert read_all(source) == [('{"b":[1]}', "5", b"hi", [("k", 1)], None)]
+
+
+def test_a_parquet_file_that_is_none_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_text("no")
+    with pytest.raises(Rejected, match=r"a\.parquet is no parquet file"):
+        make(LocalFileSource, path=str(tmp_path), file_format_type="parquet").tables()
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def write(sink, rows, table=TABLE, job=None):
+    """One task writes the rows, everything is committed; the files' texts by name."""
+    context = task(job)
+    sink.save_mode(table)
+    writer = sink.open(context).writer(table)
+    writer.write(rows)
+    sink.commit([c for c in [writer.prepare_commit(1)] if c], context.job)
+    writer.close()
+    sink.end(context.job)
+    root = Path(sink.options_for(table).path)
+    return {str(f.relative_to(root)): f.read_bytes() for f in sorted(root.rglob("*")) if f.is_file()}
+
+
+def sink_to(tmp_path, **options):
+    return make(LocalFileSink, path=str(tmp_path / "out"), tmp_path=str(tmp_path / "tmp"), **options)
+
+
+def test_csv_quotes_only_what_needs_it(tmp_path):
+    [text] = write(sink_to(tmp_path), batch((1, 'a "b", c'), (2, "d"), (3, None), (4, ""))).values()
+    assert text.decode() == '1,"a ""b"", c"\n2,d\n3,\n4,""\n'
+
+
+def test_writes_a_header_delimiters_and_an_encoding(tmp_path):
+    sink = sink_to(tmp_path, file_format_type="text", enable_header_write=True, field_delimiter="\\t", encoding="GBK")
+    [text] = write(sink, batch((1, "东京"))).values()
+    assert text.decode("GBK") == "id\tname\n1\t东京\n"
+
+
+def test_json_holds_every_field_and_iso_times(tmp_path):
+    table = TableSchema.from_arrow(
+        pa.schema({"t": pa.timestamp("us"), "d": pa.decimal128(9, 2), "b": pa.binary(), "n": pa.string()})
+    )
+    rows = pa.RecordBatch.from_pylist(
+        [{"t": 1_500_000, "d": Decimal("1.50"), "b": b"hi", "n": None}], schema=table.arrow
+    )
+    from headrace.rows import Batch
+
+    [text] = write(sink_to(tmp_path, file_format_type="json"), Batch(rows, table.path), table).values()
+    assert text.decode() == '{"t":"1970-01-01T00:00:01.500000","d":1.50,"b":"aGk=","n":null}\n'
+
+
+def test_fractions_of_seconds_are_not_lost_unless_a_pattern_says_so(tmp_path):
+    from headrace.rows import Batch
+
+    table = TableSchema.from_arrow(pa.schema({"t": pa.timestamp("us")}))
+    rows = Batch(pa.RecordBatch.from_pylist([{"t": 1_500_000}], schema=table.arrow), table.path)
+    [text] = write(sink_to(tmp_path), rows, table).values()
+    assert text == b"1970-01-01 00:00:01.500000\n"
+    [text] = write(sink_to(tmp_path, datetime_format="yyyy/MM/dd", data_save_mode="DROP_DATA"), rows, table).values()
+    assert text == b"1970/01/01\n"
+
+
+def test_writes_a_directory_for_each_partition(tmp_path):
+    sink = sink_to(tmp_path, partition_by=["name"], file_format_type="text")
+    found = write(sink, batch((1, "a/b"), (2, "c"), (3, "a/b"), (4, None)))
+    assert {name.split("/")[0]: text for name, text in found.items()} == {
+        "name=a%2Fb": b"1\n3\n",
+        "name=c": b"2\n",
+        "name=__HIVE_DEFAULT_PARTITION__": b"4\n",
+    }
+
+
+def test_begins_a_new_file_after_batch_size_rows(tmp_path):
+    found = write(sink_to(tmp_path, batch_size=2), batch((1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")))
+    assert sorted(text.count(b"\n") for text in found.values()) == [1, 2, 2]
+
+
+def test_names_files_by_the_expression(tmp_path):
+    expression = "${transactionId}_${now}"
+    sink = sink_to(
+        tmp_path,
+        custom_filename=True,
+        file_name_expression=expression,
+        filename_time_format="yyyy",
+        filename_extension="dat",
+    )
+    [name] = write(sink, batch((1, "a")))
+    assert name.startswith("T_")
+    assert name.endswith("_0.dat")
+
+
+def test_fills_the_tables_name_into_the_path(tmp_path):
+    sink = make(
+        LocalFileSink, path=str(tmp_path / "${database_name}" / "${table_name}"), tmp_path=str(tmp_path / "tmp")
+    )
+    write(sink, batch((1, "a")))
+    assert list((tmp_path / "db" / "people").glob("*.csv"))
+
+
+def test_chooses_and_orders_columns(tmp_path):
+    [text] = write(sink_to(tmp_path, sink_columns=["name", "id"]), batch((1, "a"))).values()
+    assert text == b"a,1\n"
+
+
+def test_writes_an_empty_file_when_asked_to(tmp_path):
+    sink = sink_to(tmp_path, create_empty_file_when_no_data=True, file_format_type="parquet")
+    [name] = write(sink, batch())
+    assert pq.read_table(tmp_path / "out" / name).schema.names == ["id", "name"]
+
+
+def test_save_modes(tmp_path):
+    write(sink_to(tmp_path), batch((1, "a")))
+    with pytest.raises(Rejected, match="ERROR_WHEN_DATA_EXISTS"):
+        sink_to(tmp_path, data_save_mode="ERROR_WHEN_DATA_EXISTS").save_mode(TABLE)
+    assert len(write(sink_to(tmp_path), batch((2, "b")))) == 2
+    assert len(write(sink_to(tmp_path, data_save_mode="DROP_DATA"), batch((2, "b")))) == 1
+    with pytest.raises(Rejected, match="ERROR_WHEN_SCHEMA_NOT_EXIST"):
+        make(LocalFileSink, path=str(tmp_path / "no"), schema_save_mode="ERROR_WHEN_SCHEMA_NOT_EXIST").save_mode(TABLE)
+
+
+def test_unknown_columns_are_named_before_anything_is_written(tmp_path):
+    sink = sink_to(tmp_path, partition_by=["nme"], sink_columns=["id"])
+    [problem] = sink.check([TABLE])
+    assert str(problem) == "partition_by: table db.people has no column 'nme'; its columns are id, name"
+
+
+def test_compresses_parquet(tmp_path):
+    sink = sink_to(tmp_path, file_format_type="parquet", compress_codec="zstd")
+    [name] = write(sink, batch(*[(i, "x") for i in range(1000)]))
+    assert pq.read_metadata(tmp_path / "out" / name).row_group(0).column(0).compression == "ZSTD"
+
+
+def test_stages_beside_the_target_where_tmp_path_is_another_file_system(tmp_path):
+    sink = make(LocalFileSink, path=str(tmp_path / "out"), tmp_path="/proc/nowhere")
+    sink.save_mode(TABLE)
+    writer = sink.open(task()).writer(TABLE)
+    writer.write(batch((1, "a")))
+    committable = writer.prepare_commit(1)
+    assert ".headrace-staging" in committable["folder"]
+    sink.commit([committable], task().job)
+    sink.end(task().job)
+    assert [f.suffix for f in (tmp_path / "out").iterdir()] == [".csv"]
+
+
+def test_a_target_that_is_a_file_is_a_problem(tmp_path):
+    (tmp_path / "out").touch()
+    [problem] = sink_to(tmp_path).check([TABLE])
+    assert "is a file" in problem.message
+
+
+def test_what_cannot_be_written_is_an_error_that_names_the_place(tmp_path):
+    (tmp_path / "file").touch()
+    sink = make(LocalFileSink, path=str(tmp_path / "file" / "below"))
+    with pytest.raises(Unavailable, match="cannot write .*Not a directory"):
+        sink.save_mode(TABLE)
+
+
+def test_reads_back_what_arrow_wrote(tmp_path):
+    table = pa.table({"id": [1, 2], "name": ["a", None]})
+    pacsv.write_csv(table, tmp_path / "in.csv")
+    source = make(
+        LocalFileSource, path=str(tmp_path / "in.csv"), file_format_type="csv", schema=PEOPLE, csv_use_header_line=True
+    )
+    assert read_all(source) == [(1, "a"), (2, None)]

@@ -1,0 +1,459 @@
+"""The suites must notice planted bugs: a reference source, sink and transform, and one-line changes to each."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from pydantic import Field
+
+from headrace.connector import (
+    Batch,
+    Options,
+    Read,
+    Sink,
+    SinkKind,
+    SinkWriter,
+    Source,
+    Split,
+    Transform,
+    owner_file,
+    owner_of,
+    staging_name,
+)
+from headrace.errors import Rejected
+from headrace.rows import Column, TableSchema
+from headrace.testing import ROWS, TABLE, SinkContract, SourceContract, TransformContract, batch, make
+
+
+class PathOptions(Options):
+    path: Path = Field(description="Where.")
+
+
+class LinesSource(Source):
+    """One number a line; a split is a file, a position the lines read."""
+
+    Options = PathOptions
+    table_schema = TableSchema("numbers", (Column("n", pa.int64()),))
+
+    def tables(self):
+        return [self.table_schema]
+
+    def splits(self, parallelism):
+        return [Split(f.name, table="numbers") for f in sorted(self.options.path.glob("*.txt"))]
+
+    def read(self, split, position, task):
+        at = position or 0
+        with self.open(split) as file:
+            lines = file.read().splitlines()
+            while at < len(lines):
+                chunk = lines[at : at + task.batch_rows]
+                at += len(chunk)
+                good = []
+                for line in chunk:
+                    if line.isdigit():
+                        good.append(int(line))
+                    else:
+                        self.bad(line, at, task)
+                yield Read(Batch(pa.RecordBatch.from_pydict({"n": pa.array(good, pa.int64())}), "numbers"), at)
+
+    def open(self, split):
+        return open(self.options.path / split.id)
+
+    def bad(self, line, at, task):
+        task.rejects.add_raw("numbers", [line], "not a number", f"row {at}")
+
+
+class FilesSink(Sink):
+    """A file for each checkpoint; staged."""
+
+    Options = PathOptions
+    kind = SinkKind.STAGED
+
+    def staging(self, job):
+        return self.options.path / ".staging" / str(job.job_id)
+
+    def writer(self, table, task, state):
+        owner_file(self.staging(task.job), task.job.owner)
+        return FilesWriter(self, task, state)
+
+    def start(self, job):
+        for folder in (self.options.path / ".staging").glob("*"):
+            owner = owner_of(folder)
+            if owner is not None and owner != job.owner and owner.is_gone():
+                for file in folder.glob("*"):
+                    file.unlink()
+
+    def commit(self, committables, job):
+        for name in committables:
+            if os.path.exists(name):
+                os.replace(name, self.options.path / os.path.basename(name))
+
+    def abort(self, committables, job):
+        for name in committables:
+            Path(name).unlink(missing_ok=True)
+
+    def end(self, job):
+        for file in self.staging(job).glob("*"):
+            file.unlink()
+
+    def merge_states(self, states):
+        return sum(states)
+
+
+class FilesWriter(SinkWriter):
+    def __init__(self, sink, task, state):
+        self.sink, self.task, self.rows, self.count = sink, task, [], state or 0
+
+    def write(self, batch):
+        self.rows += [list(row.values()) for row in batch.rows.to_pylist()]
+        self.count += batch.num_rows
+
+    def prepare_commit(self, checkpoint_id):
+        if not self.rows:
+            return None
+        name = self.name(checkpoint_id)
+        Path(name).write_text(json.dumps(self.rows))
+        self.rows = []
+        return name
+
+    def name(self, checkpoint_id):
+        job = self.task.job
+        return str(self.sink.staging(job) / staging_name(job, self.task.index, checkpoint_id))
+
+    def state(self):
+        return self.count
+
+
+class FlipIds(Transform):
+    """Flips all bits of the column id."""
+
+    Options = Options
+
+    def schema(self, table):
+        return table
+
+    def apply(self, batch, task):
+        return batch.with_rows(batch.rows.set_column(0, "id", pc.bit_wise_not(batch.rows.column("id"))))
+
+
+class LinesContract(SourceContract):
+    cls = LinesSource
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        for name, count in (("a", 7), ("b", 2)):
+            (tmp_path / f"{name}.txt").write_text("".join(f"{i}\n" for i in range(count)))
+        return make(self.cls, path=tmp_path)
+
+    @pytest.fixture
+    def bad_source(self, tmp_path):
+        (tmp_path / "bad").mkdir()
+        lines = [str(i) for i in range(65_536)]
+        lines[9] = "bad"
+        (tmp_path / "bad" / "a.txt").write_text("\n".join(lines))
+        return make(self.cls, path=tmp_path / "bad")
+
+
+class FilesContract(SinkContract):
+    cls = FilesSink
+
+    @pytest.fixture
+    def sink(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        return make(self.cls, path=tmp_path / "out")
+
+    def visible(self, sink):
+        files = [f for f in sink.options.path.glob("*") if f.is_file()]
+        return [tuple(row) for f in files for row in json.loads(f.read_text())]
+
+
+class FlipContract(TransformContract):
+    cls = FlipIds
+
+    @pytest.fixture
+    def transform(self):
+        return make(self.cls)
+
+
+class TestLinesSource(LinesContract):
+    """The reference passes."""
+
+
+class TestFilesSink(FilesContract):
+    """The reference passes."""
+
+
+class TestFlipIds(FlipContract):
+    """The reference passes."""
+
+
+# ----------------------------------------------------------------------------------------------------- planted bugs
+
+
+def changed_read(change):
+    """LinesSource with something wrong in what `read` yields."""
+
+    def read(self, split, position, task):
+        yield from change(self, split, position, task, LinesSource.read)
+
+    return read
+
+
+def one_short(self, split, position, task, read):
+    for item in read(self, split, position, task):
+        yield Read(item.batch, item.position - 1)
+
+
+def one_too_far(self, split, position, task, read):
+    for item in read(self, split, position, task):
+        yield Read(item.batch, item.position + 1)
+
+
+def ignored(self, split, position, task, read):
+    yield from read(self, split, None, task)
+
+
+def empty_batches(self, split, position, task, read):
+    for item in read(self, split, position, task):
+        yield item
+        yield Read(item.batch.slice(0, 0), item.position)
+
+
+def too_many_rows(self, split, position, task, read):
+    from dataclasses import replace
+
+    yield from read(self, split, position, replace(task, batch_rows=1000))
+
+
+def wrong_column(self, split, position, task, read):
+    for item in read(self, split, position, task):
+        yield Read(Batch(item.batch.rows.rename_columns(["m"]), "numbers"), item.position)
+
+
+def left_thread(self, split, position, task, read):
+    import threading
+
+    threading.Thread(target=threading.Event().wait, args=(3,), name=f"left {id(position)}", daemon=True).start()
+    yield from read(self, split, position, task)
+
+
+def random_names(self, parallelism):
+    return [Split(f"{s.id}?{os.urandom(2).hex()}", table="numbers") for s in LinesSource.splits(self, parallelism)]
+
+
+def takes_batch_with_it(self, line, at, task):
+    raise Rejected("no number")
+
+
+def loses_bad_rows(self, line, at, task):
+    pass
+
+
+SOURCE_BUGS = {
+    "position one short": {"read": changed_read(one_short)},
+    "position one too far": {"read": changed_read(one_too_far)},
+    "position ignored on restart": {"read": changed_read(ignored)},
+    "empty batches": {"read": changed_read(empty_batches)},
+    "more rows than asked for": {"read": changed_read(too_many_rows)},
+    "a column's name is wrong": {"read": changed_read(wrong_column)},
+    "a thread is left running": {"read": changed_read(left_thread)},
+    "splits have other names after a restart": {"splits": random_names},
+    "a bad row takes its batch with it": {"bad": takes_batch_with_it},
+    "a bad row is lost without a word": {"bad": loses_bad_rows},
+    "no word of what it does": {"__doc__": ""},
+}
+
+
+def visible_at_once(self, checkpoint_id):
+    name = FilesWriter.prepare_commit(self, checkpoint_id)
+    if name:
+        (self.sink.options.path / "early").write_text(Path(name).read_text())
+    return name
+
+
+def commit_appends(self, committables, job):
+    for number, name in enumerate(committables):
+        if os.path.exists(name):
+            unique = f"{os.urandom(4).hex()}{number}"
+            (self.options.path / unique).write_text(Path(name).read_text())
+
+
+def commit_fails_twice(self, committables, job):
+    for name in committables:
+        os.replace(name, self.options.path / os.path.basename(name))
+
+
+def twice(self, batch):
+    FilesWriter.write(self, batch)
+    FilesWriter.write(self, batch)
+
+
+def keeps_rows(self, checkpoint_id):
+    rows = list(self.rows)
+    name = FilesWriter.prepare_commit(self, checkpoint_id)
+    self.rows = rows
+    return name
+
+
+def unfenced(self, checkpoint_id):
+    return str(self.sink.staging(self.task.job) / f"{self.task.index}-{checkpoint_id}")
+
+
+def same_for_all_tasks(self, checkpoint_id):
+    return str(self.sink.staging(self.task.job) / staging_name(self.task.job, 0, checkpoint_id))
+
+
+def writes_on_close(self):
+    if self.rows:
+        (self.sink.options.path / "rest").write_text(json.dumps(self.rows))
+
+
+def abort_everything(self, committables, job):
+    for file in self.options.path.glob("*"):
+        if file.is_file():
+            file.unlink()
+    FilesSink.abort(self, committables, job)
+
+
+def abort_nothing(self, committables, job):
+    pass
+
+
+def cleans_the_living(self, job):
+    for folder in (self.options.path / ".staging").glob("*"):
+        for file in folder.glob("[0-9]*"):
+            file.unlink()
+
+
+def state_forgotten(self):
+    return 0
+
+
+def not_json(self, checkpoint_id):
+    name = FilesWriter.prepare_commit(self, checkpoint_id)
+    return None if name is None else Path(name)
+
+
+def writing(**changes):
+    """A FilesSink whose writer has other methods."""
+    writer = type("Bad", (FilesWriter,), changes)
+
+    def make_writer(self, table, task, state):
+        owner_file(self.staging(task.job), task.job.owner)
+        return writer(self, task, state)
+
+    return {"writer": make_writer}
+
+
+SINK_BUGS = {
+    "visible before the commit": writing(prepare_commit=visible_at_once),
+    "a second commit shows rows twice": {"commit": commit_appends},
+    "a second commit fails": {"commit": commit_fails_twice},
+    "rows written twice": writing(write=twice),
+    "rows kept after the barrier": writing(prepare_commit=keeps_rows),
+    "names without epoch": writing(name=unfenced),
+    "names without task": writing(name=same_for_all_tasks),
+    "rows written on close": writing(close=writes_on_close),
+    "abort removes committed rows": {"abort": abort_everything},
+    "abort leaves prepared rows": {"abort": abort_nothing},
+    "leftovers of the living removed": {"start": cleans_the_living},
+    "writer state lost": writing(state=state_forgotten),
+    "committable is no JSON": writing(prepare_commit=not_json),
+}
+
+
+def other_type(self, batch, task):
+    return batch.with_rows(batch.rows.set_column(0, "id", batch.rows.column("id").cast(pa.string())))
+
+
+def renames_table(self, batch, task):
+    return Batch(batch.rows, "other")
+
+
+def drops_kinds_only(self, batch, task):
+    return Batch(batch.rows.slice(1), batch.table, batch.kinds)
+
+
+def remembers(self, batch, task):
+    self.seen = getattr(self, "seen", 0) + 1
+    return batch.slice(0, max(batch.num_rows - self.seen, 0))
+
+
+def first_of_batch(self, batch, task):
+    return batch.slice(0, 1)
+
+
+def fails_without_rows(self, batch, task):
+    batch.rows.to_pylist()[0]
+    return batch
+
+
+TRANSFORM_BUGS = {
+    "another type than promised": {"apply": other_type},
+    "another table than promised": {"apply": renames_table},
+    "kinds that do not fit their rows": {"apply": drops_kinds_only},
+    "state kept between batches": {"apply": remembers},
+    "depends on where batches are cut": {"apply": first_of_batch},
+    "fails without rows": {"apply": fails_without_rows},
+}
+
+PLANTED = [
+    *((LinesContract, LinesSource, name, change) for name, change in SOURCE_BUGS.items()),
+    *((FilesContract, FilesSink, name, change) for name, change in SINK_BUGS.items()),
+    *((FlipContract, FlipIds, name, change) for name, change in TRANSFORM_BUGS.items()),
+]
+
+
+@pytest.mark.parametrize(("contract", "cls", "name", "change"), PLANTED, ids=[p[2] for p in PLANTED])
+def test_the_suite_notices(contract, cls, name, change, tmp_path):
+    assert failures(contract, type(f"Broken{cls.__name__}", (cls,), dict(change)), tmp_path), f"nothing noticed: {name}"
+
+
+@pytest.mark.parametrize(
+    ("contract", "cls"), [(LinesContract, LinesSource), (FilesContract, FilesSink), (FlipContract, FlipIds)]
+)
+def test_run_by_hand_the_suite_accepts_the_reference(contract, cls, tmp_path):
+    assert failures(contract, cls, tmp_path) == []
+
+
+def failures(contract, cls, tmp_path):
+    """Runs a suite by hand; the names of its tests that fail."""
+    suite = type("Suite", (contract,), {"cls": cls})()
+    failed = []
+    for number, method in enumerate(sorted(m for m in dir(suite) if m.startswith("test_"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            _call(suite, getattr(suite, method), folder)
+        except (Exception, pytest.fail.Exception):  # a failed assertion, or what the bug itself raises
+            failed.append(method)
+    return failed
+
+
+def _call(suite, test, folder):
+    """One test of a suite, with the suite's own fixtures."""
+    import contextlib
+    import inspect
+
+    with contextlib.ExitStack() as stack:
+
+        def value(name):
+            if name == "tmp_path":
+                return folder
+            if name == "batch_rows":
+                return 3
+            fixture = getattr(type(suite), name)
+            function = getattr(fixture, "_fixture_function", None) or fixture.__wrapped__
+            arguments = [value(p) for p in list(inspect.signature(function).parameters)[1:]]
+            if inspect.isgeneratorfunction(function):
+                return stack.enter_context(contextlib.contextmanager(function)(suite, *arguments))
+            return function(suite, *arguments)
+
+        test(*(value(name) for name in inspect.signature(test).parameters))
+
+
+def test_batches_made_for_tests_fit_their_table():
+    assert batch(*ROWS).rows.schema == TABLE.arrow
