@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field
 
 from headrace.errors import Problem
 from headrace.options import Choice, Options
@@ -17,6 +17,11 @@ NO_MEANING = {
     "metalake_type": "Gravitino is not asked for connection secrets",
     "metalake_url": "Gravitino is not asked for connection secrets",
     "sink.flush.interval": "sinks flush at every checkpoint",
+    "shade.identifier": "secrets in the file are taken as they stand; decrypt them first",
+    "multi_table.failure_policy": "the first table that fails stops the job, as FAIL_FAST says",
+    "error_handler": "the first bad row fails the job, as mode DISABLE says",
+    "transform_error_handler": "the first bad row fails the job, as mode DISABLE says",
+    "sink_error_handler": "the first bad row fails the job, as mode DISABLE says",
     "checkpoint.retain-after-job-cancelled": "a canceled job keeps nothing; stop it with a savepoint instead",
 }
 """Keys of SeaTunnel that have no counterpart, with the reason a user is told."""
@@ -32,54 +37,6 @@ class JobMode(Choice):
 
     BATCH = "BATCH"
     STREAMING = "STREAMING"
-
-
-class Verify(Choice):
-    """What the delivery report proves."""
-
-    NONE = "none"
-    COUNTS = "counts"
-    CHECKSUM = "checksum"
-    TARGET = "target"
-
-
-class FailurePolicy(Choice):
-    """What a failing table of a multi-table job does to the others."""
-
-    FAIL_FAST = "FAIL_FAST"
-    CONTINUE_OTHER_TABLES = "CONTINUE_OTHER_TABLES"
-
-
-class ErrorMode(Choice):
-    """What happens to a row that cannot be read, changed or written."""
-
-    DISABLE = "DISABLE"
-    LOG = "LOG"
-    ROUTE = "ROUTE"
-
-
-class ErrorHandler(Options):
-    """Where bad rows go, and how many may."""
-
-    mode: ErrorMode = Field(
-        default=ErrorMode.DISABLE, description="DISABLE fails at the first bad row, LOG counts them, ROUTE writes them."
-    )
-    max_error_ratio: float = Field(default=0.0, ge=0, le=1, description="Share of bad rows allowed; 0 is unlimited.")
-    max_error_ratio_min_records: int = Field(default=100, ge=0, description="Rows before the share is looked at.")
-    max_error_records: int = Field(default=0, ge=0, description="Bad rows allowed; 0 is unlimited.")
-    queue_capacity: int = Field(
-        default=10_000, gt=0, description="Accepted for SeaTunnel's sake: rows never queue here."
-    )
-    queue_overflow_policy: str = Field(
-        default="FAIL", description="Accepted for SeaTunnel's sake: rows never queue here."
-    )
-    include_original_data: bool = Field(default=False, description="Keep the row itself, as text.")
-    include_stacktrace: bool = Field(default=False, description="Keep the stack trace of the error.")
-    original_data_format: str = Field(default="TEXT", description="TEXT or JSON.")
-    original_data_max_length: int = Field(default=8192, gt=0, description="Characters of a row that are kept.")
-    sink: dict[str, Any] | None = Field(
-        default=None, description="The sink of mode ROUTE: plugin_name and its options."
-    )
 
 
 class Env(Options):
@@ -124,39 +81,6 @@ class Env(Options):
     job_retry_interval_seconds: int = Field(
         default=3, ge=0, validation_alias="job.retry.interval.seconds", description="Seconds before each restart."
     )
-    shade_identifier: str = Field(
-        default="default", validation_alias="shade.identifier", description="How secrets in this file are encrypted."
-    )
-    failure_policy: FailurePolicy = Field(
-        default=FailurePolicy.FAIL_FAST,
-        validation_alias="multi_table.failure_policy",
-        description="CONTINUE_OTHER_TABLES delivers the other tables when one fails; the job still ends FAILED.",
-    )
-    verify: Verify = Field(
-        default=Verify.COUNTS, description="none, counts, checksum or target: what the report proves."
-    )
-    memory: str | None = Field(default=None, description="Memory of the job above its idle size, such as 512M.")
-    error_handler: ErrorHandler = Field(default=ErrorHandler(), description="Bad rows of every stage.")
-    transform_error_handler: ErrorHandler | None = Field(default=None, description="Bad rows of transforms.")
-    sink_error_handler: ErrorHandler | None = Field(default=None, description="Bad rows of sinks.")
-
-    @field_validator("memory")
-    @classmethod
-    def _check_memory(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_bytes(value)
-        return value
-
-
-def parse_bytes(text: str) -> int:
-    """`512M`, `2G`, `1048576` in bytes; K, M, G, T are powers of 1024. Raises ValueError."""
-    units = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-    number = text.strip().upper().removesuffix("IB").removesuffix("B")
-    unit = number[-1:] if number[-1:] in units and number[-1:] else ""
-    try:
-        return int(float(number.removesuffix(unit)) * units[unit])
-    except ValueError:
-        raise ValueError(f"{text!r} is no amount of memory; write it as 512M or 2G") from None
 
 
 def meaningless(raw: Mapping[str, Any]) -> list[Problem]:

@@ -294,22 +294,28 @@ class _Parser:
         start = self.at
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char in _FORBIDDEN or char.isspace() or self.text.startswith("//", self.at):
+            if char in _FORBIDDEN or char.isspace() or self._comment_here():
                 break
             self.at += 1
         if self.at == start:
-            if self.text[start] in "+*&^?!@`:=\\" and not self.json:
-                self.at += 1  # harmless inside a value: patterns, dates with a colon, e-mail addresses
+            if self._is_harmless(self.text[start]):
+                self.at += 1
             else:
                 raise self._error(f"unexpected {self.text[start]!r}", "put the value into quotes")
         return _Raw(self.text[start : self.at])
+
+    def _is_harmless(self, char: str) -> bool:
+        """Characters that stock HOCON wants quoted, where they can mean only one thing: URLs, patterns, addresses."""
+        if self.json:
+            return False
+        around = self.text[self.at - 1 : self.at] + self.text[self.at + 1 : self.at + 2]
+        return char in "+*&^?!@`:\\" or (char == "=" and len(around) == 2 and not any(c.isspace() for c in around))
 
     # ----------------------------------------------------------------------------------------------------- keys
 
     def _key(self) -> str:
         """A key: quoted and unquoted pieces up to `=`, `:`, `{` or `+=`; dots stay in it."""
         parts: list[str] = []
-        start = self.at
         while True:
             char = self._peek()
             if char == '"':
@@ -321,11 +327,11 @@ class _Parser:
             else:
                 parts.append(char)
                 self.at += 1
-        key = "".join(parts)
-        key = key.strip() if not self.text[start:].startswith('"') else key.rstrip()
-        if not key and '"' not in self.text[start : self.at]:
+        while parts and not isinstance(parts[-1], _Quoted) and parts[-1].isspace():
+            parts.pop()
+        if not parts:
             raise self._error(f"a key is missing before {self._peek()!r}")
-        return key
+        return "".join(parts)
 
     # ---------------------------------------------------------------------------------------------------- blanks
 
@@ -339,7 +345,8 @@ class _Parser:
         return self.text[start : self.at]
 
     def _comment_here(self) -> bool:
-        return self._peek() == "#" or self.text.startswith("//", self.at)
+        """`#` or `//`; two slashes right behind a colon are part of a URL."""
+        return self._peek() == "#" or (self.text.startswith("//", self.at) and self.text[self.at - 1 : self.at] != ":")
 
     def _skip(self, *, separators: bool = False) -> None:
         """Skip blanks, line ends and comments, and commas too where they separate."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _as_block(value: Any) -> Any:
 
 
 def _build(root: Block, variables: Mapping[str, str], file: str, *, literal: bool) -> JobConfig:
-    resolver = Resolver(Block() if literal else root, variables, file)
+    resolver = Resolver(root, variables, file, literal=literal)
     problems: list[Problem] = []
     warnings: list[Problem] = []
     for key in root:
@@ -156,7 +157,7 @@ def _build(root: Block, variables: Mapping[str, str], file: str, *, literal: boo
     env, env_raw = _env(root, resolver, file, problems, warnings)
     plugins = {kind: _plugins(kind, root, resolver, file, problems) for kind in KINDS}
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(sorted(problems, key=attrgetter("line")))
     return JobConfig(
         env,
         env_raw,

@@ -36,11 +36,11 @@ def check_names(variables: Mapping[str, str]) -> None:
 class Resolver:
     """Makes plain values of parsed blocks, and collects the line of every option path on the way.
 
-    lines: option path, such as `source[0].schema.fields.id`, → line in the file.
+    literal: `${…}` stays as it is. lines: option path, such as `source[0].schema.fields.id`, → line in the file.
     """
 
-    def __init__(self, root: Block, variables: Mapping[str, str], file: str) -> None:
-        self._root, self._variables, self._file = root, variables, file
+    def __init__(self, root: Block, variables: Mapping[str, str], file: str, *, literal: bool = False) -> None:
+        self._root, self._variables, self._file, self._literal = root, variables, file, literal
         self.lines: dict[str, int] = {}
         self._open: list[str] = []
 
@@ -65,7 +65,7 @@ class Resolver:
         if isinstance(value, Append):
             return [self.plain(value.value, path)]
         if isinstance(value, str):
-            return _IN_TEXT.sub(self._in_text, value)
+            return value if self._literal else _IN_TEXT.sub(self._in_text, value)
         return value
 
     def _substitute(self, item: Substitution, path: str) -> Any:

@@ -251,6 +251,8 @@ class JobMaster:
         with self._lock:
             if self._savepoint_answer is None or self._savepoint_answer.done():
                 self._savepoint_answer, self._savepoint = Future(), {}
+        if self._ended is not None:
+            _settle(self._savepoint_answer, None, f"the job has ended {self._status}")
         self._set_status("DOING_SAVEPOINT")
         self._ask_for_savepoints()
         return self._savepoint_answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 BLOCK_BYTES = 4 * 1024 * 1024
 """Read at once. Large enough for Arrow's parsers, small enough that a task holds few of them."""
 
-_SCAN_BYTES = 16 * 1024 * 1024
+_SCAN_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,17 @@ def cut(path: str, size: int, split_size: int, form: LineFormat) -> list[tuple[i
     if size <= split_size or not form.ascii_based:
         return [(0, size)]
     starts = [0]
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         for wanted in range(split_size, size, split_size):
-            start = _line_start(file, max(wanted, starts[-1]), form)
+            start = _line_start(file, starts[-1], max(wanted, starts[-1]), form)
             if starts[-1] < start < size:
                 starts.append(start)
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
-def _line_start(file, wanted: int, form: LineFormat) -> int:  # type: ignore[no-untyped-def]
-    """The first line that starts at or after `wanted`; with quotes, the whole file before it is looked at."""
-    odd = False
-    if form.quote:
-        odd = _quotes_before(file, wanted, form.quote) % 2 == 1
+def _line_start(file, known: int, wanted: int, form: LineFormat) -> int:  # type: ignore[no-untyped-def]
+    """The first line that starts at or after `wanted`; with quotes, all from the line start `known` on is looked at."""
+    odd = bool(form.quote) and _count(file, known, wanted, form.quote) % 2 == 1
     file.seek(wanted)
     offset = wanted
     while data := file.read(64 * 1024):
@@ -71,12 +69,14 @@ def _line_start(file, wanted: int, form: LineFormat) -> int:  # type: ignore[no-
     return offset
 
 
-def _quotes_before(file, end: int, quote: bytes) -> int:  # type: ignore[no-untyped-def]
-    file.seek(0)
-    count = 0
-    while (left := end - file.tell()) > 0 and (data := file.read(min(_SCAN_BYTES, left))):
-        count += data.count(quote)
-    return count
+def _count(file, start: int, end: int, what: bytes) -> int:  # type: ignore[no-untyped-def]
+    """How often `what` stands in a part of the file."""
+    file.seek(start)
+    found, left = 0, end - start
+    while left > 0 and (data := file.read(min(_SCAN_BYTES, left))):
+        found += data.count(what)
+        left -= len(data)
+    return found
 
 
 def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]:
@@ -157,8 +157,5 @@ def _decoded_blocks(path: str, position: int, form: LineFormat) -> Iterator[Bloc
 
 def line_number(path: str, offset: int, form: LineFormat) -> int:
     """The number of the line that starts at `offset`, from 1; for messages, so the file is read up to there."""
-    count = 1
     with open(path, "rb") as file:
-        while (left := offset - file.tell()) > 0 and (data := file.read(min(_SCAN_BYTES, left))):
-            count += data.count(form.delimiter)
-    return count
+        return 1 + _count(file, 0, offset, form.delimiter)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from headrace.config.env import JobMode
@@ -102,7 +103,7 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
         problems += error.problems
     problems += _unbounded(job, made)
     if problems or graph is None:
-        raise ConfigError(problems)
+        raise ConfigError(sorted(problems, key=attrgetter("line")))
     return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
 
 

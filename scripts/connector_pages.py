@@ -1,0 +1,45 @@
+"""Writes docs/connectors/*.md from the declarations of all connectors; `--check` only says whether they are current."""
+
+import sys
+from pathlib import Path
+
+from headrace.cli.look import option_rows
+from headrace.connector import sinks, sources
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "connectors"
+
+
+def page(name: str) -> str:
+    """One connector's page: what it does, and a table of options for each of its sides."""
+    parts = [f"# {name}\n"]
+    for kind, registry in (("Source", sources), ("Sink", sinks)):
+        cls = registry.find(name)
+        if cls is None:
+            continue
+        text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
+        parts.append(f"## {kind}\n\n{text}\n")
+        parts.append("| option | type | default | meaning |\n|---|---|---|---|")
+        for option, kind_name, default, meaning in option_rows(cls.Options):
+            names = ", ".join(f"`{alias}`" for alias in option.split(" / "))
+            cells = [names, kind_name, f"`{default}`" if default not in ("", "required") else default, meaning]
+            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Write the pages, or compare them."""
+    names = dict.fromkeys(sorted([*sources.names(), *sinks.names()], key=str.lower))
+    pages = {FOLDER / f"{name.lower()}.md": page(name) for name in names}
+    if "--check" in sys.argv:
+        stale = [file.name for file, text in pages.items() if not file.exists() or file.read_text() != text]
+        print("not current:", ", ".join(stale)) if stale else None
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for file, text in pages.items():
+        file.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

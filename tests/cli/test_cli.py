@@ -1,0 +1,200 @@
+"""The command as a user runs it: a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+FAKE = "FakeSource { plugin_output = fake, row.num = 5, schema { fields { id = int, name = string } } }"
+
+
+@pytest.fixture
+def headrace(tmp_path):
+    def run(*arguments, **options):
+        return subprocess.run(
+            [sys.executable, "-m", "headrace", *map(str, arguments)],
+            capture_output=True, text=True, cwd=tmp_path, timeout=120, **options,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def job(tmp_path):
+    def write(text=f"source {{ {FAKE} }}\nsink {{ Console {{}} }}", name="job.conf"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def test_runs_a_job_and_prints_seatunnels_box(headrace, job):
+    done = headrace("run", job())
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "output rowType: id<INT>, name<STRING>"
+    assert sum("SeaTunnelRow#kind=INSERT" in line for line in lines) == 5
+    assert "           Job Statistic Information" in lines
+    assert "Total Read Count          :                   5" in lines
+
+
+def test_quiet_prints_only_what_sinks_print(headrace, job):
+    done = headrace("run", "-q", job())
+    assert (len(done.stdout.splitlines()), done.stderr) == (6, "")
+
+
+def test_json_prints_one_object(headrace, job):
+    done = headrace("run", "--json", job())
+    found = json.loads(done.stdout)
+    assert (found["status"], found["rowsRead"], found["rowsWritten"]) == ("FINISHED", 5, 5)
+
+
+def test_takes_variables_a_name_and_an_id(headrace, job):
+    path = job('env { job.name = "${n}" }\n' + f"source {{ {FAKE} }}\nsink {{ Console {{}} }}")
+    done = headrace("run", "--json", "-i", "n=x y,m=2", "--job-id", 42, path)
+    assert (json.loads(done.stdout)["jobId"], json.loads(done.stdout)["jobName"]) == (42, "x y")
+
+
+def test_a_wrong_job_prints_all_problems_without_a_traceback(headrace, job):
+    done = headrace("run", job("source { FakeSorce {} }\nsink {\n  Console { log.print.dta = false }\n}"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"error: {job('source { FakeSorce {} }')}:1: source[0].FakeSorce: unknown source 'FakeSorce'",
+        "  did you mean FakeSource?",
+        f"error: {job('')}:3: sink[0].Console.log.print.dta: unknown option",
+        "  did you mean 'log.print.data'?",
+    ]
+
+
+def test_a_job_that_fails_exits_with_1_and_its_cause(headrace, job):
+    rules = "rules { row_rules = [{ rule_type = MIN_ROW, rule_value = 9 }] }"
+    done = headrace("run", job(f"env {{ job.retry.times = 0 }}\nsource {{ {FAKE} }}\nsink {{ Assert {{ {rules} }} }}"))
+    assert done.returncode == 1
+    assert "row num :5 fail rule" in done.stderr
+    assert "FAILED" in done.stdout
+
+
+def test_check_shows_the_plan_and_opens_nothing(headrace, job):
+    done = headrace("check", job(f'source {{ {FAKE} }}\nsink {{ LocalFile {{ path = "/proc/nowhere" }} }}'))
+    assert done.returncode == 0, done.stderr
+    assert "source FakeSource" in done.stdout
+
+
+def test_unknown_options_are_errors_in_check_and_warnings_in_run(headrace, job):
+    path = job(f"source {{ {FAKE} }}\nsink {{ Console {{ spark.x = 1 }} }}")
+    assert "error:" in headrace("check", path).stderr
+    done = headrace("run", path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        0, f"warning: {path}:2: sink[0].Console.spark.x: unknown option",
+    )  # fmt: skip
+
+
+def test_preview_prints_rows_and_runs_no_sink(headrace, job, tmp_path):
+    done = headrace(
+        "preview", "--rows", 2, job(f'source {{ {FAKE} }}\nsink {{ LocalFile {{ path = "{tmp_path}/out" }} }}')
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fake (2 rows shown)" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_plugins_and_their_options(headrace):
+    assert "FakeSource" in headrace("connectors").stdout
+    assert "row.num" in headrace("connectors", "fakesource").stdout
+    schema = json.loads(headrace("connectors", "Console", "--json-schema").stdout)
+    assert "log.print.data" in schema["sink"]["properties"]
+    wrong = headrace("connectors", "FakeSorce")
+    assert (wrong.returncode, "did you mean FakeSource?" in wrong.stderr) == (1, True)
+
+
+def test_doctor_says_what_is_there(headrace):
+    done = headrace("doctor")
+    assert done.returncode == 0
+    assert "plugins load" in done.stdout
+
+
+def test_version(headrace):
+    assert headrace("version").stdout.startswith("headrace ")
+
+
+def test_help_needs_no_arrow():
+    code = """
+import sys
+sys.argv = ["headrace", "--help"]
+try:
+    from headrace.cli import main
+    main()
+except SystemExit:
+    print("pyarrow" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def slow_job(tmp_path):
+    return f"""env {{ read_limit.rows_per_second = 200 }}
+    source {{ FakeSource {{ row.num = 100000, schema {{ fields {{ id = int }} }} }} }}
+    sink {{ LocalFile {{ path = "{tmp_path}/out", tmp_path = "{tmp_path}/tmp" }} }}"""
+
+
+def started(path, tmp_path, writing=1):
+    """The running command, once this many jobs are writing."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headrace", "run", "--quiet", str(path)], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "tmp").rglob("*.csv"))) < writing:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_cleanly_and_exits_with_130(tmp_path, job, number):
+    process = started(job(slow_job(tmp_path)), tmp_path)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "canceling" in errors
+    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "tmp").rglob("*.csv")) == []
+
+
+@pytest.mark.crash
+def test_kill_leaves_no_file_in_the_target_and_the_next_run_cleans_up(tmp_path, job, headrace):
+    process = started(job(slow_job(tmp_path)), tmp_path)
+    living = started(job(slow_job(tmp_path), "other.conf"), tmp_path, writing=2)
+    before = {f.parent.parent.name for f in (tmp_path / "tmp").rglob("*.csv")}
+    process.kill()
+    process.communicate(timeout=30)
+    assert list((tmp_path / "out").iterdir()) == []
+    done = headrace("run", "-q", job(slow_job(tmp_path).replace("100000", "5"), "next.conf"))
+    assert done.returncode == 0, done.stderr
+    left = {f.parent.parent.name for f in (tmp_path / "tmp").rglob("*.csv")}
+    assert len(before) == 2
+    assert len(left) == 1, "the leftovers of the living job must stay, those of the dead one go"
+    living.send_signal(signal.SIGINT)
+    living.communicate(timeout=30)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+def test_a_full_disk_fails_the_job_and_leaves_the_target_as_it_was(tmp_path, job, headrace):
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
+    try:
+        text = f"""env {{ job.retry.times = 0 }}
+        source {{ FakeSource {{ row.num = 1000000, schema {{ fields {{ a = string, b = bigint }} }} }} }}
+        sink {{ LocalFile {{ path = "{small}/out", file_format_type = text }} }}"""
+        done = headrace("run", "-q", job(text))
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "MiB are free there" in done.stderr
+        assert [f for f in (small / "out").rglob("*") if f.is_file() and f.name != ".owner"] == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,64 @@
+"""What the documentation says is what the program does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.config.env import NO_MEANING, Env
+from headrace.config.job import parse_job
+from headrace.connector import sinks, sources
+from headrace.options import option_names
+from headrace.plan.plan import make_plan
+from headrace.program import run
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+JOBS = [(page.name, text) for page in PAGES for text in re.findall(r"```hocon\n(.*?)```", page.read_text(), re.DOTALL)]
+
+
+@pytest.mark.parametrize(("page", "text"), JOBS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(JOBS)])
+def test_every_job_in_the_docs_runs(page, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text("id,name\n1,ann\n2,bob\n")
+    if "source" in text and "sink" in text:
+        result = run(text, on_print=lambda line: None, strict=True)
+        assert result.status == "FINISHED", result.error
+    else:
+        parse_job(text)
+
+
+def test_every_example_plans():
+    for file in (ROOT / "examples").glob("*.conf"):
+        make_plan(parse_job(file.read_text(), variables={"input": "/in", "output": "/out"}), strict=True)
+
+
+def test_every_env_key_is_documented():
+    text = (ROOT / "docs" / "job-files.md").read_text()
+    names = [name for key, field in Env.model_fields.items() for name in option_names(key, field)]
+    assert [name for name in [*names, *NO_MEANING] if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", dict.fromkeys([*sources.names(), *sinks.names()]))
+def test_every_connector_and_option_is_documented(name):
+    text = (ROOT / "docs" / "connectors" / f"{name.lower()}.md").read_text()
+    for registry in (sources, sinks):
+        cls = registry.find(name)
+        for key, field in cls.Options.model_fields.items() if cls else ():
+            for option in option_names(key, field):
+                assert f"`{option}`" in text
+
+
+def test_the_connector_pages_are_those_the_declarations_make():
+    done = subprocess.run([sys.executable, str(ROOT / "scripts" / "connector_pages.py"), "--check"], timeout=120)
+    assert done.returncode == 0, "run scripts/connector_pages.py"
+
+
+def test_every_command_is_documented():
+    from headrace.cli.app import app
+
+    text = (ROOT / "docs" / "cli.md").read_text()
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert [name for name in names if f"## headrace {name}" not in text] == []

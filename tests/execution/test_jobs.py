@@ -1,0 +1,224 @@
+"""Whole jobs through every runner."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from headrace.config.job import parse_job
+from headrace.connectors.local_file import LocalFileSource
+from headrace.errors import JobExists, JobNotFound
+from headrace.execution.local import LocalJob, make_runner
+from headrace.plan.plan import make_plan
+from headrace.testing import make, task
+
+pytestmark = pytest.mark.job
+
+FAKE = """FakeSource {{ plugin_output = fake, row.num = {rows}, split.num = {splits},
+  auto.increment.enabled = true, schema {{ fields {{ id = bigint, name = string }} }} }}"""
+
+
+@pytest.fixture(params=["embedded", "processes"])
+def runner(request):
+    return request.param
+
+
+class Job:
+    """A job of made-up rows into files."""
+
+    def __init__(
+        self, folder, runner, *, env="", rows=1000, splits=4, sink="", source=None, job_id=None, restore=False
+    ):
+        self.folder, self.statuses, self.logs = folder, [], []
+        source = source or FAKE.format(rows=rows, splits=splits)
+        text = f"""
+        env {{ job.mode = BATCH, job.retry.interval.seconds = 0, {env} }}
+        source {{ {source} }}
+        sink {{ LocalFile {{ path = "{folder}/out", tmp_path = "{folder}/tmp", file_format_type = csv, {sink} }} }}"""
+        (folder / "job.conf").write_text(text)
+        self.local = LocalJob(
+            make_plan(parse_job(text, file=str(folder / "job.conf"))),
+            folder / "home",
+            runner=make_runner(runner, 2),
+            job_id=job_id,
+            restore=restore,
+            on_status=self.statuses.append,
+            on_print=lambda text: None,
+            on_log=lambda level, text: self.logs.append(text),
+        )
+
+    def run(self):
+        return self.local.run()
+
+    def start(self):
+        """Run on a thread; `result` is there after `join`."""
+        self.result = None
+
+        def target():
+            self.result = self.local.run()
+
+        self.thread = threading.Thread(target=target)
+        self.thread.start()
+        return self
+
+    def join(self):
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+        return self.result
+
+    def wait_for_rows(self, rows):
+        deadline = time.monotonic() + 60
+        while self.local.progress().rows_read < rows:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def ids(self):
+        files = [f for f in (self.folder / "out").rglob("*") if f.is_file()]
+        if not files:
+            return []
+        schema = {"fields": {"id": "bigint", "name": "string"}}
+        source = make(LocalFileSource, path=str(self.folder / "out"), file_format_type="csv", schema=schema)
+        reads = [r for split in source.splits(1) for r in source.read(split, None, task())]
+        return sorted(i for read in reads for i in read.batch.rows.column("id").to_pylist())
+
+    def staged(self):
+        return [f for f in (self.folder / "tmp").rglob("*") if f.is_file() and f.name != ".owner"]
+
+
+def test_moves_every_row_once_with_several_tasks(tmp_path, runner):
+    job = Job(tmp_path, runner, env="parallelism = 3", rows=1000)
+    result = job.run()
+    assert result.status == "FINISHED", result.error
+    assert job.ids() == list(range(1, 3001))
+    assert sorted(c.rows for c in result.progress.counts.values()) == [3000, 3000]
+    assert result.progress.counts[2, "fake"].committed == 3000
+    assert job.staged() == []
+
+
+def test_commits_at_every_checkpoint(tmp_path, runner):
+    job = Job(tmp_path, runner, env="checkpoint.interval = 100, read_limit.rows_per_second = 400", rows=400, splits=1)
+    job.start().wait_for_rows(150)
+    deadline = time.monotonic() + 30
+    while not job.ids():
+        assert time.monotonic() < deadline
+    assert job.join().status == "FINISHED"
+    assert job.ids() == list(range(1, 401))
+
+
+def test_without_checkpoints_nothing_is_visible_before_the_end(tmp_path, runner):
+    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=400, splits=1).start()
+    job.wait_for_rows(150)
+    assert job.ids() == []
+    assert job.join().status == "FINISHED"
+    assert len(job.ids()) == 400
+
+
+def test_cancel_leaves_nothing_behind(tmp_path, runner):
+    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=4000).start()
+    job.wait_for_rows(100)
+    job.local.cancel()
+    assert job.join().status == "CANCELED"
+    assert job.statuses[-1] == "CANCELING"
+    assert (job.ids(), job.staged()) == ([], [])
+
+
+def test_goes_on_from_a_savepoint_at_another_parallelism(tmp_path, runner):
+    limits = "read_limit.rows_per_second = 400, checkpoint.interval = 100000"
+    job = Job(tmp_path, runner, env=limits, rows=400, splits=4).start()
+    job.wait_for_rows(150)
+    assert job.local.savepoint().result(30) == ""
+    assert job.join().status == "SAVEPOINT_DONE"
+    saved = len(job.ids())
+    assert 0 < saved < 400
+    again = Job(tmp_path, runner, env="parallelism = 3", rows=400, splits=4, restore=True)
+    assert again.local.job_id == job.local.job_id
+    result = again.run()
+    assert result.status == "FINISHED", result.error
+    assert again.ids() == list(range(1, 401))
+    assert result.progress.counts[2, "fake"].committed == 400
+
+
+def test_a_changed_job_file_does_not_take_the_saved_state(tmp_path, runner):
+    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=4000, splits=1).start()
+    job.wait_for_rows(100)
+    assert job.local.savepoint().result(30) == ""
+    job.join()
+    source = FAKE.format(rows=1, splits=1).replace("FakeSource", "fakesource")
+    result = Job(tmp_path, runner, source=source, restore=True).run()
+    assert result.status == "FAILED"
+    assert "does not fit the job file: it holds the state of Source[0]-FakeSource" in str(result.error)
+
+
+def test_restoring_what_never_ran_says_so(tmp_path, runner):
+    with pytest.raises(JobNotFound, match="it was never run with the home"):
+        Job(tmp_path, runner, restore=True)
+
+
+def test_an_id_runs_once_at_a_time(tmp_path, runner):
+    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=400, job_id=77).start()
+    with pytest.raises(JobExists, match="job 77 is already running in another process"):
+        Job(tmp_path, runner, job_id=77)
+    job.local.cancel()
+    job.join()
+
+
+def test_a_failing_sink_fails_the_job_with_plugin_and_cause(tmp_path, runner):
+    job = Job(tmp_path, runner, sink="partition_by = [nope]")
+    result = job.run()
+    assert result.status == "FAILED"
+    assert "sink[0].LocalFile.partition_by: table fake has no column 'nope'" in str(result.error)
+
+
+def test_restarts_as_often_as_the_job_says_then_fails(tmp_path, runner):
+    (tmp_path / "blocked").touch()
+    sink = f'schema_save_mode = IGNORE, path = "{tmp_path}/blocked/x"'
+    job = Job(tmp_path, runner, env="job.retry.times = 2", sink=sink)
+    result = job.run()
+    assert (result.status, result.progress.restarts) == ("FAILED", 2)
+    assert "Not a directory" in str(result.error)
+    assert len([text for text in job.logs if "restarts (" in text]) == 2
+
+
+def test_a_rule_that_does_not_hold_shows_no_row(tmp_path, runner):
+    text = f"""
+    source {{ {FAKE.format(rows=10, splits=1)} }}
+    sink {{ LocalFile {{ plugin_input = fake, path = "{tmp_path}/out", tmp_path = "{tmp_path}/tmp" }}
+    Assert {{ plugin_input = fake, rules {{ row_rules = [{{ rule_type = MIN_ROW, rule_value = 11 }}] }} }} }}"""
+    plan = make_plan(parse_job(text))
+    result = LocalJob(plan, tmp_path / "home", runner=make_runner(runner, 1), on_print=lambda text: None).run()
+    assert result.status == "FAILED"
+    assert "row num :10 fail rule" in str(result.error)
+    assert [f for f in (tmp_path / "out").rglob("*") if f.is_file()] == []
+
+
+def test_a_killed_worker_restarts_its_pipeline(tmp_path):
+    job = Job(tmp_path, "processes", env="read_limit.rows_per_second = 600", rows=1200, splits=1)
+    job.start().wait_for_rows(100)
+    for pid in job.local._runner.pids():
+        os.kill(pid, signal.SIGKILL)
+    result = job.join()
+    assert result.status == "FINISHED", result.error
+    assert result.progress.restarts == 1
+    assert job.ids() == list(range(1, 1201))
+
+
+def test_a_savepoint_of_a_job_that_has_ended_says_so(tmp_path, runner):
+    job = Job(tmp_path, runner)
+    job.run()
+    assert job.local.savepoint().result(5) == "the job has ended FINISHED"
+
+
+def test_zero_rows_are_a_finished_job(tmp_path, runner):
+    result = Job(tmp_path, runner, rows=0).run()
+    assert result.status == "FINISHED", result.error
+    assert Path(tmp_path, "out").is_dir()
+
+
+def test_a_union_delivers_the_rows_of_all_sources(tmp_path, runner):
+    sources = "\n".join(FAKE.format(rows=10, splits=1).replace("= fake", f"= {name}") for name in "ab")
+    job = Job(tmp_path, runner, source=sources, sink="plugin_input = [a, b]")
+    assert job.run().status == "FINISHED"
+    assert job.ids() == sorted([*range(1, 11), *range(1, 11)])

@@ -1,0 +1,131 @@
+import pytest
+
+from headrace.config.job import parse_job
+from headrace.errors import ConfigError
+from headrace.plan.plan import make_plan
+from headrace.plan.render import render
+from headrace.plan.schemas import describe_offline
+
+FAKE = "schema { fields { id = int } }"
+
+
+def plan(text, **options):
+    return make_plan(parse_job(text, file="job.conf"), **options)
+
+
+def problems(text, **options):
+    with pytest.raises(ConfigError) as error:
+        plan(text, **options)
+    return [str(p) for p in error.value.problems]
+
+
+def source(name="a", more=FAKE):
+    return f'FakeSource {{ plugin_output = "{name}", {more} }}\n'
+
+
+def shape(found):
+    """Pipelines as nested names with ids."""
+
+    def walk(step):
+        inner = [walk(output) for output in step.outputs]
+        return (step.id, step.name, *inner)
+
+    return [walk(pipeline.source) for pipeline in found.pipelines]
+
+
+def test_a_simple_job_needs_no_names():
+    assert shape(plan(f"source {{ FakeSource {{ {FAKE} }} }}\nsink {{ Console {{}} }}")) == [
+        (1, "Source[0]-FakeSource", (2, "Sink[0]-Console"))
+    ]
+
+
+def test_a_simple_job_with_wrong_names_runs_and_warns():
+    found = plan(f"source {{ {source()} }}\nsink {{ Console {{ plugin_input = x }} }}")
+    assert "reads 'x', but source[0].FakeSource gives 'a'" in str(found.warnings[0])
+
+
+def test_fan_out_is_one_pipeline():
+    text = f"source {{ {source()} }}\nsink {{ Console {{ plugin_input = a }}\nConsole {{ plugin_input = a }} }}"
+    assert shape(plan(text)) == [(1, "Source[0]-FakeSource", (2, "Sink[0]-Console"), (3, "Sink[1]-Console"))]
+
+
+def test_a_union_is_a_pipeline_for_each_source_with_its_own_sink():
+    text = f"source {{ {source('a')}{source('b')} }}\nsink {{ Console {{ plugin_input = [a, b] }} }}"
+    assert shape(plan(text)) == [
+        (1, "Source[0]-FakeSource", (3, "Sink[0]-Console")),
+        (2, "Source[1]-FakeSource", (6, "Sink[0]-Console")),
+    ]
+
+
+def test_parallelism_is_the_sources_own_or_that_of_the_job():
+    text = f"env {{ parallelism = 2 }}\nsource {{ {source('a')}{source('b', FAKE + ', parallelism = 5')} }}"
+    text += "\nsink { Console { plugin_input = [a, b] } }"
+    assert [p.parallelism for p in plan(text).pipelines] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sink { Console {} }", "Miss <Source> config! Please check the config file."),
+        (f"source {{ {source()} }}", "Miss <Sink> config! Please check the config file."),
+        (
+            f"source {{ {source('a')}{source('a')} }}\nsink {{ Console {{ plugin_input = a }} }}",
+            "'a' is also the output of",
+        ),
+        (
+            f"source {{ {source('people')}{source('b')} }}\nsink {{ Console {{ plugin_input = [peple, b] }} }}",
+            "there is no dataset 'peple'; did you mean 'people'?",
+        ),
+        (f"source {{ {source('a')}{source('b')} }}\nsink {{ Console {{ plugin_input = a }} }}", "nobody reads 'b'"),
+        (
+            f"source {{ FakeSource {{ {FAKE} }}\n {source('b')} }}\nsink {{ Console {{ plugin_input = b }} }}",
+            "plugin_output: required",
+        ),
+        ("source { FakeSorce {} }\nsink { Console {} }", "unknown source 'FakeSorce'; did you mean FakeSource"),
+        (f"source {{ {source()} }}\nsink {{ Consol {{}} }}", "unknown sink 'Consol'"),
+        ("source { FakeSource {} }\nsink { Console {} }", "please specify [schema] as non-empty"),
+        (
+            f"source {{ {source('a', FAKE + ', row.nun = 3')} }}\nsink {{ Console {{}} }}",
+            "row.nun: unknown option; did you mean 'row.num'",
+        ),
+        (
+            f"source {{ {source('a', FAKE + ', row.num = x')} }}\nsink {{ Console {{}} }}",
+            "row.num: Input should be a valid integer",
+        ),
+    ],
+)
+def test_says_what_is_wrong(text, message):
+    assert any(message in text for text in problems(text)), problems(text)
+
+
+def test_reports_the_problems_of_all_plugins_with_their_lines():
+    found = problems("source {\n FakeSource {\n  row.num = -1\n }\n}\nsink {\n Assert {}\n Nope {}\n}")
+    lines = [text.split(": ")[0] for text in found]
+    assert lines == sorted(lines)
+    assert {"job.conf:2", "job.conf:3", "job.conf:7", "job.conf:8"} <= set(lines)
+
+
+def test_unknown_options_are_warnings_or_with_strict_errors():
+    text = f"source {{ {source('a', FAKE + ', spark.x = 1')} }}\nsink {{ Console {{}} }}"
+    assert any("spark.x: unknown option" in str(w) for w in plan(text).warnings)
+    assert any("spark.x: unknown option" in text for text in problems(text, strict=True))
+
+
+def test_unequal_columns_do_not_unite():
+    other = source("b", "schema { fields { other = string } }")
+    found = plan(f"source {{ {source()}{other} }}\nsink {{ Console {{ plugin_input = [a, b] }} }}")
+    _, wrong = describe_offline(found)
+    assert "two different structures: a (id) and b (other)" in str(wrong[0])
+
+
+def test_shows_the_plan_as_a_tree():
+    found = plan(f"source {{ {source()} }}\nsink {{ Console {{}} }}")
+    tables, _ = describe_offline(found)
+    assert render(found, tables).splitlines() == [
+        "SeaTunnel_Job (BATCH)",
+        "└─ pipeline 1, 1 task",
+        "   └─ source FakeSource",
+        "         a: id INT",
+        "      └─ sink Console, plain",
+        "            a: id INT",
+    ]

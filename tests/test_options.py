@@ -1,0 +1,74 @@
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from headrace.options import Choice, Options, edits, read_options
+
+
+class Mode(Choice):
+    RANGE = "RANGE"
+
+
+class Inner(Options):
+    rule_type: str = Field(description="x")
+    value: int | None = Field(default=None, description="x")
+
+
+class Outer(Options):
+    rows: int = Field(default=5, gt=0, validation_alias="row.num", description="x")
+    path: str = Field(validation_alias=AliasChoices("path", "old.path"), description="Where.")
+    names: list[str] = Field(default=[], description="x")
+    extra: dict[str, Any] = Field(default={}, description="x")
+    mode: Mode = Field(default=Mode.RANGE, description="x")
+    rules: list[Inner] = Field(default=[], description="x")
+    secret: SecretStr | None = Field(default=None, description="x")
+
+
+def problems(**values):
+    return [str(p) for p in read_options(Outer, {k.replace("__", "."): v for k, v in values.items()}).problems]
+
+
+def test_finds_dotted_options_as_keys_and_as_blocks():
+    for values in ({"row.num": 3, "path": "x"}, {"row": {"num": 3}, "path": "x"}):
+        assert read_options(Outer, values).options.rows == 3
+
+
+def test_old_names_still_work():
+    assert read_options(Outer, {"old": {"path": "x"}}).options.path == "x"
+
+
+def test_takes_text_for_lists_maps_and_numbers():
+    options = read_options(Outer, {"path": 5, "names": "a, b", "extra": '{"k": 1}', "row.num": "7"}).options
+    assert (options.path, options.names, options.extra, options.rows) == ("5", ["a", "b"], {"k": 1}, 7)
+
+
+def test_closed_lists_ignore_case():
+    assert read_options(Outer, {"path": "x", "mode": "range"}).options.mode is Mode.RANGE
+
+
+def test_reports_all_problems_at_once():
+    found = problems(row__num=0, mode="x", rules=[{"rule_type": "a"}, {}])
+    assert found == [
+        "row.num: Input should be greater than 0, not 0",
+        "path: required option is missing; Where.",
+        "mode: 'x' is not one of 'RANGE'",
+        "rules[1].rule_type: required option is missing",
+    ]
+
+
+def test_a_misspelt_option_is_a_problem_with_the_right_name():
+    assert problems(path="x", row__nun=3) == ["row.nun: unknown option; did you mean 'row.num'?"]
+
+
+def test_other_unknown_options_are_only_listed_also_within_lists():
+    read = read_options(Outer, {"path": "x", "spark.master": "local", "rules": [{"rule_type": "a", "whatever": 1}]})
+    assert read.problems == ()
+    assert [p.place for p in read.unknown] == ["rules[0].whatever", "spark.master"]
+
+
+def test_secrets_do_not_show():
+    assert "hush" not in repr(read_options(Outer, {"path": "x", "secret": "hush"}).options)
+
+
+def test_counts_edits():
+    assert [edits("row.num", other) for other in ("row.num", "row.nun", "rownum", "rows")] == [0, 1, 1, 4]
