@@ -23,7 +23,15 @@ def test_wrong_values_are_named_all_at_once():
 
 def test_reads_checkpoint_keys_of_seatunnel_yaml(tmp_path):
     (tmp_path / "seatunnel.yaml").write_text(
-        "seatunnel:\n  engine:\n    checkpoint:\n      interval: 6000\n      timeout: 7000\n      storage:\n        max-retained: 5\n"
+        """
+seatunnel:
+  engine:
+    checkpoint:
+      interval: 6000
+      timeout: 7000
+      storage:
+        max-retained: 5
+"""
     )
     for environment in ({"HEADRACE_CONFIG": str(tmp_path)}, {"SEATUNNEL_CONFIG": str(tmp_path / "seatunnel.yaml")}):
         found = load_settings({}, environment)
