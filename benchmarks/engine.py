@@ -1,6 +1,8 @@
 """The engine by itself: made-up rows into a counting sink, its own cost per batch, and a job of five rows."""
 
 import argparse
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -117,6 +119,27 @@ def cost_per_batch(batches: int) -> None:
     print(f"the engine's own cost          {spent / batches * 1e3:7.3f} ms CPU per batch, {batches:,} batches")
 
 
+def time_to_cancel(runs: int) -> None:
+    """From Ctrl-C to the end of the process, while rows are written."""
+    job_text = """env {{ read_limit.rows_per_second = 1000 }}
+    source {{ FakeSource {{ row.num = 1000000, schema {{ fields {{ id = int }} }} }} }}
+    sink {{ LocalFile {{ path = "{0}/out", tmp_path = "{0}/tmp" }} }}"""
+    took = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            job = Path(folder, "job.conf")
+            job.write_text(job_text.format(folder))
+            command = [*HEADRACE, "run", "-q", "--home", folder, str(job)]
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            while not list(Path(folder, "tmp").rglob("*.csv")):
+                time.sleep(0.02)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+            took.append(time.monotonic() - began)
+    print(f"from Ctrl-C to the exit        {max(took):7.2f} s at most, {runs} runs")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,6 +148,7 @@ def main() -> None:
     given = parser.parse_args()
     generated_to_counting(given.rows)
     cost_per_batch(given.batches)
+    time_to_cancel(5)
 
 
 if __name__ == "__main__":

@@ -38,10 +38,9 @@ def test_a_package_adds_a_connector_by_entry_point(tmp_path, runner):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: answer-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[headrace.connectors]\nanswer = answer_plugin\n")
     (tmp_path / "job.conf").write_text("source { answer {} }\nsink { Console {} }")
-    done = subprocess.run(
-        [sys.executable, "-m", "headrace", "run", "-q", "--runner", runner, "job.conf"],
-        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "headrace", "run", "-q", "--runner", runner, "job.conf"]
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "kind=INSERT : 42" in done.stdout
 

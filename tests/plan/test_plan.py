@@ -2,6 +2,7 @@ import pytest
 
 from headrace.config.job import parse_job
 from headrace.errors import ConfigError
+from headrace.plan.graph import connect
 from headrace.plan.plan import make_plan
 from headrace.plan.render import render
 from headrace.plan.schemas import describe_offline
@@ -129,3 +130,27 @@ def test_shows_the_plan_as_a_tree():
         "      └─ sink Console, plain",
         "            a: id INT",
     ]
+
+
+def test_transforms_that_wait_for_one_another_are_named():
+    text = f"""source {{ {source()} }}
+    transform {{
+      Copy {{ plugin_input = [a, c], plugin_output = b }}
+      Copy {{ plugin_input = b, plugin_output = c }}
+    }}
+    sink {{ Console {{ plugin_input = b }} }}"""
+    with pytest.raises(
+        ConfigError, match="the transforms go in a circle: transform\\[0\\].Copy -> transform\\[1\\].Copy"
+    ):
+        connect(parse_job(text))
+
+
+def test_transforms_may_stand_in_any_order():
+    text = f"""source {{ {source()} }}
+    transform {{
+      Copy {{ plugin_input = b, plugin_output = c }}
+      Copy {{ plugin_input = a, plugin_output = b }}
+    }}
+    sink {{ Console {{ plugin_input = c }} }}"""
+    job = parse_job(text)
+    assert connect(job).consumers(job.sources[0], job) == [job.transforms[1]]

@@ -1,0 +1,69 @@
+"""Replace: replaces text in a column."""
+
+import re
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from headrace.connector import Batch, Problem, TableSchema, TaskContext, transform
+from headrace.errors import ConfigError
+from headrace.rows import type_name
+from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+
+
+class ReplaceOptions(TableOptions):
+    """Options of Replace."""
+
+    replace_field: str = Field(description="The column.")
+    pattern: str = Field(description="What is replaced: a text, or a regular expression with is_regex.")
+    replacement: str = Field(description="What takes its place; $1 is a group of the regular expression.")
+    is_regex: bool = Field(default=False, description="Whether pattern is a regular expression.")
+    replace_first: bool = Field(default=False, description="With is_regex: only the first occurrence.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.is_regex:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+        return self
+
+
+@transform("Replace")
+class ReplaceTransform(TableTransform):
+    """Replaces text in a column; null stays null. Regular expressions are Python's, which read Java's common ones."""
+
+    Options = ReplaceOptions
+
+    def describe(self, table: TableSchema, options: ReplaceOptions) -> TableSchema:  # noqa: D102
+        need_columns("replace_field", [options.replace_field], table)
+        dtype = table.column(options.replace_field).type
+        if not pa.types.is_string(dtype):
+            text = f"column {options.replace_field!r} is {type_name(dtype)}, only STRING can be replaced in"
+            raise ConfigError([Problem("replace_field", text)])
+        return table
+
+    def change(self, batch: Batch, options: ReplaceOptions, task: TaskContext) -> Batch:  # noqa: D102
+        index = batch.rows.schema.names.index(options.replace_field)
+        column = batch.rows.column(index)
+        if options.is_regex:
+            changed = _by_regex(column, options)
+        else:
+            changed = pc.replace_substring(column, options.pattern, options.replacement)
+        return batch.with_rows(batch.rows.set_column(index, options.replace_field, changed))
+
+
+def _by_regex(column: Any, options: ReplaceOptions) -> pa.Array:
+    """Each distinct text once."""
+    pattern = re.compile(options.pattern)
+    replacement = re.sub(
+        r"\\(.)|\$(\d)", lambda m: f"\\g<{m[2]}>" if m[2] else m[1].replace("\\", "\\\\"), options.replacement
+    )
+    encoded = column.dictionary_encode()
+    texts = [
+        pattern.sub(replacement, text, 1 if options.replace_first else 0) for text in encoded.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(encoded.indices)
