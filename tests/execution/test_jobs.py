@@ -109,11 +109,12 @@ def test_commits_at_every_checkpoint(tmp_path, runner):
 
 
 def test_without_checkpoints_nothing_is_visible_before_the_end(tmp_path, runner):
-    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=400, splits=1).start()
+    job = Job(tmp_path, runner, env="read_limit.rows_per_second = 400", rows=100_000).start()
     job.wait_for_rows(150)
     assert job.ids() == []
-    assert job.join().status == "FINISHED"
-    assert len(job.ids()) == 400
+    assert job.staged() != []
+    job.local.cancel()
+    job.join()
 
 
 def test_cancel_leaves_nothing_behind(tmp_path, runner):
