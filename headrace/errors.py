@@ -31,6 +31,7 @@ class Problem:
     message: what is wrong, with the offending value.
     cure: what to do about it, often the likely right name; may be empty.
     file, line: where it is written; line counts from 1, 0 when unknown.
+    code: what kind of problem, where a program must know: `unknown-plugin`, `options`; else empty.
     """
 
     place: str
@@ -38,6 +39,7 @@ class Problem:
     cure: str = ""
     file: str = ""
     line: int = 0
+    code: str = ""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.file and self.line else self.file

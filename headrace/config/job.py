@@ -59,7 +59,10 @@ class Plugin:
 
 @dataclass(frozen=True)
 class JobConfig:
-    """A job file, read. env_raw: the env block as written. variables: the `-i` values it was read with."""
+    """A job file, read. env_raw: the env block as written.
+
+    variables: the `-i` values it was read with; None when `${…}` was left alone.
+    """
 
     env: Env
     env_raw: Mapping[str, Any]
@@ -69,7 +72,7 @@ class JobConfig:
     text: str = ""
     file: str = ""
     format: str = "hocon"
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] | None = None
     warnings: tuple[Problem, ...] = ()
 
     @cached_property
@@ -121,7 +124,7 @@ def parse_job(
     root = parse_hocon(text, file, json=format == "json")
     literal = format == "json" and variables is None
     job = _build(root, variables or {}, file, literal=literal)
-    return replace(job, text=text, file=file, format=format, variables=dict(variables or {}))
+    return replace(job, text=text, file=file, format=format, variables=None if literal else dict(variables or {}))
 
 
 def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> JobConfig:
@@ -131,7 +134,7 @@ def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = 
         text = json.dumps(job)
     except (TypeError, ValueError):  # it holds Python objects: it runs embedded only
         text = ""
-    return replace(config, text=text, format="json", variables=dict(variables or {}))
+    return replace(config, text=text, format="json", variables=None if variables is None else dict(variables))
 
 
 def _as_block(value: Any) -> Any:
@@ -270,7 +273,8 @@ def _parallelism(value: Any, place: str, resolver: Resolver, file: str, problems
 
 def placed(problem: Problem, plugin: Plugin, file: str) -> Problem:
     """A problem of a plugin's options, with the plugin's place, the file and the line."""
-    return replace(problem.under(plugin.place), file=file, line=plugin.line(problem.place))
+    code = problem.code or "options"
+    return replace(problem.under(plugin.place), file=file, line=plugin.line(problem.place), code=code)
 
 
 def names(plugins: Sequence[Plugin]) -> list[str]:

@@ -1,6 +1,5 @@
 """A job run by this process, without a server: an id, a lock, a place for its checkpoints, then a job master."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace.checkpoint.store import CheckpointStore, FileStore
-from headrace.connector import Owner
-from headrace.errors import JobExists, JobNotFound
+from headrace.errors import JobNotFound
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
+from headrace.execution.owner import JobLock
 from headrace.execution.processes import ProcessesRunner
 from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
@@ -59,7 +58,7 @@ class LocalJob:
     ) -> None:
         self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
         self.job_id, run = self._identify(job_id, restore)
-        self._lock = _lock(self._owners / f"{self.job_id}.lock", self.job_id)
+        self._lock = JobLock(self._home, self.job_id)
         self._remember(run)
         self._master = JobMaster(
             plan,
@@ -69,7 +68,7 @@ class LocalJob:
             run=run,
             name=name,
             restore=restore,
-            owner=self._owner,
+            owner=self._lock.owner,
             settings=settings,
             on_status=on_status,
             on_print=on_print,
@@ -82,9 +81,7 @@ class LocalJob:
             return self._master.run()
         finally:
             self._runner.close()
-            os.close(self._lock)
-            with suppress(FileNotFoundError):
-                (self._owners / f"{self.job_id}.lock").unlink()
+            self._lock.close()
 
     def cancel(self) -> None:
         """See JobMaster.cancel."""
@@ -97,13 +94,6 @@ class LocalJob:
     def progress(self) -> Progress:
         """See JobMaster.progress."""
         return self._master.progress()
-
-    @property
-    def _owners(self) -> Path:
-        return self._home / "owners"
-
-    def _owner(self, pipeline: int) -> Owner:
-        return Owner(str(self._owners / f"{self.job_id}.lock"), str(self._owners / f"{self.job_id}-{pipeline}.pending"))
 
     @property
     def _record(self) -> Path:
@@ -131,17 +121,3 @@ class LocalJob:
         if self._file:
             self._record.parent.mkdir(parents=True, exist_ok=True)
             self._record.write_text(json.dumps({"job_id": self.job_id, "run": run}))
-
-
-def _lock(file: Path, job_id: int) -> int:
-    """Hold the job's lock; it is given back when this process ends, however it ends."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise JobExists(
-            f"job {job_id} is already running in another process; stop it first, or choose another id"
-        ) from None
-    return lock

@@ -316,6 +316,11 @@ class JobMaster:
             frozenset(p.source.id for p in self.plan.pipelines),
         )
 
+    @property
+    def tables(self) -> Mapping[int, list[TableSchema]]:
+        """Step id → its tables; empty until everything was described."""
+        return self._tables
+
     # ------------------------------------------------------------------------------------ what pipelines need of a job
 
     def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS) -> Any:

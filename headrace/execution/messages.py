@@ -25,7 +25,7 @@ class LoadJob:
     text: str
     format: str
     file: str
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] | None
 
 
 @dataclass(frozen=True)

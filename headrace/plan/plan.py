@@ -116,7 +116,8 @@ def _make(
     if cls is None:
         near = registry.near(plugin.name)
         cure = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(registry.names())}"
-        problems.append(Problem(plugin.place, f"unknown {plugin.kind} {plugin.name!r}", cure, job.file, plugin.line()))
+        text = f"unknown {plugin.kind} {plugin.name!r}"
+        problems.append(Problem(plugin.place, text, cure, job.file, plugin.line(), "unknown-plugin"))
         return None
     read = read_options(cls.Options, plugin.options)
     problems += [placed(p, plugin, job.file) for p in read.problems]
