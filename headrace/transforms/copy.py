@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from headrace.connector import Batch, TableSchema, TaskContext, transform
-from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns, need_columns
 
 
 class CopyOptions(TableOptions):
@@ -39,9 +38,8 @@ class CopyTransform(TableTransform):
         copies = options.copies()
         need_columns("fields", list(copies.values()), table)
         new = [replace(table.column(old), name=name) for name, old in copies.items()]
-        return table.with_columns([*table.columns, *new])
+        return add_columns(table, new)
 
     def change(self, batch: Batch, options: CopyOptions, task: TaskContext) -> Batch:  # noqa: D102
         rows, copies = batch.rows, options.copies()
-        columns = [*rows.columns, *(rows.column(old) for old in copies.values())]
-        return batch.with_rows(pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *copies]))
+        return batch.with_rows(add_arrays(rows, {name: rows.column(old) for name, old in copies.items()}))

@@ -1,13 +1,10 @@
 """FieldMapper: selects, orders and renames columns."""
 
-from dataclasses import replace
-
 import pyarrow as pa
 from pydantic import Field
 
 from headrace.connector import Batch, TableSchema, TaskContext, transform
-from headrace.rows import PrimaryKey
-from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+from headrace.transforms._tables import TableOptions, TableTransform, need_columns, rename_columns
 
 
 class FieldMapperOptions(TableOptions):
@@ -25,16 +22,7 @@ class FieldMapperTransform(TableTransform):
     def describe(self, table: TableSchema, options: FieldMapperOptions) -> TableSchema:  # noqa: D102
         mapper = options.field_mapper
         need_columns("field_mapper", list(mapper), table)
-        kept = table.with_columns([table.column(name) for name in mapper])
-        key = kept.primary_key
-        return replace(
-            kept,
-            columns=tuple(replace(column, name=mapper[column.name]) for column in kept.columns),
-            primary_key=PrimaryKey(key.name, tuple(mapper[name] for name in key.columns)) if key else None,
-            constraint_keys=tuple(
-                replace(k, columns=tuple((mapper[n], sort) for n, sort in k.columns)) for k in kept.constraint_keys
-            ),
-        )
+        return rename_columns(table.with_columns([table.column(name) for name in mapper]), mapper, "field_mapper")
 
     def change(self, batch: Batch, options: FieldMapperOptions, task: TaskContext) -> Batch:  # noqa: D102
         columns = [batch.rows.column(name) for name in options.field_mapper]

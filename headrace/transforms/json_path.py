@@ -12,7 +12,7 @@ from headrace.connector import Batch, Choice, Options, Problem, TableSchema, Tas
 from headrace.errors import ConfigError
 from headrace.formats.lenient_json import loads
 from headrace.rows import Column, parse_type, type_name
-from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns, need_columns
 from headrace.values import parse_value, to_array
 
 _STEP = re.compile(r"\.\.?(\*|[^.\[\]]+)|\[(\*|-?\d+|'[^']*'|\"[^\"]*\")\]")
@@ -127,13 +127,13 @@ class JsonPathTransform(TableTransform):
                 text = f"column {column.src_field!r} is {type_name(dtype)}, which holds no JSON"
                 raise ConfigError([Problem(option, text, "name a STRING, BYTES, MAP, ARRAY or ROW column")])
         new = [Column(c.dest_field, parse_type(c.dest_type)) for c in options.columns]
-        return table.with_columns([*table.columns, *new])
+        return add_columns(table, new)
 
     def change(self, batch: Batch, options: JsonPathOptions, task: TaskContext) -> Batch:  # noqa: D102
         documents = {c.src_field: _documents(batch.rows.column(c.src_field)) for c in options.columns}
         keep, bad = [True] * batch.num_rows, [False] * batch.num_rows
         reasons = [""] * batch.num_rows
-        made = []
+        made = {}
         for column in options.columns:
             steps, dtype = parse_path(column.path), parse_type(column.dest_type)
             values: list[Any] = [None] * batch.num_rows
@@ -146,12 +146,11 @@ class JsonPathTransform(TableTransform):
                     values[row] = parse_value(walk(document, steps), dtype)
                 except (LookupError, ValueError) as error:
                     self._fail(column, options, row, error, keep, bad, reasons)
-            made.append(to_array(values, dtype))
+            made[column.dest_field] = to_array(values, dtype)
         if any(bad):
             task.rejects.add(batch, pa.array(bad), pa.array(reasons))
             keep = [k and not b for k, b in zip(keep, bad, strict=True)]
-        names = [*batch.rows.schema.names, *(c.dest_field for c in options.columns)]
-        whole = batch.with_rows(pa.RecordBatch.from_arrays([*batch.rows.columns, *made], names))
+        whole = batch.with_rows(add_arrays(batch.rows, made))
         return whole if all(keep) else whole.filter(pa.array(keep))
 
     def _fail(

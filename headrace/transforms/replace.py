@@ -1,6 +1,5 @@
 """Replace: replaces text in a column."""
 
-import re
 from typing import Any, Self
 
 import pyarrow as pa
@@ -9,6 +8,7 @@ from pydantic import Field, model_validator
 
 from headrace.connector import Batch, Problem, TableSchema, TaskContext, transform
 from headrace.errors import ConfigError
+from headrace.javaregex import compile_regex, replacement_template
 from headrace.rows import type_name
 from headrace.transforms._tables import TableOptions, TableTransform, need_columns
 
@@ -25,16 +25,13 @@ class ReplaceOptions(TableOptions):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.is_regex:
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+            replacement_template(self.replacement, compile_regex(self.pattern))
         return self
 
 
 @transform("Replace")
 class ReplaceTransform(TableTransform):
-    """Replaces text in a column; null stays null. Regular expressions are Python's, which read Java's common ones."""
+    """Replaces text in a column; null stays null."""
 
     Options = ReplaceOptions
 
@@ -58,10 +55,8 @@ class ReplaceTransform(TableTransform):
 
 def _by_regex(column: Any, options: ReplaceOptions) -> pa.Array:
     """Each distinct text once."""
-    pattern = re.compile(options.pattern)
-    replacement = re.sub(
-        r"\\(.)|\$(\d)", lambda m: f"\\g<{m[2]}>" if m[2] else m[1].replace("\\", "\\\\"), options.replacement
-    )
+    pattern = compile_regex(options.pattern)
+    replacement = replacement_template(options.replacement, pattern)
     encoded = column.dictionary_encode()
     texts = [
         pattern.sub(replacement, text, 1 if options.replace_first else 0) for text in encoded.dictionary.to_pylist()

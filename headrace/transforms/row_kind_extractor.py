@@ -5,7 +5,7 @@ from pydantic import Field
 
 from headrace.connector import Batch, Choice, TableSchema, TaskContext, transform
 from headrace.rows import Column, RowKind
-from headrace.transforms._tables import TableOptions, TableTransform
+from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns
 
 
 class KindText(Choice):
@@ -29,11 +29,10 @@ class RowKindExtractorTransform(TableTransform):
     Options = RowKindExtractorOptions
 
     def describe(self, table: TableSchema, options: RowKindExtractorOptions) -> TableSchema:  # noqa: D102
-        return table.with_columns([*table.columns, Column(options.custom_field_name, pa.string())])
+        return add_columns(table, [Column(options.custom_field_name, pa.string())])
 
     def change(self, batch: Batch, options: RowKindExtractorOptions, task: TaskContext) -> Batch:  # noqa: D102
         short = options.transform_type is KindText.SHORT
         texts = pa.array([kind.short if short else kind.name for kind in RowKind])
         column = texts.take(batch.kind_array())
-        names = [*batch.rows.schema.names, options.custom_field_name]
-        return Batch(pa.RecordBatch.from_arrays([*batch.rows.columns, column], names), batch.table)
+        return Batch(add_arrays(batch.rows, {options.custom_field_name: column}), batch.table)

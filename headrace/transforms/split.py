@@ -1,30 +1,20 @@
 """Split: cuts a text column into several."""
 
-import re
-from typing import Self
-
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from headrace.connector import Batch, TableSchema, TaskContext, transform
+from headrace.javaregex import compile_regex, split
 from headrace.rows import Column
-from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+from headrace.transforms._tables import Regex, TableOptions, TableTransform, add_arrays, add_columns, need_columns
 
 
 class SplitOptions(TableOptions):
     """Options of Split."""
 
-    separator: str = Field(min_length=1, description="A regular expression between the parts.")
+    separator: Regex = Field(min_length=1, description="A regular expression between the parts.")
     split_field: str = Field(description="The column to cut.")
     output_fields: list[str] = Field(min_length=1, description="Names of the parts; the last one keeps the rest.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        try:
-            re.compile(self.separator)
-        except re.error as error:
-            raise ValueError(f"separator {self.separator!r} is no regular expression: {error}") from error
-        return self
 
 
 @transform("Split")
@@ -35,15 +25,14 @@ class SplitTransform(TableTransform):
 
     def describe(self, table: TableSchema, options: SplitOptions) -> TableSchema:  # noqa: D102
         need_columns("split_field", [options.split_field], table)
-        return table.with_columns([*table.columns, *(Column(name, pa.string()) for name in options.output_fields)])
+        return add_columns(table, [Column(name, pa.string()) for name in options.output_fields])
 
     def change(self, batch: Batch, options: SplitOptions, task: TaskContext) -> Batch:  # noqa: D102
-        pattern, count = re.compile(options.separator), len(options.output_fields)
+        pattern, count = compile_regex(options.separator), len(options.output_fields)
         encoded = batch.rows.column(options.split_field).cast(pa.string()).dictionary_encode()
-        parts = [pattern.split(text, count - 1) if count > 1 else [text] for text in encoded.dictionary.to_pylist()]
-        columns = [
-            pa.array([p[i] if i < len(p) else None for p in parts], pa.string()).take(encoded.indices)
-            for i in range(count)
-        ]
-        names = [*batch.rows.schema.names, *options.output_fields]
-        return batch.with_rows(pa.RecordBatch.from_arrays([*batch.rows.columns, *columns], names))
+        parts = [split(pattern, text, count) for text in encoded.dictionary.to_pylist()]
+        new = {
+            name: pa.array([p[i] if i < len(p) else None for p in parts], pa.string()).take(encoded.indices)
+            for i, name in enumerate(options.output_fields)
+        }
+        return batch.with_rows(add_arrays(batch.rows, new))

@@ -119,6 +119,24 @@ def test_split_leaves_the_rest_in_the_last_part():
     assert [row[2:] for row in found] == [("a", "b,c"), ("a", None), (None, None)]
 
 
+def test_split_reads_java_and_takes_groups_for_no_parts():
+    found = apply(
+        SplitTransform, batch((1, "a;b1c")), split_field="name", separator=r"(;)|\p{Digit}", output_fields=[*"xyz"]
+    )
+    assert [row[2:] for row in found] == [("a", "b", "c")]
+
+
+def test_a_new_column_takes_the_place_of_one_with_its_name():
+    assert apply(CopyTransform, PEOPLE, fields={"id": "name", "x": "id"}) == [("ann b", "ann b", 1), (None, None, 2)]
+    found = apply(SplitTransform, batch((1, "a,b")), split_field="name", separator=",", output_fields=["name", "rest"])
+    assert found == [(1, "a", "b")]
+
+
+def test_field_mapper_refuses_one_name_for_two_columns():
+    with pytest.raises(ConfigError, match="columns 'id', 'name' would all be called 'x'"):
+        make(FieldMapperTransform, field_mapper={"id": "x", "name": "x"}).schema(TABLE)
+
+
 def paths(*columns, **options):
     return {"columns": [{"src_field": "name", "dest_field": f"c{i}", **c} for i, c in enumerate(columns)], **options}
 
