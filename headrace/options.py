@@ -17,6 +17,12 @@ O = TypeVar("O", bound="Options")  # noqa: E741  reads as the options' own type
 
 MISSING: Any = object()
 
+PATH: dict[str, Any] = {"format": "path"}
+"""`json_schema_extra` of an option that names a file or directory of this machine: a server says which are allowed."""
+
+HOST: dict[str, Any] = {"format": "host"}
+"""Likewise for a host or the URL of one."""
+
 
 class Options(BaseModel):
     """Base of all options: unknown keys are problems, values never change, numbers may stand for text.

@@ -39,6 +39,14 @@ class JobMode(Choice):
     STREAMING = "STREAMING"
 
 
+class Recover(Choice):
+    """What becomes of a job whose server died."""
+
+    AUTO = "auto"
+    RESTART = "restart"
+    FAIL = "fail"
+
+
 class Env(Options):
     """The `env` block of a job."""
 
@@ -80,6 +88,11 @@ class Env(Options):
     )
     job_retry_interval_seconds: int = Field(
         default=3, ge=0, validation_alias="job.retry.interval.seconds", description="Seconds before each restart."
+    )
+    recover: Recover | None = Field(
+        default=None,
+        description="When its server died without a checkpoint: auto starts it again where no row is written twice, "
+        "restart always, fail never.",
     )
 
 

@@ -34,6 +34,7 @@ from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.registry import file_format
+from headrace.options import PATH
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """The directory of rows whose partition value is null, as Hive and Spark name it."""
@@ -64,9 +65,13 @@ class DataSaveMode(Choice):
 class FileSinkOptions(WriteSettings):
     """Options of a file sink."""
 
-    path: str = Field(min_length=1, description="The target directory; ${table_name} and its like are filled.")
+    path: str = Field(
+        min_length=1, json_schema_extra=PATH, description="The target directory; ${table_name} and its like are filled."
+    )
     tmp_path: str = Field(
-        default="/tmp/seatunnel", description="Staging; a hidden directory in `path` where that is another file system."
+        default="/tmp/seatunnel",
+        json_schema_extra=PATH,
+        description="Staging; a hidden directory in `path` where that is another file system.",
     )
     file_format_type: str = Field(default="csv", description="text, csv, json or parquet.")
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")

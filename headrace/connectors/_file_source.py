@@ -14,6 +14,7 @@ from headrace.errors import Rejected, Unavailable
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import FilePart, ReadSettings
 from headrace.formats.registry import file_format
+from headrace.options import PATH
 from headrace.rows import Batch, Column
 from headrace.schema_options import SchemaOptions
 from headrace.values import parse_timestamp
@@ -22,7 +23,11 @@ from headrace.values import parse_timestamp
 class FileTableOptions(ReadSettings):
     """Which files make a table, and how they are read."""
 
-    path: str = Field(default="", description="Required: a file, or a directory that is read with all below it.")
+    path: str = Field(
+        default="",
+        json_schema_extra=PATH,
+        description="Required: a file, or a directory that is read with all below it.",
+    )
     file_format_type: str = Field(default="", description="Required: text, csv, json or parquet.")
     table_schema: SchemaOptions | None = Field(
         default=None, validation_alias="schema", description="The columns; needed for json, else one column `content`."

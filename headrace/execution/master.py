@@ -89,6 +89,7 @@ class JobMaster:
         self._call_ids = itertools.count(1)
         self._lock = threading.Lock()
         self._canceled = threading.Event()
+        self._abandoned = False
         self._status = "SCHEDULED"
         self._pipelines: dict[int, PipelineRun] = {}
         self._ends: dict[int, CheckpointKind | HeadraceError] = {}
@@ -114,8 +115,9 @@ class JobMaster:
             self._error, status = error, "FAILED"
         except Exception as error:
             self._error, status = portable(error), "FAILED"
-        with suppress(HeadraceError):
-            self._clean_up(status)
+        if not self._abandoned:
+            with suppress(HeadraceError):
+                self._clean_up(status)
         self._runner.detach(self._key)
         self._ended, self._status = time.time(), status
         if self._savepoint_answer is not None:
@@ -245,6 +247,11 @@ class JobMaster:
         for name, future in list(self._calls.values()):
             if name not in FINAL_CALLS:
                 _settle(future, JobCanceled(f"job {self.job_id} was canceled"))
+
+    def abandon(self) -> None:
+        """Stop as if this process had died: saved state and what it names stay for whoever takes the job over."""
+        self._abandoned = True
+        self.cancel()
 
     def savepoint(self) -> "Future[str]":
         """Take a savepoint and stop. The future gives "" when that was done, else why not; the job then still runs."""

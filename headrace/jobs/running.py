@@ -1,0 +1,190 @@
+"""A job that this service runs: its thread, its job master, its log."""
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.checkpoint.store import FileStore
+from headrace.errors import HeadraceError, JobExists
+from headrace.execution.master import JobMaster, Result
+from headrace.execution.owner import JobLock
+from headrace.jobs.outline import outline_of
+from headrace.jobs.record import JobRecord, Metrics
+from headrace.jobs.secrets import Masker
+from headrace.jobs.status import ALLOWED, JobStatus
+from headrace.logs import job_log
+from headrace.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from headrace.jobs.service import JobService
+
+LOCK_SECONDS = 10.0
+"""How long the process of a service that died may hold on to its jobs' locks."""
+
+
+class RunningJob:
+    """Made when a job is taken, over when `done` is set."""
+
+    def __init__(self, service: "JobService", record: JobRecord, plan: Plan) -> None:
+        self.record, self.plan = record, plan
+        self.done, self.canceled = threading.Event(), threading.Event()
+        self._service = service
+        self._master: JobMaster | None = None
+        self._abandoned = False
+        self._acted = ""
+        self._changes = threading.RLock()
+        self._mask = Masker(
+            plan.job.env_raw, *(plugin.options for plugin in plan.job.plugins), plan.job.variables or {}
+        )
+        self._write, self._close_log = job_log(service.home, record.job_id)
+
+    @staticmethod
+    def has_checkpoint(home: Path, job_id: int) -> bool:
+        """Whether there is saved state to go on from."""
+        return any(checkpoint.id > 0 for checkpoint in FileStore(home / "checkpoints").all(job_id))
+
+    def start(self) -> None:
+        """Run the job on a thread of its own."""
+        threading.Thread(target=self._run, name=f"job-{self.record.job_id}", daemon=True).start()
+
+    def metrics(self) -> Metrics | None:
+        """Its counts at this moment; None before it runs."""
+        return None if self._master is None else Metrics.of(self._master.progress())
+
+    def act(self, request: str) -> None:
+        """Do what a user asked for, once."""
+        if request == "cancel" and not self.canceled.is_set():
+            self.canceled.set()
+            self.log("info", "it is being canceled")
+            if self._master is not None:
+                self._master.cancel()
+        elif request == "savepoint" and self._acted != "savepoint" and self._master is not None:
+            self._acted = "savepoint"
+            self.log("info", "a savepoint is being taken")
+            self._master.savepoint().add_done_callback(self._savepoint_answered)
+
+    def abandon(self) -> None:
+        """Stop as if this process had died: what is stored stays as it is."""
+        self._abandoned = True
+        self.canceled.set()
+        if self._master is not None:
+            self._master.abandon()
+
+    def change(self, **values: Any) -> "Future[JobRecord | None]":
+        """Store a change of the record. It is lost, rightly, when another service has taken the job over."""
+        with self._changes:
+            if values.get("status") == self.record.status:
+                values.pop("status")
+            if "status" in values and values["status"] not in ALLOWED[self.record.status]:
+                values.pop("status")
+            future = self._service.store.change(self.record, **values)
+            self.record = replace(self.record, **values)
+        future.add_done_callback(self._stop_when_lost)
+        return future
+
+    def _stop_when_lost(self, future: "Future[JobRecord | None]") -> None:
+        """Another service owns the job by now: this one's part of it is over."""
+        if future.exception() is None and future.result() is None and not self._abandoned:
+            self._service.log("warning", f"job {self.record.job_id} was taken over by another service")
+            self.abandon()
+
+    def log(self, level: str, text: str) -> None:
+        """Write into the job's log."""
+        self._write(level, self._mask(text))
+
+    # ---------------------------------------------------------------------------------------------------- its thread
+
+    def _run(self) -> None:
+        slots = 0
+        try:
+            if self._service.take_slots(self):
+                slots = self.record.outline.slots()
+                self._run_with_slots()
+            else:
+                self._end(JobStatus.CANCELED)
+        except HeadraceError as error:
+            self._end(JobStatus.FAILED, error)
+        except Exception as error:  # a mistake of ours must end the job, and be seen
+            self._service.log("error", f"job {self.record.job_id}: {type(error).__name__}: {error}")
+            self._end(JobStatus.FAILED, error)
+        finally:
+            self._service.ended(self, slots)
+            self._close_log()
+            self.done.set()
+
+    def _run_with_slots(self) -> None:
+        record, service = self.record, self._service
+        self.log("info", f"Init JobMaster for Job {record.name} ({record.job_id})")
+        for warning in self.plan.warnings:
+            self.log("warning", str(warning))
+        if record.restore and not self.has_checkpoint(service.home, record.job_id):
+            self.log("warning", f"job {record.job_id} has no saved state: it starts from the beginning")
+        lock = self._lock()
+        try:
+            self._master = JobMaster(
+                self.plan,
+                service.runner,
+                FileStore(service.home / "checkpoints"),
+                job_id=record.job_id,
+                run=record.run,
+                name=record.name,
+                restore=record.restore,
+                owner=lock.owner,
+                settings=service.settings.job,
+                on_status=self._status_changed,
+                on_print=lambda text: self.log("info", text),
+                on_log=self.log,
+            )
+            self.change(status=JobStatus.SCHEDULED, started=time.time())
+            if self._abandoned:
+                self._master.abandon()
+            elif self.canceled.is_set():
+                self._master.cancel()
+            result = self._master.run()
+        finally:
+            lock.close()
+        self._take_result(result)
+
+    def _lock(self) -> JobLock:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return JobLock(self._service.home, self.record.job_id)
+            except JobExists:
+                if self.canceled.is_set() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _take_result(self, result: Result) -> None:
+        outline = outline_of(self.plan, result.tables) if result.tables else self.record.outline
+        self._end(JobStatus(result.status), result.error, metrics=Metrics.of(result.progress), outline=outline)
+
+    def _end(self, status: JobStatus, error: BaseException | None = None, **values: Any) -> None:
+        if self._abandoned:
+            return
+        text = self._mask(str(error)) if error is not None else ""
+        if text:
+            self.log("error", text)
+        if status not in ALLOWED[self.record.status]:  # the way there was too short to be seen
+            self.change(status=JobStatus.SCHEDULED)
+        self.change(status=status, error=text, ended=time.time(), request="", **values).result()
+        self.log("info", f"Job {self.record.name} ({self.record.job_id}) ended {status}")
+
+    # -------------------------------------------------------------------------------- called on threads of the master
+
+    def _status_changed(self, status: str) -> None:
+        values: dict[str, Any] = {"status": JobStatus(status)}
+        if status == "RUNNING" and self._master is not None and self._master.tables:
+            values["outline"] = outline_of(self.plan, self._master.tables)
+        self.change(**values)
+
+    def _savepoint_answered(self, answer: "Future[str]") -> None:
+        problem = answer.result()
+        if problem and not self.record.status.is_end:
+            self._acted = ""
+            text = self._mask(f"the savepoint failed and the job goes on: {problem}")
+            self.log("error", text)
+            self.change(request="", error=text)

@@ -1,0 +1,388 @@
+"""The one service that REST and the command line call: takes jobs, runs them, stops them, remembers them."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from headrace.config.job import JobConfig, parse_job
+from headrace.connector import Sink
+from headrace.errors import ConfigError, HeadraceError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.execution.master import JobSettings
+from headrace.execution.runner import Runner
+from headrace.jobs.outline import outline_of
+from headrace.jobs.permissions import Permissions
+from headrace.jobs.record import JobRecord, JobText, Metrics, Node, living
+from headrace.jobs.running import RunningJob
+from headrace.jobs.secrets import mask_values
+from headrace.jobs.slots import Slots
+from headrace.jobs.status import JobStatus
+from headrace.jobs.store import JobStore
+from headrace.plan.plan import Plan, make_plan
+from headrace.plan.schemas import describe_offline
+
+DEFAULT_NAMES = ("SeaTunnel", "SeaTunnel_Job")
+"""Names that mean: none was given. SeaTunnel, REST submit-job."""
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How a service treats its jobs.
+
+    default_name: of a job that names itself nowhere. slots: None for any number. wait: whether a job waits for slots;
+    else it fails. history: seconds that ended jobs are remembered. lease: seconds without a sign of life after which a
+    service counts as dead. recover: what becomes of a job whose service died: `auto` restarts it where nothing is
+    written twice, `restart` always does, `fail` never.
+    """
+
+    default_name: str = "SeaTunnel_Job"
+    slots: int | None = None
+    wait: bool = False
+    history: float = 1440 * 60.0
+    lease: float = 5.0
+    recover: str = "auto"
+    poll: float = 0.2
+    address: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    job: JobSettings = field(default_factory=JobSettings)
+    permissions: Permissions = field(default_factory=Permissions)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job that was taken. record: None when a job of this id was already running, which changes nothing."""
+
+    job_id: int
+    name: str
+    record: JobRecord | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Figures of all living services. slots, free: of those that were asked for. counts: status → runs."""
+
+    counts: Mapping[str, int]
+    slots: int
+    free: int
+    workers: int
+
+
+class JobService:
+    """Several services may use one store and one home, on one machine or many; each job has one owner among them.
+
+    A job that was answered survives this process: another service, or this one after its restart, finds it.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        store: JobStore,
+        runner: Runner,
+        settings: ServiceSettings | None = None,
+        on_log: Callable[[str, str], None] = lambda level, text: None,
+    ) -> None:
+        self.home, self.store, self.runner = home.resolve(), store, runner
+        self.settings = settings or ServiceSettings()
+        self.id = uuid.uuid4().hex
+        self.started = time.time()
+        self._on_log = on_log
+        self._tags: Mapping[str, str] = dict(self.settings.tags)
+        self._slots = Slots(self.settings.slots)
+        self._running: dict[tuple[int, int], RunningJob] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._beat().result()
+        self._keeper = threading.Thread(target=self._keep, name="job-service", daemon=True)
+        self._keeper.start()
+
+    # ----------------------------------------------------------------------------------------------------- submitting
+
+    def submit(
+        self,
+        text: str,
+        *,
+        format: str = "json",  # noqa: A002  the word of the REST API
+        job_id: int | None = None,
+        name: str | None = None,
+        savepoint: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> Submitted:
+        """Take a job: when this returns it is stored, and it will be run or reported whatever happens (guarantee 7).
+
+        Raises ConfigError when the job is wrong, JobExists when the id has ended and `savepoint` was not asked for,
+        NotEnoughSlots when it can never run here.
+        """
+        config = parse_job(text, format=format, variables=variables)
+        plan = make_plan(config)
+        self.settings.permissions.check(plan)
+        outline = outline_of(plan, describe_offline(plan)[0])
+        if self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
+            raise NotEnoughSlots(f"the job needs {outline.slots()} slots, and there are {self.settings.slots}")
+        now = time.time()
+        record = JobRecord(
+            job_id=job_id if job_id is not None else self.store.new_id(),
+            run=1,
+            name=self._name(name, config),
+            mode=str(config.env.job_mode),
+            status=JobStatus.CREATED,
+            env=mask_values(config.env_raw),
+            outline=outline,
+            created=now,
+            restore=savepoint,
+            from_savepoint=savepoint,
+            owner=self.id,
+            recover=config.env.recover or self.settings.recover,
+        )
+        while True:
+            before = self.store.get(record.job_id) if job_id is not None else None
+            if before is not None:
+                if not before.status.is_end:
+                    return Submitted(before.job_id, record.name, None)
+                if not savepoint:
+                    raise JobExists(
+                        f"The job id {job_id} has already been submitted and is not starting with a savepoint."
+                    )
+                record = replace(record, run=before.run + 1)
+            if self.store.add(record, JobText(text, format, variables)).result():
+                break
+            if job_id is None:
+                record = replace(record, job_id=self.store.new_id())
+        self._start(record, plan)
+        return Submitted(record.job_id, record.name, record)
+
+    def _name(self, given: str | None, config: JobConfig) -> str:
+        if given and given not in DEFAULT_NAMES:
+            return given
+        own = config.env.job_name if "job_name" in config.env.model_fields_set else ""
+        return own or self.settings.default_name
+
+    def _start(self, record: JobRecord, plan: Plan) -> None:
+        job = RunningJob(self, record, plan)
+        with self._lock:
+            self._running[record.key] = job
+        job.start()
+
+    # ------------------------------------------------------------------------------------------------------- stopping
+
+    def stop(self, job_id: int, *, savepoint: bool = False) -> bool:
+        """Ask for the end of a job, at once or with a savepoint; False when no such job is running."""
+        asked = self.store.request(job_id, "savepoint" if savepoint else "cancel").result()
+        self._wake.set()
+        return asked
+
+    def wait(self, job_id: int, timeout: float | None = None) -> JobRecord:
+        """The job's record when it has ended, or after `timeout` seconds. Raises JobNotFound."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            record = self.store.get(job_id)
+            if record is None:
+                raise JobNotFound(f"there is no job {job_id}")
+            if record.status.is_end or (deadline is not None and time.monotonic() > deadline):
+                return record
+            job = self._running.get(record.key)
+            if job is not None:
+                job.done.wait(0.5 if deadline is None else min(0.5, max(0.0, deadline - time.monotonic())))
+            else:
+                time.sleep(0.02)
+
+    # -------------------------------------------------------------------------------------------------------- looking
+
+    def job(self, job_id: int) -> JobRecord | None:
+        """The last run of a job, with the counts of this moment where this service runs it."""
+        record = self.store.get(job_id)
+        return None if record is None else self._live(record)
+
+    def jobs(self) -> list[JobRecord]:
+        """All jobs that have not ended, of all services."""
+        return [self._live(record) for record in self.store.unfinished()]
+
+    def finished_keys(self, status: str | None = None) -> list[tuple[int, int, int]]:
+        """See JobStore.finished_keys; runs that are too old are left out."""
+        return self.store.finished_keys(status, time.time() - self.settings.history)
+
+    def overview(self, tags: Mapping[str, str] | None = None) -> Overview:
+        """Figures of all services; slots and workers only of those that have all `tags`."""
+        nodes = [n for n in self.nodes() if all(n.tags.get(key) == value for key, value in (tags or {}).items())]
+        # dynamic slots exist only while they are used
+        slots = sum(node.used if node.slots is None else node.slots for node in nodes)
+        free = sum(0 if node.slots is None else node.slots - node.used for node in nodes)
+        return Overview(self.store.counts(), slots, free, len(nodes))
+
+    def nodes(self) -> list[Node]:
+        """All living services, the master first; this one as it is now."""
+        others = [node for node in self.store.nodes() if node.id != self.id]
+        return living([*others, self._node()], time.time())
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Replace this service's attributes."""
+        self._tags = dict(tags)
+        self._beat().result()
+
+    def threads(self) -> int:
+        """How many jobs this service runs or keeps waiting."""
+        return len(self._running)
+
+    def _live(self, record: JobRecord) -> JobRecord:
+        job = self._running.get(record.key)
+        metrics = job.metrics() if job is not None and not record.status.is_end else None
+        return record if metrics is None else replace(record, metrics=metrics)
+
+    # ------------------------------------------------------------------------------- called by the jobs that run here
+
+    def take_slots(self, job: RunningJob) -> bool:
+        """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""
+        count = job.record.outline.slots()
+        if not self._slots.take(count, job.canceled, wait=False):
+            if not self.settings.wait:
+                raise NotEnoughSlots(
+                    f"the job needs {count} slots, and {self._slots.free()} of {self.settings.slots} are free; raise "
+                    "slot-service.slot-num, lower its parallelism, or set job-schedule-strategy: WAIT"
+                )
+            job.change(status=JobStatus.PENDING)
+            return self._slots.take(count, job.canceled, wait=True)
+        return True
+
+    def ended(self, job: RunningJob, slots: int) -> None:
+        """A job's thread is over."""
+        self._slots.give_back(slots)
+        with self._lock:
+            self._running.pop(job.record.key, None)
+
+    def log(self, level: str, text: str) -> None:
+        """Write into the service's own log."""
+        self._on_log(level, text)
+
+    # -------------------------------------------------------------------------------------------------- keeping house
+
+    def close(self, *, keep_jobs: bool = True, timeout: float = 30.0) -> None:
+        """Leave. keep_jobs: jobs stop as if this process had died, for another service or a restart to take them."""
+        with self._lock:
+            jobs = list(self._running.values())
+        for job in jobs:
+            if keep_jobs:
+                job.abandon()
+            else:
+                self.store.request(job.record.job_id, "cancel").result()
+        if not keep_jobs:
+            deadline = time.monotonic() + timeout
+            for job in jobs:
+                job.act("cancel")
+                job.done.wait(max(0.0, deadline - time.monotonic()))
+        self._ended.set()
+        self._wake.set()
+        self._keeper.join()
+        self.runner.close()
+        with suppress(HeadraceError):
+            self.store.leave(self.id).result()
+
+    def _node(self) -> Node:
+        now = time.time()
+        return Node(
+            self.id,
+            self.settings.address,
+            self.started,
+            now + self.settings.lease,
+            self.settings.slots,
+            self._slots.used(),
+            self._tags,
+        )
+
+    def _beat(self) -> "Future[None]":
+        return self.store.beat(self._node())
+
+    def _keep(self) -> None:
+        """Every 0.2 s what users ask for, every second the lease and the counts, every minute the history."""
+        second = minute = 0.0
+        while not self._ended.is_set():
+            self._wake.wait(self.settings.poll)
+            self._wake.clear()
+            now = time.monotonic()
+            try:
+                self._take_requests()
+                if now - second >= 1.0:
+                    second = now
+                    self._beat().result()
+                    self._save_metrics()
+                    self._adopt()
+                if now - minute >= 60.0:
+                    minute = now
+                    self.store.forget(time.time() - self.settings.history).result()
+            except Exception as error:  # whatever the store has, the next round tries again
+                self.log("error", f"the service of jobs cannot keep house: {error}")
+
+    def _take_requests(self) -> None:
+        for job_id, run, request in self.store.requests(self.id):
+            job = self._running.get((job_id, run))
+            if job is not None:
+                job.act(request)
+
+    def _save_metrics(self) -> None:
+        with self._lock:
+            jobs = list(self._running.values())
+        for job in jobs:
+            metrics = job.metrics()
+            if metrics is not None and not job.done.is_set():
+                job.change(metrics=metrics)
+
+    def _adopt(self) -> None:
+        """Take over the jobs of services that are dead."""
+        alive = {node.id for node in living(self.store.nodes(), time.time())}
+        for record in self.store.unfinished():
+            if record.owner not in alive:
+                owned = self.store.change(record, owner=self.id, epoch=record.epoch + 1).result()
+                if owned is not None:
+                    self.log("warning", f"job {record.job_id} lost its service and is taken over by this one")
+                    self._recover(owned)
+
+    def _recover(self, record: JobRecord) -> None:
+        if record.request == "cancel" or record.status is JobStatus.CANCELING:
+            self._end_orphan(record, JobStatus.CANCELED, "")
+            return
+        if record.status is JobStatus.FAILING:
+            self._end_orphan(record, JobStatus.FAILED, record.error or "its service died while it was failing")
+            return
+        try:
+            text = self.store.text(record)
+            plan = make_plan(parse_job(text.text, format=text.format, variables=text.variables))
+            fresh = record.status in (JobStatus.CREATED, JobStatus.PENDING)
+            restore = record.restore or (not fresh and RunningJob.has_checkpoint(self.home, record.job_id))
+            if not fresh and not restore:
+                self._check_repeatable(record, plan)
+        except HeadraceError as error:
+            self._end_orphan(record, JobStatus.FAILED, str(error))
+            return
+        values: dict[str, Any] = {"restore": restore, "request": ""}
+        if record.status is not JobStatus.CREATED:
+            values["status"] = JobStatus.CREATED if not fresh else record.status
+        again = self.store.change(record, **values).result()
+        if again is not None:
+            self._start(again, plan)
+
+    def _check_repeatable(self, record: JobRecord, plan: Plan) -> None:
+        """Raises HeadraceError when starting the job again would write rows a second time."""
+        sinks = {step.name: step.instance for pipeline in plan.pipelines for step in pipeline.sinks()}
+        once = [name for name, sink in sinks.items() if isinstance(sink, Sink) and not sink.is_repeatable()]
+        if record.recover == "fail" or (record.recover == "auto" and once):
+            cause = f"{', '.join(once)} would get rows a second time" if once else "recover is set to fail"
+            raise HeadraceError(
+                f"the service that ran job {record.job_id} died before its first checkpoint, and it was not started "
+                f"again: {cause}; submit it again, or set env recover = restart to have such a job started again"
+            )
+
+    def _end_orphan(self, record: JobRecord, status: JobStatus, error: str) -> None:
+        now = time.time()
+        if record.status in (JobStatus.CREATED, JobStatus.PENDING) or status is not JobStatus.CANCELED:
+            self.store.change(record, status=status, error=error, ended=now).result()
+            return
+        stopping = self.store.change(record, status=JobStatus.CANCELING).result()
+        if stopping is not None:
+            self.store.change(stopping, status=status, error=error, ended=now).result()
+
+
+__all__ = ["ConfigError", "JobService", "Metrics", "Overview", "ServiceSettings", "Submitted"]

@@ -1,0 +1,336 @@
+"""The store of jobs: the truth about them, shared by all services that use it."""
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from headrace.errors import HeadraceError
+from headrace.jobs.outline import Outline
+from headrace.jobs.record import JobRecord, JobText, Metrics, Node
+from headrace.jobs.seal import Seal
+from headrace.jobs.status import ALLOWED, JobStatus
+
+T = TypeVar("T")
+
+_meta = MetaData()
+_jobs = Table(
+    "jobs",
+    _meta,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("env", Text, nullable=False),
+    Column("outline", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("restore", Integer, nullable=False),
+    Column("from_savepoint", Integer, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("error", Text, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("request", String(16), nullable=False),
+    Column("recover", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("jobs_by_status", "status", "ended"),
+)
+_nodes = Table(
+    "nodes",
+    _meta,
+    Column("id", String(64), primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("slots", Integer),
+    Column("used", Integer, nullable=False),
+    Column("tags", Text, nullable=False),
+)
+
+_READ = [column for column in _jobs.columns if column.name != "text"]
+_ENDS = [status.value for status in JobStatus if status.is_end]
+_IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
+_ID_BITS = 14
+
+
+class JobStore:
+    """All methods may be called from any thread. Writes that come together share one commit.
+
+    url: an SQLAlchemy URL; a new schema is made in an empty database.
+    """
+
+    def __init__(self, url: str, seal: Seal) -> None:
+        self._engine, self._write_engine = _engine(url), _engine(url, begin="BEGIN IMMEDIATE")
+        self._seal = seal
+        _meta.create_all(self._engine)
+        self._writes: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._ids = itertools.count()
+        self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Write what was asked for, then close the database."""
+        self._writes.put(None)
+        self._writer.join()
+        self._engine.dispose()
+        self._write_engine.dispose()
+
+    # -------------------------------------------------------------------------------------------------------- jobs
+
+    def new_id(self) -> int:
+        """An id that no job of this store has; below 2^53 until 2035, so that no client loses digits."""
+        while True:
+            found = ((int(time.time() * 1000) - _IDS_BEGIN) << _ID_BITS) | (next(self._ids) % (1 << _ID_BITS))
+            if self.get(found) is None:
+                return found
+
+    def add(self, record: JobRecord, text: JobText) -> "Future[bool]":
+        """Add a record; False when there already is one of this job id and run. Durable when the future is done."""
+        sealed = self._seal.close(_dump(asdict(text)))
+        values = {**_to_row(vars(record)), "text": sealed}
+
+        def work(connection: Connection) -> bool:
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(_jobs).values(values))
+            except IntegrityError:
+                return False
+            return True
+
+        return self._write(work)
+
+    def change(self, record: JobRecord, **values: Any) -> "Future[JobRecord | None]":
+        """Compare and set: the record with new values, or None when it is not what is stored any more.
+
+        Compared are status, epoch and owner; a status that may not follow raises ValueError. An end drops the text.
+        """
+        changed = replace(record, version=record.version + 1, **values)
+        if changed.status is not record.status and changed.status not in ALLOWED[record.status]:
+            raise ValueError(f"job {record.job_id} cannot go from {record.status} to {changed.status}")
+        row = {**_to_row(values), "version": changed.version}
+        if changed.status.is_end:
+            row["text"] = ""
+        statement = (
+            update(_jobs)
+            .where(
+                _jobs.c.job_id == record.job_id,
+                _jobs.c.run == record.run,
+                _jobs.c.status == record.status.value,
+                _jobs.c.epoch == record.epoch,
+                _jobs.c.owner == record.owner,
+            )
+            .values(row)
+        )
+        return self._write(lambda connection: changed if connection.execute(statement).rowcount == 1 else None)
+
+    def request(self, job_id: int, request: str) -> "Future[bool]":
+        """Ask the owner of a job's last run for `cancel` or `savepoint`; False when it has ended or never was."""
+        latest = select(func.max(_jobs.c.run)).where(_jobs.c.job_id == job_id).scalar_subquery()
+        statement = (
+            update(_jobs)
+            .where(_jobs.c.job_id == job_id, _jobs.c.run == latest, _jobs.c.status.not_in(_ENDS))
+            .where(_jobs.c.request != "cancel")
+            .values(request=request, version=_jobs.c.version + 1)
+        )
+        return self._write(lambda connection: connection.execute(statement).rowcount == 1)
+
+    def get(self, job_id: int) -> JobRecord | None:
+        """The last run of a job."""
+        rows = self._read(select(*_READ).where(_jobs.c.job_id == job_id).order_by(_jobs.c.run.desc()).limit(1))
+        return rows[0] if rows else None
+
+    def text(self, record: JobRecord) -> JobText:
+        """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
+        where = _jobs.c.job_id == record.job_id, _jobs.c.run == record.run
+        with self._engine.connect() as connection:
+            sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one()
+        return JobText(**orjson.loads(self._seal.open(sealed)))
+
+    def unfinished(self) -> list[JobRecord]:
+        """Jobs that have not ended, oldest first."""
+        return self._read(select(*_READ).where(_jobs.c.status.not_in(_ENDS)).order_by(_jobs.c.created, _jobs.c.job_id))
+
+    def finished(self, status: str | None = None, since: float = 0.0) -> list[JobRecord]:
+        """Runs that ended after `since`, the newest first; only those of one status when it is given."""
+        wanted = _ENDS if status is None else [status]
+        where = _jobs.c.status.in_(wanted), _jobs.c.status.in_(_ENDS), _jobs.c.ended > since
+        return self._read(select(*_READ).where(*where).order_by(_jobs.c.ended.desc(), _jobs.c.job_id.desc()))
+
+    def finished_keys(self, status: str | None = None, since: float = 0.0) -> list[tuple[int, int, int]]:
+        """(job id, run, version) of the same runs in the same order, without reading them."""
+        wanted = _ENDS if status is None else [status]
+        where = _jobs.c.status.in_(wanted), _jobs.c.status.in_(_ENDS), _jobs.c.ended > since
+        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.version
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(*columns).where(*where).order_by(_jobs.c.ended.desc(), _jobs.c.job_id.desc())
+            )
+            return [(row[0], row[1], row[2]) for row in rows]
+
+    def runs(self, keys: Iterable[tuple[int, int]]) -> list[JobRecord]:
+        """The records of these runs, in no order."""
+        wanted = set(keys)
+        ids = sorted({job_id for job_id, _ in wanted})
+        found = []
+        for start in range(0, len(ids), 500):
+            found += self._read(select(*_READ).where(_jobs.c.job_id.in_(ids[start : start + 500])))
+        return [record for record in found if record.key in wanted]
+
+    def counts(self) -> dict[str, int]:
+        """Status → how many runs are in it."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(_jobs.c.status, func.count()).group_by(_jobs.c.status))
+            return {row[0]: row[1] for row in rows}
+
+    def requests(self, owner: str) -> list[tuple[int, int, str]]:
+        """(job id, run, request) of the jobs of an owner that something is asked of."""
+        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.request
+        where = _jobs.c.owner == owner, _jobs.c.request != "", _jobs.c.status.not_in(_ENDS)
+        with self._engine.connect() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(select(*columns).where(*where))]
+
+    def forget(self, before: float) -> "Future[int]":
+        """Remove the runs that ended before; how many there were."""
+        statement = delete(_jobs).where(_jobs.c.status.in_(_ENDS), _jobs.c.ended < before)
+        return self._write(lambda connection: connection.execute(statement).rowcount)
+
+    # ------------------------------------------------------------------------------------------------------- nodes
+
+    def beat(self, node: Node) -> "Future[None]":
+        """Say that a service lives until `node.expires`."""
+        values = {**vars(node), "tags": _dump(dict(node.tags))}
+
+        def work(connection: Connection) -> None:
+            if connection.execute(update(_nodes).where(_nodes.c.id == node.id).values(values)).rowcount == 0:
+                connection.execute(insert(_nodes).values(values))
+
+        return self._write(work)
+
+    def leave(self, node_id: str) -> "Future[int]":
+        """A service ends."""
+        return self._write(lambda connection: connection.execute(delete(_nodes).where(_nodes.c.id == node_id)).rowcount)
+
+    def nodes(self) -> list[Node]:
+        """All services that have not left, also those whose lease is over."""
+        with self._engine.connect() as connection:
+            return [
+                Node(row.id, row.address, row.started, row.expires, row.slots, row.used, orjson.loads(row.tags))
+                for row in connection.execute(select(_nodes))
+            ]
+
+    # ------------------------------------------------------------------------------------------------------ inside
+
+    def _read(self, statement: Any) -> list[JobRecord]:
+        with self._engine.connect() as connection:
+            return [_from_row(row) for row in connection.execute(statement)]
+
+    def _write(self, work: "Callable[[Connection], T]") -> "Future[T]":
+        future: Future[T] = Future()
+        self._writes.put((work, future))
+        return future
+
+    def _write_all(self) -> None:
+        """The writer: whatever waits is done in one transaction, so that many small writes cost one fsync."""
+        open_ = True
+        while open_:
+            batch = [self._writes.get()]
+            while not self._writes.empty() and len(batch) < 256:
+                batch.append(self._writes.get())
+            open_ = None not in batch
+            self._write_batch([item for item in batch if item is not None])
+
+    def _write_batch(self, batch: list[tuple[Callable[[Connection], Any], "Future[Any]"]]) -> None:
+        results: list[Any] = []
+        try:
+            with self._write_engine.begin() as connection:
+                results = [work(connection) for work, _ in batch]
+        except Exception as error:
+            for _, future in batch:
+                future.set_exception(HeadraceError(f"cannot write to the store of jobs: {error}"))
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
+
+
+def _to_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _COLUMNS[name][0](value) if name in _COLUMNS else value for name, value in values.items()}
+
+
+def _from_row(row: "Row[Any]") -> JobRecord:
+    values = row._mapping
+    return JobRecord(
+        **{name: _COLUMNS[name][1](value) if name in _COLUMNS else value for name, value in values.items()}
+    )
+
+
+def store_in(home: Path, url: str | None = None) -> JobStore:
+    """The store of a home: its own SQLite file, or the database that `url` names."""
+    home.mkdir(parents=True, exist_ok=True)
+    return JobStore(url or f"sqlite:///{home / 'jobs.db'}", Seal(home))
+
+
+def _engine(url: str, begin: str = "BEGIN") -> Engine:
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _: Any) -> None:
+            connection.isolation_level = None  # transactions begin where we say, below
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA busy_timeout = 30000")
+
+        @event.listens_for(engine, "begin")
+        def begin_transaction(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _dump(value: Any) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+_COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "status": (attrgetter("value"), JobStatus),
+    "env": (_dump, orjson.loads),
+    "outline": (lambda value: _dump(value.to_json()), lambda text: Outline.from_json(orjson.loads(text))),
+    "metrics": (lambda value: _dump(value.to_json()), lambda text: Metrics.from_json(orjson.loads(text))),
+    "restore": (int, bool),
+    "from_savepoint": (int, bool),
+}
+"""Column → how its value is stored, and read again; the others are stored as they are."""
