@@ -222,24 +222,3 @@ def test_a_wrong_column_is_named_with_the_nearest_before_anything_runs(cls, opti
 )
 def test_wrong_options_say_what_is_wrong(cls, options, message):
     assert any(message in str(p) for p in read_options(cls.Options, options).problems)
-
-
-def test_tables_that_do_not_match_pass_as_they_are_and_single_ones_have_their_own_options():
-    transform = make(
-        CopyTransform,
-        fields={"x": "id"},
-        table_match_regex=r"db\..*",
-        table_transform=[{"table_path": "db.special", "fields": {"y": "name"}}],
-    )
-    names = {
-        path: transform.schema(TableSchema.from_arrow(TABLE.arrow, path)).names
-        for path in ("db.a", "other", "db.special")
-    }
-    assert names == {"db.a": ["id", "name", "x"], "other": ["id", "name"], "db.special": ["id", "name", "y"]}
-    other = Batch(PEOPLE.rows, "other")
-    assert transform.apply(other, task()) is other
-
-
-def test_wrong_options_of_a_single_table_are_problems_of_the_plan():
-    with pytest.raises(ConfigError, match=r"table_transform\[0\]"):
-        make(FilterTransform, include_fields=["a"], table_transform=[{"table_path": "x", "exclude_fields": ["b"]}])
