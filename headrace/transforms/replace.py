@@ -1,6 +1,6 @@
 """Replace: replaces text in a column."""
 
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +11,7 @@ from headrace.errors import ConfigError
 from headrace.javaregex import compile_regex, replacement_template
 from headrace.rows import type_name
 from headrace.transforms._tables import TableOptions, TableTransform, need_columns
+from headrace.transforms._texts import map_texts
 
 
 class ReplaceOptions(TableOptions):
@@ -53,12 +54,8 @@ class ReplaceTransform(TableTransform):
         return batch.with_rows(batch.rows.set_column(index, options.replace_field, changed))
 
 
-def _by_regex(column: Any, options: ReplaceOptions) -> pa.Array:
-    """Each distinct text once."""
+def _by_regex(column: pa.Array, options: ReplaceOptions) -> pa.Array:
     pattern = compile_regex(options.pattern)
     replacement = replacement_template(options.replacement, pattern)
-    encoded = column.dictionary_encode()
-    texts = [
-        pattern.sub(replacement, text, 1 if options.replace_first else 0) for text in encoded.dictionary.to_pylist()
-    ]
-    return pa.array(texts, pa.string()).take(encoded.indices)
+    count = 1 if options.replace_first else 0
+    return map_texts(column, lambda text: pattern.sub(replacement, text, count))

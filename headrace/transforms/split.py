@@ -7,6 +7,7 @@ from headrace.connector import Batch, TableSchema, TaskContext, transform
 from headrace.javaregex import compile_regex, split
 from headrace.rows import Column
 from headrace.transforms._tables import Regex, TableOptions, TableTransform, add_arrays, add_columns, need_columns
+from headrace.transforms._texts import distinct_texts
 
 
 class SplitOptions(TableOptions):
@@ -29,10 +30,10 @@ class SplitTransform(TableTransform):
 
     def change(self, batch: Batch, options: SplitOptions, task: TaskContext) -> Batch:  # noqa: D102
         pattern, count = compile_regex(options.separator), len(options.output_fields)
-        encoded = batch.rows.column(options.split_field).cast(pa.string()).dictionary_encode()
-        parts = [split(pattern, text, count) for text in encoded.dictionary.to_pylist()]
+        texts, indices = distinct_texts(batch.rows.column(options.split_field))
+        parts = [split(pattern, text, count) for text in texts]
         new = {
-            name: pa.array([p[i] if i < len(p) else None for p in parts], pa.string()).take(encoded.indices)
+            name: pa.array([p[i] if i < len(p) else None for p in parts], pa.string()).take(indices)
             for i, name in enumerate(options.output_fields)
         }
         return batch.with_rows(add_arrays(batch.rows, new))
