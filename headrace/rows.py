@@ -271,6 +271,7 @@ class TableSchema:
     path: `table`, `database.table` or `database.schema.table`, as SeaTunnel prints it.
     schema_first: a two-part path is `schema.table`, not `database.table`.
     options: what a source knows beside (a topic, a file), as text.
+    metadata: what a source knows of each row, by SeaTunnel's keys (`EventTime`, `FilePath`); see `Batch.metadata`.
     """
 
     path: str
@@ -280,6 +281,7 @@ class TableSchema:
     comment: str | None = None
     schema_first: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    metadata: tuple[Column, ...] = ()
 
     @property
     def arrow(self) -> pa.Schema:
@@ -331,11 +333,14 @@ class Batch:
     rows: the columns are those of the table's schema at this point of the pipeline, in order.
     table: the path of the table the rows belong to.
     kinds: one RowKind value for each row as uint8; None when all rows are inserts, which must cost nothing.
+    metadata: the columns that the table's `metadata` names, beside the rows until a Metadata transform takes them;
+    None where the source knows nothing of its rows.
     """
 
     rows: pa.RecordBatch
     table: str = "default"
     kinds: pa.UInt8Array | None = None
+    metadata: pa.RecordBatch | None = None
 
     @property
     def num_rows(self) -> int:
@@ -344,20 +349,23 @@ class Batch:
 
     def filter(self, mask: pa.BooleanArray) -> "Batch":
         """The rows where `mask` is true; null counts as false."""
-        return Batch(self.rows.filter(mask), self.table, None if self.kinds is None else self.kinds.filter(mask))
+        return self._each(lambda values: values.filter(mask))
 
     def take(self, indices: pa.Array) -> "Batch":
         """The rows at `indices`, in that order."""
-        return Batch(self.rows.take(indices), self.table, None if self.kinds is None else self.kinds.take(indices))
+        return self._each(lambda values: values.take(indices))
 
     def slice(self, offset: int, length: int | None = None) -> "Batch":
         """A part of the rows, without copying."""
-        kinds = None if self.kinds is None else self.kinds.slice(offset, length)
-        return Batch(self.rows.slice(offset, length), self.table, kinds)
+        return self._each(lambda values: values.slice(offset, length))
 
     def with_rows(self, rows: pa.RecordBatch) -> "Batch":
-        """The same table and kinds with other columns; as many rows as before."""
-        return Batch(rows, self.table, self.kinds)
+        """The same table, kinds and metadata with other columns; as many rows as before."""
+        return replace(self, rows=rows)
+
+    def _each(self, change: Callable[[Any], Any]) -> "Batch":
+        kinds = None if self.kinds is None else change(self.kinds)
+        return Batch(change(self.rows), self.table, kinds, None if self.metadata is None else change(self.metadata))
 
     def kind_array(self) -> pa.UInt8Array:
         """The kinds, written out even when all rows are inserts."""

@@ -1,5 +1,7 @@
 """RowKindExtractor: writes the row kind into a column and makes every row an insert."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 from pydantic import Field
 
@@ -35,4 +37,4 @@ class RowKindExtractorTransform(TableTransform):
         short = options.transform_type is KindText.SHORT
         texts = pa.array([kind.short if short else kind.name for kind in RowKind])
         column = texts.take(batch.kind_array())
-        return Batch(add_arrays(batch.rows, {options.custom_field_name: column}), batch.table)
+        return replace(batch, rows=add_arrays(batch.rows, {options.custom_field_name: column}), kinds=None)
