@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from headrace.sql.casts import cast, never_fails
 from headrace.sql.functions import UNKNOWN, Argument, Function, Value, array_of
 
-FAILURES = (ValueError, ArithmeticError, LookupError, TypeError, pa.ArrowException)
-"""What kernels raise for values they have no result for (ArrowInvalid is a ValueError)."""
+FAILURES = (ValueError, ArithmeticError, LookupError)
+"""What kernels raise for values they have no result for; ArrowInvalid is a ValueError."""
 
 
 class Frame:
@@ -125,7 +125,7 @@ def folded(expression: Expression, parts: Sequence[Expression]) -> Expression:
 def apply(function: Function, values: Sequence[Value], rows: int, dtype: pa.DataType) -> Value:
     """The worth of a function for evaluated arguments."""
     if values and all(isinstance(value, pa.Scalar) for value in values) and not function.volatile:
-        return apply(function, [array_of(value, 1) for value in values], 1, dtype)[0]
+        return apply(function, [array_of(values[0], 1), *values[1:]], 1, dtype)[0]
     result = function.kernel(*values, rows=rows)
     return result if result.type.equals(dtype) else result.cast(dtype)
 
@@ -184,4 +184,4 @@ def split(
         ]
     )
     places = pa.concat_arrays([pc.indices_nonzero(mask), pc.indices_nonzero(rest)])
-    return both.take(pc.inverse_permutation(places))
+    return both.take(pc.inverse_permutation(places.cast(pa.int64())))

@@ -100,8 +100,8 @@ def function(
 ) -> Callable[[Kernel], Kernel]:
     """Add a kernel under its names. most: as many as `least` when left out; more: see Function.
 
-    The kernel gets one Arrow array for each argument, or a scalar where all rows have the same (never scalars only),
-    and the number of rows as `rows`.
+    The kernel gets one Arrow array for each argument, or a scalar where all rows have the same, and the number of
+    rows as `rows`. Of a function that is not volatile, one argument at least is an array.
     """
 
     def add(kernel: Kernel) -> Kernel:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.rows import decimal_type, type_name
-from headrace.sql.functions import NUMBERS, Argument, Value, by_row, constant, first_type, function, wrong
+from headrace.sql.functions import NUMBERS, Argument, Value, array_of, by_row, constant, first_type, function, wrong
 
 INT, LONG, DOUBLE = pa.int32(), pa.int64(), pa.float64()
 _WIDE = Context(prec=1000)
@@ -139,7 +139,7 @@ def _rand(seed: Value = None, *, rows: int) -> Value:
     """A seed gives the same number in every row, as in SeaTunnel."""
     if seed is None or (isinstance(seed, pa.Scalar) and not seed.is_valid):
         return pa.array(np.random.default_rng().random(rows), DOUBLE)
-    return by_row(_java_random, [seed], DOUBLE)
+    return by_row(_java_random, [array_of(seed, rows)], DOUBLE)
 
 
 @function("ABS", result=first_type, takes=NUMBERS)

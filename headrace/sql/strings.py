@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.sql.casts import to_text
-from headrace.sql.functions import UNKNOWN, Value, by_row, constant, function
+from headrace.sql.functions import UNKNOWN, Value, array_of, by_row, constant, function
 from headrace.sql.regexes import compiled, for_arrow, replacement
 
 TEXT, INT, LONG = pa.string(), pa.int32(), pa.int64()
@@ -43,10 +43,22 @@ def _char(number: Value, rows: int) -> Value:
     return by_row(lambda n: chr(int(n) & 0xFFFF), [number], TEXT)
 
 
+def _joined(texts: Sequence[Value], separator: Value, rows: int) -> Value:
+    """The texts of each row that are not null, with the separator between them."""
+    known = [text for text in texts if isinstance(text, pa.Array) or text.is_valid]
+    if all(isinstance(text, pa.Array) and text.null_count for text in known):
+        # Arrow leaves out the rows in which all texts are null.
+        some = pa.nulls(rows, pa.bool_()).fill_null(False)
+        for text in known:
+            some = pc.or_(some, text.is_valid())
+        known[:1] = [pc.if_else(some, known[0], "")] if known else [array_of(pa.scalar(""), rows)]
+    return pc.binary_join_element_wise(*known, separator, null_handling="skip")
+
+
 @function("CONCAT", result=TEXT, most=None, fails=False)
 def concat(*columns: Value, rows: int) -> Value:
     """The texts one after the other; nulls are nothing."""
-    return pc.binary_join_element_wise(*_texts(columns), "", null_handling="skip")
+    return _joined(_texts(columns), pa.scalar(""), rows)
 
 
 @function("CONCAT_WS", result=TEXT, least=2, most=None, fails=False)
@@ -57,8 +69,7 @@ def _concat_ws(separator: Value, *columns: Value, rows: int) -> Value:
     if any(pa.types.is_list(column.type) for column in columns):
         texts = [by_row(lambda s, c: (s or "").join(map(str, c)), [separator, c], TEXT) for c in columns]
         return by_row(join, [to_text(separator), *texts], TEXT, nulls=True)
-    between = pc.fill_null(to_text(separator), "")
-    return pc.binary_join_element_wise(*_texts(columns), between, null_handling="skip")
+    return _joined(_texts(columns), pc.fill_null(to_text(separator), ""), rows)
 
 
 @function("HEXTORAW", result=TEXT)

@@ -343,7 +343,7 @@ def _parse_type(arguments: Sequence[Argument]) -> pa.DataType:
 
 @function("PARSEDATETIME", "TO_DATE", result=_parse_type, least=2)
 def _parse_datetime(text: Value, pattern: Value, rows: int) -> Value:
-    form = constant(pattern) if isinstance(pattern, pa.Scalar) else pattern[0].as_py()
+    form = constant(pattern)
     dtype = result_type(form)
     return by_row(lambda t: parse(t, form, dtype), [to_text(text)], dtype)
 
@@ -432,7 +432,7 @@ def _zone_type(arguments: Sequence[Argument]) -> pa.DataType:
 def _at_time_zone(when: Value, zone: Value, rows: int) -> Value:
     """The same moment in another zone; a timestamp without a zone is one of the machine's clock."""
     column = array_of(when, rows)
-    place = zone_of(array_of(zone, 1)[0].as_py())
+    place = zone_of(constant(zone))
     if not column.type.tz:
         utc = pa.timestamp("us", "UTC")
         column = column.cast(utc) if _on_utc() else by_row(lambda v: v.astimezone(UTC), [column], utc)

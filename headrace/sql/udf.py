@@ -41,16 +41,22 @@ def sql_function(
             raise ValueError(f"there is a function {name.upper()} already; give yours another name")
 
         def kernel(*values: Value, rows: int) -> Value:
-            if per_value:
-                return by_row(implementation, values, result(_arguments(values)), nulls=True)
-            return implementation(*(array_of(value, rows) for value in values))
+            arrays = [array_of(value, rows) for value in values]
+            try:
+                if not per_value:
+                    made = implementation(*arrays)
+                elif values:
+                    made = by_row(implementation, arrays, result([Argument(v.type) for v in values]), nulls=True)
+                else:
+                    made = pa.scalar(implementation(), result([]))
+            except Exception as error:
+                raise ValueError(f"{type(error).__name__}: {error}") from error
+            if isinstance(made, pa.Array) and len(made) != rows:
+                raise TypeError(f"{name.upper()} gave {len(made)} values for {rows} rows")
+            return made
 
         kernel.implementation = implementation  # type: ignore[attr-defined]
         FUNCTIONS[name.upper()] = Function(name.upper(), result, kernel, 0, None, volatile=volatile)
         return implementation
 
     return add
-
-
-def _arguments(values: Sequence[Value]) -> list[Argument]:
-    return [Argument(value.type) for value in values]
