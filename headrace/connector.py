@@ -261,6 +261,9 @@ class Transform(ABC):
     def apply(self, batch: Batch, task: TaskContext) -> Batch | list[Batch]:
         """Rows in, rows out; the number may differ. A list when rows go to several tables. Raises Rejected, BadRow."""
 
+    def close(self, task: TaskContext) -> None:
+        """A task has ended: free what `apply` opened for it. Called once for each task, also after an error."""
+
 
 # ------------------------------------------------------------------------------------------------------------ sink
 

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from headrace.connector import JobContext, Sink, TaskContext
+from headrace.connector import JobContext, Sink, Source, TaskContext, Transform
 from headrace.execution.calls import LoadedJob
-from headrace.plan.plan import Plan, Step
+from headrace.plan.plan import Pipeline, Plan, Step
 from headrace.rows import Batch
 
 
@@ -15,23 +15,32 @@ def preview(plan: Plan, rows: int) -> dict[str, pa.Table]:
     found: dict[str, list[pa.RecordBatch]] = {}
     job = LoadedJob(plan)
     for pipeline in plan.pipelines:
-        source = job.source(pipeline.source.id)
-        wanted = {table.path for table in source.tables()}
-        task = TaskContext(JobContext(0, mode=str(plan.job.env.job_mode)), batch_rows=rows)
-        for split in source.splits(1):
-            if split.table and split.table not in wanted:
-                continue
-            with closing(source.read(split, None, task)) as reading:  # type: ignore[type-var]
-                for read in reading:
-                    if read is None:
-                        break
-                    _pass_on(pipeline.source, read.batch, task, found)
-                    if _count(found.get(read.batch.table, [])) >= rows:
-                        wanted.discard(read.batch.table)
-                        break
-            if not wanted:
-                break
+        task = TaskContext(JobContext(0, pipeline=pipeline.id, mode=str(plan.job.env.job_mode)), batch_rows=rows)
+        try:
+            _read(pipeline, job.source(pipeline.source.id), task, found)
+        finally:
+            for step in pipeline.steps():
+                if isinstance(step.instance, Transform):
+                    step.instance.close(task)
     return {table: pa.Table.from_batches(batches).slice(0, rows) for table, batches in found.items()}
+
+
+def _read(pipeline: Pipeline, source: Source, task: TaskContext, found: dict[str, list[pa.RecordBatch]]) -> None:
+    """Read until each table has as many rows as one batch may have, and bring them as far as the sinks."""
+    wanted = {table.path for table in source.tables()}
+    for split in source.splits(1):
+        if split.table and split.table not in wanted:
+            continue
+        with closing(source.read(split, None, task)) as reading:  # type: ignore[type-var]
+            for read in reading:
+                if read is None:
+                    break
+                _pass_on(pipeline.source, read.batch, task, found)
+                if _count(found.get(read.batch.table, [])) >= task.batch_rows:
+                    wanted.discard(read.batch.table)
+                    break
+        if not wanted:
+            break
 
 
 def _count(batches: list[pa.RecordBatch]) -> int:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
@@ -324,7 +325,13 @@ class Task:
         self._stop.set()
         self._buffer.close()
         problem: Exception | None = None
-        for close in (*(w.close for w in self._writers.values()), *(s.close for s in self._sessions.values())):
+        transforms = [step.transform for step in self._steps.values() if isinstance(step.instance, Transform)]
+        calls: list[Callable[[], None]] = [
+            *(w.close for w in self._writers.values()),
+            *(s.close for s in self._sessions.values()),
+            *(partial(t.close, self._context) for t in transforms),
+        ]
+        for close in calls:
             try:
                 close()
             except Exception as error:  # the others must be closed all the same
