@@ -20,7 +20,7 @@ class FieldRenameOptions(RenameOptions):
     specific: list[Specific] = Field(default=[], description="Columns with names of their own; no other rule holds.")
 
 
-@transform("")
+@transform("FieldRename")
 class FieldRenameTransform(TableTransform):
     """Renames columns by rules: replaced parts, letters' case, prefix and suffix; keys follow the names."""
 
