@@ -3,14 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headrace.client import Client, Job
     from headrace.program import JobResult, run
     from headrace.tables import Tables
 
-__all__ = ["JobResult", "Tables", "__version__", "run"]
+__all__ = ["Client", "Job", "JobResult", "Tables", "__version__", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"run": "headrace.program", "JobResult": "headrace.program", "Tables": "headrace.tables"}
+_HOMES = {
+    "Client": "headrace.client",
+    "Job": "headrace.client",
+    "JobResult": "headrace.program",
+    "Tables": "headrace.tables",
+    "run": "headrace.program",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,10 @@ Variables = Annotated[
     list[str] | None, typer.Option("-i", "--variable", help="name=value for ${name} in the job file; repeatable.")
 ]
 Home = Annotated[Path | None, typer.Option("--home", help="Where checkpoints and logs are kept.")]
+Server = Annotated[
+    str | None, typer.Option("--server", help="The server's address; HEADRACE_SERVER, else http://localhost:5801.")
+]
+JobId = Annotated[int, typer.Argument(help="The job's id.", metavar="ID", min=1)]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -87,6 +91,92 @@ def connectors(
     from headrace.cli.look import show_connectors
 
     raise typer.Exit(show_connectors(name, json_schema=json_schema))
+
+
+@app.command()
+def server(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Directory of hazelcast.yaml, seatunnel.yaml, headrace.yaml.")
+    ] = None,
+    home: Home = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port of REST v1 (5801); 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (one per core).")] = None,
+    v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
+) -> None:
+    """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
+    from headrace.cli.serve import serve_until_stopped
+
+    overrides = {"config": config, "home": home, "host": host, "port": port, "workers": workers, "v1_wire": v1_wire}
+    raise typer.Exit(serve_until_stopped(overrides))
+
+
+@app.command()
+def submit(
+    job: JobFile,
+    variable: Variables = None,
+    server: Server = None,
+    job_id: Annotated[int | None, typer.Option("--job-id", min=1, help="The job's id.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The job's name instead of env job.name.")] = None,
+    restore: Annotated[bool, typer.Option("--restore", help="Go on from the saved state of --job-id.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit code 0 when it FINISHED.")] = False,
+    json: Json = False,
+) -> None:
+    """Submit a job file to a server and print the job's id."""
+    from headrace.cli.remote import submit_job
+
+    raise typer.Exit(submit_job(server, job, variable or [], job_id, name, restore=restore, wait=wait, as_json=json))
+
+
+@app.command()
+def jobs(
+    server: Server = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Those that have ended, too.")] = False,
+    json: Json = False,
+) -> None:
+    """List the jobs of a server."""
+    from headrace.cli.remote import list_jobs
+
+    raise typer.Exit(list_jobs(server, everything=everything, as_json=json))
+
+
+@app.command()
+def job(
+    job_id: JobId,
+    server: Server = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Show one job of a server."""
+    from headrace.cli.remote import show_job
+
+    raise typer.Exit(show_job(server, job_id, watch=watch, as_json=json))
+
+
+@app.command()
+def stop(
+    job_id: JobId,
+    server: Server = None,
+    savepoint: Annotated[
+        bool, typer.Option("--savepoint", help="Save its state first; submit --restore goes on.")
+    ] = False,
+) -> None:
+    """Stop a job of a server, and wait until it has ended."""
+    from headrace.cli.remote import stop_job
+
+    raise typer.Exit(stop_job(server, job_id, savepoint=savepoint))
+
+
+@app.command()
+def logs(
+    job_id: JobId,
+    server: Server = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+) -> None:
+    """Print the log of a job of a server."""
+    from headrace.cli.remote import print_log
+
+    raise typer.Exit(print_log(server, job_id, follow=follow))
 
 
 @app.command()

@@ -12,12 +12,12 @@ from typing import Any
 
 from headrace.config.job import JobConfig, parse_job
 from headrace.connector import Sink
-from headrace.errors import ConfigError, HeadraceError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots
 from headrace.execution.master import JobSettings
 from headrace.execution.runner import Runner
-from headrace.jobs.outline import outline_of
+from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
-from headrace.jobs.record import JobRecord, JobText, Metrics, Node, living
+from headrace.jobs.record import JobRecord, JobText, Node, living
 from headrace.jobs.running import RunningJob
 from headrace.jobs.secrets import mask_values
 from headrace.jobs.slots import Slots
@@ -51,6 +51,15 @@ class ServiceSettings:
     tags: Mapping[str, str] = field(default_factory=dict)
     job: JobSettings = field(default_factory=JobSettings)
     permissions: Permissions = field(default_factory=Permissions)
+
+
+@dataclass(frozen=True)
+class PreparedJob:
+    """A job that was checked and can be taken."""
+
+    text: JobText
+    plan: Plan
+    outline: Outline
 
 
 @dataclass(frozen=True)
@@ -103,27 +112,29 @@ class JobService:
 
     # ----------------------------------------------------------------------------------------------------- submitting
 
-    def submit(
+    def prepare(
         self,
         text: str,
         *,
         format: str = "json",  # noqa: A002  the word of the REST API
-        job_id: int | None = None,
-        name: str | None = None,
-        savepoint: bool = False,
         variables: Mapping[str, str] | None = None,
-    ) -> Submitted:
-        """Take a job: when this returns it is stored, and it will be run or reported whatever happens (guarantee 7).
-
-        Raises ConfigError when the job is wrong, JobExists when the id has ended and `savepoint` was not asked for,
-        NotEnoughSlots when it can never run here.
-        """
-        config = parse_job(text, format=format, variables=variables)
-        plan = make_plan(config)
+    ) -> PreparedJob:
+        """Check a job without taking it. Raises ConfigError when it is wrong, NotEnoughSlots when it can never run."""
+        plan = make_plan(parse_job(text, format=format, variables=variables))
         self.settings.permissions.check(plan)
         outline = outline_of(plan, describe_offline(plan)[0])
         if self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
             raise NotEnoughSlots(f"the job needs {outline.slots()} slots, and there are {self.settings.slots}")
+        return PreparedJob(JobText(text, format, variables), plan, outline)
+
+    def submit(
+        self, job: PreparedJob, *, job_id: int | None = None, name: str | None = None, savepoint: bool = False
+    ) -> Submitted:
+        """Take a job: when this returns it is stored, and it will be run or reported whatever happens (guarantee 7).
+
+        Raises JobExists when the id has ended and `savepoint` was not asked for.
+        """
+        config = job.plan.job
         now = time.time()
         record = JobRecord(
             job_id=job_id if job_id is not None else self.store.new_id(),
@@ -132,7 +143,7 @@ class JobService:
             mode=str(config.env.job_mode),
             status=JobStatus.CREATED,
             env=mask_values(config.env_raw),
-            outline=outline,
+            outline=job.outline,
             created=now,
             restore=savepoint,
             from_savepoint=savepoint,
@@ -149,11 +160,11 @@ class JobService:
                         f"The job id {job_id} has already been submitted and is not starting with a savepoint."
                     )
                 record = replace(record, run=before.run + 1)
-            if self.store.add(record, JobText(text, format, variables)).result():
+            if self.store.add(record, job.text).result():
                 break
             if job_id is None:
                 record = replace(record, job_id=self.store.new_id())
-        self._start(record, plan)
+        self._start(record, job.plan)
         return Submitted(record.job_id, record.name, record)
 
     def _name(self, given: str | None, config: JobConfig) -> str:
@@ -383,6 +394,3 @@ class JobService:
         stopping = self.store.change(record, status=JobStatus.CANCELING).result()
         if stopping is not None:
             self.store.change(stopping, status=status, error=error, ended=now).result()
-
-
-__all__ = ["ConfigError", "JobService", "Metrics", "Overview", "ServiceSettings", "Submitted"]

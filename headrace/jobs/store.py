@@ -210,6 +210,10 @@ class JobStore:
             found += self._read(select(*_READ).where(_jobs.c.job_id.in_(ids[start : start + 500])))
         return [record for record in found if record.key in wanted]
 
+    def waiting(self) -> int:
+        """How many writes wait for the writer."""
+        return self._writes.qsize()
+
     def counts(self) -> dict[str, int]:
         """Status → how many runs are in it."""
         with self._engine.connect() as connection:

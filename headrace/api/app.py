@@ -1,0 +1,72 @@
+"""The application: routes, what errors become, the OpenAPI document and its page."""
+
+from importlib.resources import files
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from headrace import __version__
+from headrace.api import hazelcast, v1
+from headrace.api.gate import App, Gate, TooLarge, too_large
+from headrace.api.paths import nearest
+from headrace.api.problems import Json, answer_to, failure
+from headrace.api.security import Guard
+from headrace.api.state import State
+from headrace.errors import HeadraceError, Problem
+
+
+def make_app(state: State) -> App:
+    """The application over one state, behind its gate."""
+    app = FastAPI(
+        title="Headrace",
+        version=__version__,
+        description="Apache SeaTunnel's REST API v1, answered by Headrace.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.include_router(v1.router(state))
+    app.include_router(hazelcast.router(state))
+    page = files("headrace.api").joinpath("docs.html").read_text(encoding="utf-8")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        """The OpenAPI document as a page."""
+        return HTMLResponse(page)
+
+    _errors(app, state)
+    return Gate(app, state, Guard(state.settings))
+
+
+def _errors(app: FastAPI, state: State) -> None:
+    known = sorted({getattr(route, "path", "").split("/{")[0] for route in app.routes} - {""})
+
+    @app.exception_handler(HeadraceError)
+    def ours(request: Request, error: HeadraceError) -> Json:
+        return answer_to(error, state.wire)
+
+    @app.exception_handler(TooLarge)
+    def large(request: Request, error: TooLarge) -> Json:
+        return too_large(error.limit)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Json:
+        problems = [Problem(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors()]
+        return failure(str(problems[0]), problems)
+
+    @app.exception_handler(HTTPException)
+    def not_found(request: Request, error: HTTPException) -> Json:
+        asked = request.scope.get("asked_path", request.url.path)
+        if error.status_code != 404:
+            return failure(str(error.detail), status=error.status_code)
+        near = nearest(asked, known)
+        problem = Problem(asked, "there is no such path", f"did you mean {near}? All paths: /docs")
+        return failure(f"there is no {asked}; did you mean {near}?", [problem], status=404)
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Json:
+        state.service.log("error", f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+        return failure(f"{type(error).__name__}: {error}", status=500)

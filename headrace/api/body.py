@@ -1,0 +1,162 @@
+"""What clients send: bodies and queries, read as leniently as SeaTunnel does and refused in its words."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from headrace.api.problems import BadRequest
+from headrace.errors import Problem
+from headrace.server_settings import Wire
+
+LONG = 2**63
+
+_TOKENS = {list: ("Array", "START_ARRAY"), bool: ("Boolean", "VALUE_TRUE"), int: ("Integer", "VALUE_NUMBER_INT")}
+MAX_DEPTH = 200
+
+
+def text_of(body: bytes) -> str:
+    """The body as text. Raises BadRequest when it is empty or not UTF-8."""
+    if not body:
+        raise BadRequest("Request body is empty.")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(
+            "Invalid JSON format in request body.",
+            [Problem("", f"byte {error.start} of the body, 0x{body[error.start]:02x}, is not UTF-8", "send UTF-8")],
+        ) from None
+
+
+def json_of(text: str) -> tuple[Any, str]:
+    """The first JSON value of the text, and its own text; what follows it is not looked at, as SeaTunnel does not.
+
+    Raises BadRequest.
+    """
+    stripped = text.lstrip()
+    if not stripped:
+        raise BadRequest("objectMap is marked non-null but is null", [Problem("", "the body is blank", "send a job")])
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(stripped)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(
+            "Invalid JSON format in request body.", [Problem("", f"{error.msg} at {place}", "send a JSON object")]
+        ) from None
+    except RecursionError:
+        raise BadRequest(
+            "Invalid JSON format in request body.",
+            [Problem("", "it is nested too deeply", f"nest {MAX_DEPTH} levels at most")],
+        ) from None
+    if _depth_exceeds(value, MAX_DEPTH):
+        raise BadRequest(
+            "Invalid JSON format in request body.",
+            [Problem("", "it is nested too deeply", f"nest {MAX_DEPTH} levels at most")],
+        )
+    return value, stripped[:end]
+
+
+def object_of(text: str, wire: Wire) -> tuple[dict[str, Any], str]:
+    """A JSON object and its text. Raises BadRequest in the words of SeaTunnel's JSON library."""
+    value, own = json_of(text)
+    if isinstance(value, dict):
+        return value, own
+    if value is None:
+        raise BadRequest(
+            "objectMap is marked non-null but is null", [Problem("", "the body is null", "send an object")]
+        )
+    if isinstance(value, str):
+        kind, token = "String", "VALUE_STRING"
+    elif isinstance(value, float):
+        kind, token = "Floating-point", "VALUE_NUMBER_FLOAT"
+    else:
+        kind, token = _TOKENS[type(value)]
+        token = "VALUE_FALSE" if value is False else token
+    source = "line: -1, column: -1" if wire is Wire.V2_3_3 else "byte offset: #UNKNOWN"
+    raise BadRequest(
+        f"Cannot deserialize value of type `java.util.LinkedHashMap<java.lang.String,java.lang.Object>` from {kind} "
+        f"value (token `JsonToken.{token}`)\n at [Source: UNKNOWN; {source}]"
+    )
+
+
+def list_of(text: str, message: str) -> list[Any]:
+    """A JSON array. Raises BadRequest with `message` for anything else."""
+    value, _ = json_of(text)
+    if not isinstance(value, list):
+        raise BadRequest(message, [Problem("", f"the body is {type(value).__name__}", "send an array of objects")])
+    return value
+
+
+def query_of(query: str) -> dict[str, str]:
+    """The parameters of a query: the text between the first two `=`; the last of equal names wins.
+
+    Raises BadRequest for a parameter without a value, or one that cannot be decoded.
+    """
+    found: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        pieces = part.split("=")
+        if len(pieces) < 2 or not pieces[1]:
+            raise BadRequest("Invalid Params format in Params.", [Problem(part, "it is not name=value", "")])
+        found[_decode(pieces[0])] = _decode(pieces[1])
+    return found
+
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})(.{0,2})")
+
+
+def _decode(text: str) -> str:
+    broken = _BROKEN_ESCAPE.search(text)
+    if broken is None:
+        return unquote_plus(text, errors="replace")
+    if len(broken[1]) < 2:
+        raise BadRequest("URLDecoder: Incomplete trailing escape (%) pattern")
+    wrong = next(index for index, char in enumerate(broken[1]) if char not in "0123456789abcdefABCDEF")
+    raise BadRequest(
+        f'URLDecoder: Illegal hex characters in escape (%) pattern - Error at index {wrong} in: "{broken[1]}"'
+    )
+
+
+def long_of(value: Any) -> int:
+    """A job id as Java's Long.parseLong reads it. Raises BadRequest `For input string: "…"`."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    digits = text[1:] if text[:1] in "+-" else text
+    if not (digits.isascii() and digits.isdigit()) or not -LONG <= int(text) < LONG:
+        raise BadRequest(f'For input string: "{text}"')
+    return int(text)
+
+
+def truth(value: Any) -> bool:
+    """What Java's Boolean.parseBoolean says: only `true`, in any case."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def need_blocks(job: Mapping[str, Any]) -> None:
+    """What SeaTunnel finds missing only by failing: the blocks of a job. Raises BadRequest with all of them."""
+    problems = []
+    if "env" not in job:
+        problems.append(Problem("env", "No configuration setting found for key 'env'", 'add "env": {}'))
+    for kind in ("source", "sink"):
+        if job.get(kind) is None:
+            cure = f'add "{kind}": [{{"plugin_name": …}}]'
+            problems.append(Problem(kind, f"the job has no {kind!r}", cure))
+        elif not isinstance(job[kind], list):
+            text = f"must be an array of plugins, not {type(job[kind]).__name__}"
+            problems.append(Problem(kind, text, f'write "{kind}": [{{"plugin_name": …}}]'))
+    if problems:
+        first = problems[0]
+        raise BadRequest(first.message if first.place == "env" else f"{first.place}: {first.message}", problems)
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for node in level
+            if isinstance(node, dict | list)
+            for item in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,143 @@
+"""What happens to a request before a route sees it: groups, authentication, size, SeaTunnel's way with paths."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from headrace.api.paths import GET, MAPS, POST, group, route
+from headrace.api.problems import Json, failure
+from headrace.api.security import Guard
+from headrace.api.state import State
+from headrace.errors import Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_METHODS = ("GET", "HEAD", "POST", "PUT")
+_OPEN_GROUPS = ("/docs", "/openapi.json")
+
+
+class Gate:
+    """The outermost layer of the server's application."""
+
+    def __init__(self, app: App, state: State, guard: Guard) -> None:
+        self._app, self._state, self._guard = app, state, guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        traffic = self._state.traffic
+        traffic.running += 1
+        try:
+            await self._pass(scope, receive, send)
+        finally:
+            traffic.running -= 1
+            traffic.answered += 1
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        settings = self._state.settings
+        of = group(method, path)
+        if of is not None and (not settings.rest_enabled or not settings.groups.get(of, False)):
+            await _hang_up(send)
+            return
+        refusal = self._refusal(scope, method)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        scope = {**scope, "asked_path": path, "path": route(method, path)}
+        if method == "HEAD":
+            scope["method"], send = "GET", _without_body(send)
+        elif method == "PUT":
+            scope["method"] = "POST"
+        odd = _other_way_round(scope["method"], path)
+        if odd is not None:
+            await odd(scope, receive, send)
+            return
+        await self._app(scope, _limited(receive, settings.max_body), send)
+
+    def _refusal(self, scope: Scope, method: str) -> Json | None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if not self._guard.allows(headers.get("authorization", "")):
+            answer = failure("authentication is needed", status=401)
+            answer.headers["WWW-Authenticate"] = self._guard.challenge
+            return answer
+        if method not in _METHODS:
+            answer = failure(f"the method {method} is not allowed", status=405)
+            answer.headers["Allow"] = ", ".join(_METHODS)
+            return answer
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._state.settings.max_body:
+            return too_large(self._state.settings.max_body)
+        return None
+
+
+class TooLarge(Exception):
+    """A body without a length turned out to be too large."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+def too_large(limit: int) -> Json:
+    """The answer to a body that is too large."""
+    problem = Problem("", f"the body has more than {limit} bytes", "raise the setting max_body")
+    return failure("Request body is too large.", [problem], status=413)
+
+
+def _other_way_round(method: str, path: str) -> Json | None:
+    """GET of what is posted has no body; POST to what is read is a write to a map without a name."""
+    if not path.startswith(f"{MAPS}/"):
+        return None
+    name = path[len(MAPS) + 1 :].removesuffix("/")
+    if method == "GET" and name in POST:
+        return Json(b"", 400, {"Content-Type": "", "Content-Length": "0"})
+    if method == "POST" and name in GET:
+        return failure("Missing map name")
+    return None
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise TooLarge(limit)
+        return message
+
+    return counted
+
+
+def _without_body(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return headers_only
+
+
+async def _hang_up(send: Send) -> None:
+    """Close the connection without a byte, as SeaTunnel does for what is switched off.
+
+    ASGI has no such message: the transport of uvicorn, whose method `send` is, is closed instead.
+    """
+    cycle = getattr(send, "__self__", None)
+    transport = getattr(cycle, "transport", None)
+    if transport is None:
+        await failure("REST is switched off", status=403)({"type": "http"}, _nothing, send)
+        return
+    transport.abort()
+    while not cycle.disconnected:  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

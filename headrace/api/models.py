@@ -1,0 +1,90 @@
+"""The shapes of answers, for the OpenAPI document."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Edge(BaseModel):
+    """An edge of the DAG as later releases show it."""
+
+    inputVertexId: str
+    targetVertexId: str
+
+
+class Dag(BaseModel):
+    """A job's plan in both generations' forms."""
+
+    jobId: str
+    pipelineEdges: dict[str, list[Edge]]
+    envOptions: dict[str, str]
+    vertexInfoMap: list[dict[str, Any]]
+    vertices: list[dict[str, Any]]
+    edges: list[dict[str, Any]]
+
+
+class JobAnswer(BaseModel):
+    """A job, running or ended; empty but for its id when it is unknown."""
+
+    model_config = ConfigDict(extra="allow")
+
+    jobId: str | None = None
+    jobName: str | None = None
+    jobStatus: str | None = None
+    createTime: str | None = Field(default=None, description="yyyy-MM-dd HH:mm:ss in the server's zone.")
+    jobDag: Dag | None = None
+    metrics: dict[str, Any] | None = None
+
+
+class SubmitAnswer(BaseModel):
+    """A job that was taken. jobId: a number with the wire of 2.3.3, a text with that of 2.3.13."""
+
+    jobId: int | str
+    jobName: str
+
+
+class JobId(BaseModel):
+    """The id of a job that was asked to stop."""
+
+    jobId: int | str
+
+
+class ProblemAnswer(BaseModel):
+    """One thing that is wrong with a request."""
+
+    place: str
+    message: str
+    cure: str
+    line: int
+
+
+class Failure(BaseModel):
+    """Why a request was refused."""
+
+    status: str = "fail"
+    message: str | None = None
+    problems: list[ProblemAnswer] | None = None
+
+
+class Done(BaseModel):
+    """A change was made."""
+
+    status: str
+    message: str
+
+
+class ThreadAnswer(BaseModel):
+    """A thread and its stack."""
+
+    threadName: str
+    threadId: int
+    threadState: str
+    stackTrace: str
+
+
+class LogAnswer(BaseModel):
+    """A log file and where to read it."""
+
+    node: str
+    logLink: str
+    logName: str

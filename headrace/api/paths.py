@@ -1,0 +1,59 @@
+"""Paths of REST v1: SeaTunnel finds its endpoints by how a path begins, so `/overviewXYZ` is `/overview`."""
+
+from difflib import get_close_matches
+
+MAPS = "/hazelcast/rest/maps"
+
+GET = (
+    "running-jobs",
+    "finished-jobs",
+    "running-job",
+    "job-info",
+    "system-monitoring-information",
+    "running-threads",
+    "overview",
+    "thread-dump",
+    "get-all-log-name",
+    "logs",
+    "log",
+)
+POST = ("submit-jobs", "submit-job", "stop-jobs", "stop-job", "encrypt-config", "update-tags")
+_WITH_REST = ("finished-jobs", "running-job", "job-info", "logs", "log")
+
+GROUPS = {
+    "/hazelcast/rest/maps": "DATA",
+    "/hazelcast/rest/queues": "DATA",
+    "/hazelcast/rest/cluster": "CLUSTER_READ",
+    "/hazelcast/rest/instance": "CLUSTER_READ",
+    "/hazelcast/rest/log-level": "CLUSTER_READ",
+    "/hazelcast/health": "HEALTH_CHECK",
+}
+"""How a path begins → the endpoint group of hazelcast.yaml that lets it answer."""
+
+
+def route(method: str, path: str) -> str:
+    """The path of the route that serves this one, or the path itself."""
+    if not path.startswith(f"{MAPS}/"):
+        return path
+    name = path[len(MAPS) + 1 :]
+    for endpoint in GET if method in ("GET", "HEAD") else POST if method in ("POST", "PUT") else GET + POST:
+        if name.startswith(endpoint):
+            rest = name[len(endpoint) :]
+            if endpoint not in _WITH_REST:
+                return f"{MAPS}/{endpoint}"
+            last = rest.removesuffix("/").rpartition("/")[2] if "/" in rest else ""
+            return f"{MAPS}/{endpoint}" + (f"/{last}" if last else "")
+    return path
+
+
+def group(method: str, path: str) -> str | None:
+    """The endpoint group a path belongs to; None for a path outside all of them."""
+    if path.startswith("/hazelcast/rest/log-level") and method in ("POST", "PUT"):
+        return "CLUSTER_WRITE"
+    return next((name for beginning, name in GROUPS.items() if path.startswith(beginning)), None)
+
+
+def nearest(path: str, known: list[str]) -> str:
+    """The known path that is most like this one."""
+    found = get_close_matches(path, known, 1, 0.0)
+    return found[0] if found else ""

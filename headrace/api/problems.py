@@ -1,0 +1,99 @@
+"""Errors as answers: SeaTunnel's text first, where it has one, and beside it all problems with place and cure."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from headrace.errors import ConfigError, HeadraceError, JobExists, Problem
+from headrace.jobs.secrets import mask_urls
+from headrace.server_settings import Wire
+
+
+class BadRequest(HeadraceError):
+    """What was sent cannot be used. status: of HTTP. message: SeaTunnel's text where it has one."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), status: int = 400) -> None:
+        super().__init__(message, problems, status)
+        self.message, self.problems, self.status = message, list(problems), status
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Json(Response):
+    """Minimal JSON in UTF-8, without a charset in its type, as SeaTunnel answers."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of a value, or those given."""
+        return content if isinstance(content, bytes) else orjson.dumps(content)
+
+
+def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -> Json:
+    """SeaTunnel's body of an error, with the complete list of problems where there is one."""
+    body: dict[str, Any] = {"status": "fail", "message": mask_urls(message)}
+    if problems:
+        body["problems"] = [_problem(problem) for problem in problems]
+    return Json(body, status)
+
+
+def answer_to(error: HeadraceError, wire: Wire) -> Json:
+    """The answer that an error of ours becomes."""
+    if isinstance(error, BadRequest):
+        return failure(error.message, error.problems, error.status)
+    if isinstance(error, ConfigError):
+        first = error.problems[0]
+        return failure(_message(first, wire), error.problems)
+    return failure(str(error), status=400 if isinstance(error, JobExists) else 500)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "place": problem.place,
+        "message": mask_urls(problem.message),
+        "cure": problem.cure,
+        "line": problem.line,
+    }
+
+
+_PLACE = re.compile(r"^(source|transform|sink)\[\d+]\.([^.]+)")
+
+
+def _message(problem: Problem, wire: Wire) -> str:
+    """What SeaTunnel says of such a problem, then what we know of it."""
+    found = _PLACE.match(problem.place)
+    ours = str(problem)
+    if problem.place == "env.job.mode":
+        value = re.search(r"'([^']*)'", problem.message)
+        return (
+            f"Json parsing exception, value '{value[1] if value else ''}', and expected type "
+            "'org.apache.seatunnel.common.constants.JobMode'"
+        )
+    if problem.code == "unknown-plugin" and found:
+        kind, name = found.groups()
+        if kind == "transform":
+            return (
+                "ErrorCode:[API-06], ErrorDescription:[Factory initialize failed] - Could not find any factory for "
+                f"identifier '{name}' that implements 'org.apache.seatunnel.api.table.factory.TableTransformFactory' "
+                f"in the classpath. {ours}"
+            )
+        if wire is Wire.V2_3_3:
+            identifier = f"engineType='seatunnel', pluginType='{kind}', pluginName='{name}'"
+            return f"Plugin PluginIdentifier{{{identifier}}} not found. {ours}"
+        return f"{_factory(kind, name)} {ours}"
+    if problem.code == "options" and found:
+        return f"{_factory(*found.groups())} {ours}"
+    if not problem.place and problem.message.startswith("Miss <"):
+        return problem.message
+    return ours if problem.place else "; ".join(part for part in (problem.message, problem.cure) if part)
+
+
+def _factory(kind: str, name: str) -> str:
+    return (
+        "ErrorCode:[API-06], ErrorDescription:[Factory initialize failed] - "
+        f"Unable to create a {kind} for identifier '{name}'."
+    )

@@ -1,0 +1,71 @@
+"""Who may ask: basic and bearer authentication, and where a server may listen."""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+
+from headrace.errors import ConfigError, Problem
+from headrace.server_settings import ServerSettings
+
+
+class Guard:
+    """Checks the Authorization header. Without user and token everybody may ask."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._basic = None
+        if settings.user is not None and settings.password is not None:
+            self._basic = f"{settings.user}:{settings.password.get_secret_value()}".encode()
+        self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no authentication is asked for."""
+        return self._basic is None and self._token is None
+
+    @property
+    def challenge(self) -> str:
+        """The WWW-Authenticate header of a refusal."""
+        return 'Basic realm="Headrace"' if self._basic is not None else 'Bearer realm="Headrace"'
+
+    def allows(self, header: str) -> bool:
+        """Whether a request with this Authorization header may pass; compared in constant time."""
+        if self.is_open:
+            return True
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer" and self._token is not None:
+            return hmac.compare_digest(value.strip().encode(), self._token)
+        if scheme.lower() == "basic" and self._basic is not None:
+            try:
+                given = base64.b64decode(value.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                return False
+            return hmac.compare_digest(given, self._basic)
+        return False
+
+
+def check_listening(settings: ServerSettings) -> None:
+    """Raises ConfigError for half a secret, and for an address that others reach without authentication."""
+    problems = []
+    if (settings.user is None) != (settings.password is None):
+        problems.append(Problem("user", "basic authentication needs a name and a password", "set both"))
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        problems.append(Problem("tls_certificate", "HTTPS needs a certificate and its key", "set both"))
+    for name in ("tls_certificate", "tls_key"):
+        file = getattr(settings, name)
+        if file is not None and not file.is_file():
+            problems.append(Problem(name, f"there is no file {str(file)!r}", ""))
+    if not problems and not settings.allow_remote and not _is_local(settings.host) and Guard(settings).is_open:
+        cure = "set user and password, or token; or allow it on purpose with allow_remote (HEADRACE_ALLOW_REMOTE=true)"
+        problems.append(Problem("host", f"listening on {settings.host} without authentication is refused", cure))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

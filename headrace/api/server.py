@@ -1,0 +1,172 @@
+"""The server: a port, the service of jobs behind it, and an orderly end."""
+
+import logging
+import logging.handlers
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from headrace import __version__
+from headrace.api.app import make_app
+from headrace.api.security import check_listening
+from headrace.api.state import State
+from headrace.errors import ConfigError, Problem
+from headrace.execution.embedded import EmbeddedRunner
+from headrace.execution.master import JobSettings
+from headrace.execution.processes import ProcessesRunner
+from headrace.jobs.permissions import Permissions
+from headrace.jobs.service import JobService, ServiceSettings
+from headrace.jobs.store import store_in
+from headrace.logs import BACKUPS, MAX_BYTES
+from headrace.server_settings import ServerSettings, Strategy, Wire
+from headrace.settings import RunnerName
+
+LOG = logging.getLogger("headrace")
+
+
+def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
+    """Serve until SIGTERM or Ctrl-C. Jobs that run then are gone on with when a server of this home starts again.
+
+    on_ready: called with one sentence when requests are answered. Raises ConfigError when it cannot start.
+    """
+    check_listening(settings)
+    listening = listen(settings)
+    home = settings.home.resolve()
+    close_log = _open_log(settings)
+    address = f"{settings.host}:{listening.getsockname()[1]}"
+    for warning in warnings:
+        LOG.warning("%s", warning)
+    runner = ProcessesRunner(settings.workers) if settings.runner is RunnerName.PROCESSES else EmbeddedRunner()
+    if isinstance(runner, ProcessesRunner):
+        runner.warm_up()
+    service = JobService(home, store_in(home, settings.database), runner, _service_settings(settings, address), _log)
+    workers = runner.pids if isinstance(runner, ProcessesRunner) else list
+    state = State(service, settings, lambda: len(workers()))
+    server = _Server(settings, state, lambda: on_ready(_sentence(settings, address)))
+    try:
+        server.run(sockets=[listening])
+    finally:
+        LOG.info("the server stops; its running jobs go on when it starts again")
+        service.close()
+        service.store.close()
+        state.monitor.close()
+        close_log()
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """A socket on the first free port. Raises ConfigError, naming the ports that were tried."""
+    count = settings.port_count if settings.auto_increment and settings.port else 1
+    ports = range(settings.port, min(settings.port + count, 65536))
+    reason = ""
+    for port in ports:
+        try:
+            family = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
+            found = socket.socket(family[0], socket.SOCK_STREAM)
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(family[4])
+            found.listen(1024)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            with suppress(UnboundLocalError):
+                found.close()
+            continue
+        return found
+    tried = f"port {ports[0]}" if len(ports) == 1 else f"the ports {ports[0]} to {ports[-1]}"
+    cure = "choose another with port" + ("" if settings.auto_increment else ", or set auto-increment: true")
+    raise ConfigError([Problem("port", f"cannot listen on {settings.host}, {tried}: {reason}", cure)])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told of the state and telling when it answers."""
+
+    def __init__(self, settings: ServerSettings, state: State, on_ready: Callable[[], None]) -> None:
+        tls = settings.tls_certificate is not None
+        super().__init__(
+            uvicorn.Config(
+                make_app(state),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=5,
+                backlog=1024,
+                ssl_certfile=str(settings.tls_certificate) if tls else None,
+                ssl_keyfile=str(settings.tls_key) if tls else None,
+            )
+        )
+        self._on_ready = on_ready
+        state.traffic.connections = self._clients
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def _clients(self) -> list[str]:
+        return [str((getattr(c, "client", None) or ("",))[0]) for c in list(self.server_state.connections)]
+
+
+def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings:
+    return ServiceSettings(
+        default_name="SeaTunnel" if settings.v1_wire is Wire.V2_3_3 else "SeaTunnel_Job",
+        slots=settings.slots,
+        wait=settings.strategy is Strategy.WAIT,
+        history=settings.history_minutes * 60.0,
+        lease=settings.lease,
+        recover=settings.recover,
+        address=address.replace("127.0.0.1", "localhost"),
+        tags=settings.tags,
+        job=JobSettings(
+            default_interval=settings.checkpoint_interval,
+            checkpoint_timeout=settings.checkpoint_timeout,
+            retain=settings.checkpoint_retain,
+            patience=settings.checkpoint_patience,
+        ),
+        permissions=Permissions(
+            paths=None if settings.allowed_paths is None else tuple(settings.allowed_paths),
+            denied=tuple(p for p in (settings.home, settings.config) if p is not None),
+            hosts=None if settings.allowed_hosts is None else tuple(settings.allowed_hosts),
+            plugins=None if settings.allowed_plugins is None else tuple(settings.allowed_plugins),
+        ),
+    )
+
+
+def _open_log(settings: ServerSettings) -> Callable[[], None]:
+    """The server's own log, beside those of the jobs; warnings also go to the terminal."""
+    folder = settings.home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = logging.handlers.RotatingFileHandler(
+        folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
+    )
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(settings.log_level)
+    terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(file)
+    root.addHandler(terminal)
+
+    def close() -> None:
+        for handler in (file, terminal):
+            root.removeHandler(handler)
+        file.close()
+
+    return close
+
+
+def _log(level: str, text: str) -> None:
+    LOG.log(logging.getLevelName(level.upper()), "%s", text)
+
+
+def _sentence(settings: ServerSettings, address: str) -> str:
+    scheme = "https" if settings.tls_certificate is not None else "http"
+    return (
+        f"Headrace {__version__} answers on {scheme}://{address}/hazelcast/rest/maps/ "
+        f"(all paths: {scheme}://{address}/docs)"
+    )

@@ -1,0 +1,84 @@
+"""What the routes share: the service of jobs, the settings, and what is measured about the requests themselves."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from headrace.api import answers
+from headrace.api.log_files import LogFiles
+from headrace.api.monitoring import Monitor
+from headrace.api.telemetry import Telemetry
+from headrace.jobs.service import JobService
+from headrace.jobs.status import JobStatus
+from headrace.server_settings import ServerSettings, Wire
+
+REMEMBERED = 4000
+
+
+@dataclass
+class Traffic:
+    """Counts of requests and connections. connections: gives the open ones as (client address, …) pairs."""
+
+    answered: int = 0
+    running: int = 0
+    waiting: Callable[[], int] = lambda: 0
+    connections: Callable[[], list[str]] = list
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class State:
+    """One server's share of everything its routes need."""
+
+    def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], int]) -> None:
+        self.service, self.settings = service, settings
+        self.wire: Wire = settings.v1_wire
+        self.traffic = Traffic()
+        self.logs = LogFiles(service.home / "logs", settings.max_log)
+        figures: dict[str, Callable[[], int]] = {
+            "waiting_jobs": lambda: service.store.counts().get(JobStatus.PENDING, 0),
+            "waiting_writes": service.store.waiting,
+            "waiting_requests": lambda: self.traffic.waiting(),
+            "running_requests": lambda: self.traffic.running,
+            "answered_requests": lambda: self.traffic.answered,
+            "asked_jobs": lambda: len(service.store.requests(service.id)),
+            "running_jobs": service.threads,
+            "connections": lambda: len(self.traffic.connections()),
+            "clients": lambda: len(set(self.traffic.connections())),
+            "workers": workers,
+        }
+        self.monitor = Monitor(figures)
+        self.telemetry = Telemetry(service, settings.cluster_name, figures) if settings.telemetry else None
+        self._finished: dict[tuple[int, int, int], bytes] = {}
+        self._finished_lock = threading.Lock()
+
+    def finished_jobs(self, status: str | None) -> bytes:
+        """The JSON array of ended jobs. An ended job never changes: its answer is made once and kept.
+
+        A record that cannot be read is left out and logged; it does not break the list.
+        """
+        keys = self.service.finished_keys(status)
+        with self._finished_lock:
+            known = {key: self._finished[key] for key in keys if key in self._finished}
+        missing = [key for key in keys if key not in known]
+        for record in self.service.store.runs((job_id, run) for job_id, run, _ in missing):
+            key = (record.job_id, record.run, record.version)
+            try:
+                known[key] = orjson.dumps(answers.finished_job(record, self.wire))
+            except Exception as error:
+                self.service.log("error", f"job {record.job_id} cannot be shown: {type(error).__name__}: {error}")
+        with self._finished_lock:
+            self._finished.update(known)
+            while len(self._finished) > REMEMBERED:
+                self._finished.pop(next(iter(self._finished)))
+        return b"[" + b",".join(known[key] for key in keys if key in known) + b"]"
+
+    def shown(self, make: Callable[[], Any], job_id: int) -> Any:
+        """What `make` gives, or None, logged, when this job's record is broken."""
+        try:
+            return make()
+        except Exception as error:
+            self.service.log("error", f"job {job_id} cannot be shown: {type(error).__name__}: {error}")
+            return None

@@ -1,0 +1,354 @@
+"""REST v1: the endpoints below /hazelcast/rest/maps. SeaTunnel pages «rest-api» (2.3.3) and «rest-api-v1»."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
+
+from headrace.api import answers, models
+from headrace.api.body import list_of, long_of, need_blocks, object_of, query_of, text_of, truth
+from headrace.api.log_files import page
+from headrace.api.paths import MAPS
+from headrace.api.problems import BadRequest, Json
+from headrace.api.state import State
+from headrace.api.threads import running_threads, thread_dump
+from headrace.config.shade import encrypt_config
+from headrace.errors import Problem
+from headrace.jobs.service import PreparedJob, Submitted
+from headrace.jobs.status import JobStatus
+
+_FORMATS = {"hocon": "hocon", "sql": "sql"}
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": models.Failure, "description": "The request is wrong; `problems` lists everything."},
+    401: {"description": "Authentication is needed."},
+    413: {"model": models.Failure, "description": "The body is too large."},
+}
+_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _body(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"description": description, "required": True, "content": content}}
+
+
+_JOB_BODY = {
+    "type": "object",
+    "required": ["env", "source", "sink"],
+    "properties": {
+        "env": {"type": "object"},
+        "source": {"type": "array", "items": {"type": "object"}},
+        "transform": {"type": "array", "items": {"type": "object"}},
+        "sink": {"type": "array", "items": {"type": "object"}},
+    },
+}
+_STOP_BODY = {
+    "type": "object",
+    "required": ["jobId"],
+    "properties": {"jobId": {"type": ["integer", "string"]}, "isStopWithSavePoint": {"type": "boolean"}},
+}
+
+
+def router(state: State) -> APIRouter:
+    """All routes of v1 over one state."""
+    routes = APIRouter(prefix=MAPS, responses=_REFUSED, tags=["REST v1"])
+    _reading(routes, state)
+    _changing(routes, state)
+    _logs(routes, state)
+    return routes
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def _reading(routes: APIRouter, state: State) -> None:
+    service, wire = state.service, state.wire
+
+    @routes.get("/running-jobs", responses={200: {"model": list[models.JobAnswer]}})
+    def running_jobs() -> Response:
+        """All jobs that have not ended, on all nodes."""
+        shown = [state.shown(partial(answers.running_job, record, wire), record.job_id) for record in service.jobs()]
+        return Json([job for job in shown if job is not None])
+
+    def one_job(request: Request, job_id: str, *, running: bool) -> Response:
+        number = long_of(job_id + (f"?{request.url.query}" if request.url.query else ""))
+        record = service.job(number)
+        return Json(answers.unknown_job(number, wire, running=running) if record is None else answers.job(record, wire))
+
+    @routes.get("/running-job/{job_id}", responses={200: {"model": models.JobAnswer}})
+    def running_job(request: Request, job_id: str) -> Response:
+        """One job, also when it has ended."""
+        return one_job(request, job_id, running=True)
+
+    @routes.get("/job-info/{job_id}", responses={200: {"model": models.JobAnswer}})
+    def job_info(request: Request, job_id: str) -> Response:
+        """One job, running or ended."""
+        return one_job(request, job_id, running=False)
+
+    @routes.get("/running-job", responses={400: {"model": models.Failure}}, include_in_schema=False)
+    @routes.get("/job-info", responses={400: {"model": models.Failure}}, include_in_schema=False)
+    def no_job(request: Request) -> Response:
+        """The id is missing."""
+        raise BadRequest(
+            f'For input string: "{request.scope["asked_path"].removesuffix("/")}"',
+            [Problem("", "the job id is missing", f"ask for {MAPS}/running-job/ID")],
+        )
+
+    @routes.get("/finished-jobs", responses={200: {"model": list[models.JobAnswer]}})
+    def all_finished_jobs() -> Response:
+        """All jobs that have ended, the newest first."""
+        return Json(state.finished_jobs(None))
+
+    @routes.get("/finished-jobs/{status}", responses={200: {"model": list[models.JobAnswer]}})
+    def finished_jobs(request: Request, status: str) -> Response:
+        """Jobs that ended in one state; none for a state that does not exist."""
+        known = {s.value for s in JobStatus}
+        if request.url.query or status.upper() not in known:
+            return Json([])
+        return Json(state.finished_jobs(status.upper()))
+
+    @routes.get("/overview", responses={200: {"model": dict[str, str]}})
+    def overview(request: Request) -> Response:
+        """Figures of the cluster; a query filters the nodes by their attributes."""
+        tags: dict[str, str] = {}
+        for part in request.url.query.split("&") if request.url.query else ():
+            name, _, value = part.partition("=")
+            if name in tags:
+                text = f"Duplicate key {name} (attempted merging values {tags[name]} and {value})"
+                raise BadRequest(text, [Problem(name, "the attribute is given twice", "ask for one value")])
+            tags[name] = value
+        return Json(answers.overview(service.overview(tags)))
+
+    @routes.get("/system-monitoring-information", responses={200: {"model": list[dict[str, str]]}})
+    def monitoring() -> Response:
+        """Memory, load and queues of this node. docs/monitoring.md says what each key means."""
+        nodes = service.nodes()
+        mine = next(node for node in nodes if node.id == service.id)
+        return Json([state.monitor.values(mine, master=nodes[0].id == mine.id)])
+
+    @routes.get("/thread-dump", responses={200: {"model": list[models.ThreadAnswer]}})
+    def dump() -> Response:
+        """The stacks of this node's threads."""
+        return Json(thread_dump())
+
+    @routes.get("/running-threads", responses={200: {"model": list[dict[str, str]]}})
+    def threads() -> Response:
+        """The names of this node's threads."""
+        return Json(running_threads())
+
+
+# ------------------------------------------------------------------------------------------------------------- changing
+
+
+def _changing(routes: APIRouter, state: State) -> None:
+    service, wire = state.service, state.wire
+
+    def submit(job: PreparedJob, params: Mapping[str, str]) -> Submitted:
+        savepoint = truth(params.get("isStartWithSavePoint", ""))
+        job_id = long_of(params["jobId"]) if params.get("jobId") else None
+        if savepoint and job_id is None:
+            raise BadRequest("Please provide jobId when start with save point.")
+        if job_id is not None and job_id < 1:
+            raise BadRequest(
+                f'For input string: "{params["jobId"]}"',
+                [Problem("jobId", f"{job_id} is no id of a job", "give one from 1 to 9223372036854775807")],
+            )
+        return service.submit(job, job_id=job_id, name=params.get("jobName"), savepoint=savepoint)
+
+    def checked(text: str) -> str:
+        job, own = object_of(text, wire)
+        need_blocks(job)
+        return own
+
+    @routes.post(
+        "/submit-job",
+        responses={200: {"model": models.SubmitAnswer}},
+        openapi_extra={
+            "parameters": [
+                {"name": "jobId", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+                {"name": "jobName", "in": "query", "schema": {"type": "string"}},
+                {"name": "isStartWithSavePoint", "in": "query", "schema": {"type": "boolean"}},
+                {"name": "format", "in": "query", "schema": {"enum": ["json", "hocon", "sql"]}},
+            ],
+            **_body("A job. With format=hocon or sql the text of such a job file.", _JOB_BODY),
+        },
+    )
+    async def submit_job(request: Request) -> Response:
+        """Take a job; it runs when this was answered, whatever happens to the server."""
+        body = await request.body()
+
+        def work() -> Response:
+            params = query_of(request.url.query)
+            form = _FORMATS.get(params.get("format", "").lower(), "json")
+            text = text_of(body)
+            job = service.prepare(checked(text) if form == "json" else text, format=form)
+            taken = submit(job, params)
+            return Json(answers.submitted(taken.job_id, taken.name, wire))
+
+        return await run_in_threadpool(work)
+
+    @routes.post(
+        "/submit-jobs",
+        responses={200: {"model": list[models.JobId]}},
+        openapi_extra=_body("Jobs, each with `params`: jobId, jobName, isStartWithSavePoint.", {"type": "array"}),
+    )
+    async def submit_jobs(request: Request) -> Response:
+        """Take several jobs, all or none: everything is checked before the first one is taken."""
+        body = await request.body()
+
+        def work() -> Response:
+            jobs = [job for job in list_of(text_of(body), "Json parse list exception!") if isinstance(job, dict)]
+            problems: list[Problem] = []
+            for number, job in enumerate(jobs):
+                params = job.get("params")
+                if not isinstance(params, dict):
+                    cure = 'add "params": {"jobName": "…"}'
+                    problems.append(Problem(f"[{number}].params", "the job has no params", cure))
+                elif not params:
+                    raise BadRequest("Invalid Params format in Params.")
+                else:
+                    need_blocks(job)
+            if problems:
+                raise BadRequest(f"{problems[0].place}: {problems[0].message}", problems)
+            ready: list[tuple[PreparedJob, dict[str, str]]] = []
+            for job in jobs:
+                params = {key: _text(value) for key, value in job["params"].items()}
+                text = json.dumps({key: value for key, value in job.items() if key != "params"})
+                ready.append((service.prepare(text, format="json"), params))
+            taken = [submit(prepared, given) for prepared, given in ready]
+            return Json([{"jobId": str(one.job_id), "jobName": one.name} for one in taken])
+
+        return await run_in_threadpool(work)
+
+    def stop(job: Any, place: str = "") -> int:
+        if not isinstance(job, dict) or job.get("jobId") is None:
+            raise BadRequest("jobId cannot be empty.", [Problem(f"{place}jobId", "the id is missing", "")])
+        return long_of(job["jobId"])
+
+    @routes.post(
+        "/stop-job", responses={200: {"model": models.JobId}}, openapi_extra=_body("The job to stop.", _STOP_BODY)
+    )
+    async def stop_job(request: Request) -> Response:
+        """Ask for a job's end, at once or with a savepoint; nothing happens to one that is not running."""
+        body = await request.body()
+
+        def work() -> Response:
+            job, _ = object_of(text_of(body), wire)
+            number = stop(job)
+            service.stop(number, savepoint=truth(job.get("isStopWithSavePoint")))
+            return Json({"jobId": str(number)})
+
+        return await run_in_threadpool(work)
+
+    @routes.post(
+        "/stop-jobs",
+        responses={200: {"model": list[models.JobId]}},
+        openapi_extra=_body("The jobs to stop.", {"type": "array", "items": _STOP_BODY}),
+    )
+    async def stop_jobs(request: Request) -> Response:
+        """Ask for the end of several jobs; none is stopped when one of the ids is wrong."""
+        body = await request.body()
+
+        def work() -> Response:
+            jobs = list_of(text_of(body), "Json parse list exception!")
+            numbers = [stop(job, f"[{index}].") for index, job in enumerate(jobs)]
+            for number, job in zip(numbers, jobs, strict=True):
+                service.stop(number, savepoint=truth(job.get("isStopWithSavePoint")))
+            return Json([{"jobId": number} for number in numbers])
+
+        return await run_in_threadpool(work)
+
+    @routes.post(
+        "/encrypt-config",
+        responses={200: {"model": dict[str, Any]}},
+        openapi_extra=_body("A job with env shade.identifier.", _JOB_BODY),
+    )
+    async def encrypt(request: Request) -> Response:
+        """The same job with its secrets encoded as env shade.identifier says."""
+        text = text_of(await request.body())
+        job, _ = object_of(text, wire)
+        for kind in ("source", "sink"):
+            if not isinstance(job.get(kind), list):
+                cure = f'add "{kind}": [{{"plugin_name": …}}]'
+                raise BadRequest(f"{kind}: the job has no {kind!r}", [Problem(kind, f"the job has no {kind!r}", cure)])
+        return Json(encrypt_config(job))
+
+    @routes.put("/update-tags", include_in_schema=False)
+    @routes.post(
+        "/update-tags",
+        responses={200: {"model": models.Done}},
+        openapi_extra=_body("The node's attributes.", {"type": "object"}),
+    )
+    async def update_tags(request: Request) -> Response:
+        """Replace the attributes of this node."""
+        tags, _ = object_of(text_of(await request.body()), wire)
+        texts = {key: "" if value is None else _text(value) for key, value in tags.items()}
+        await run_in_threadpool(service.set_tags, texts)
+        return Json({"status": "success", "message": "update node tags done."})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# ----------------------------------------------------------------------------------------------------------------- logs
+
+
+def _logs(routes: APIRouter, state: State) -> None:
+    logs, address = state.logs, state.service.settings
+
+    def file(name: str) -> Response:
+        content = logs.read(name)
+        return Response(status_code=400) if content is None else plain(content)
+
+    def listing(request: Request, part: str = "") -> Response:
+        """The log files of all nodes keep to one place: each node lists those of its own home."""
+        found = [(f"http://{address.address}{MAPS}/logs/{quote(name)}", name) for name in logs.names(part)]
+        if query_value(request, "format").lower() == "json":
+            return Json([{"node": address.address, "logLink": link, "logName": name} for link, name in found])
+        return html(page(found))
+
+    @routes.get("/logs", responses={200: {"model": list[models.LogAnswer]}})
+    def all_logs(request: Request) -> Response:
+        """All log files: a page, or JSON with format=json."""
+        return listing(request)
+
+    @routes.get("/logs/{name}")
+    def log_or_job(request: Request, name: str) -> Response:
+        """The content of a log file, or the files of a job."""
+        return file(name) if ".log" in name else listing(request, name)
+
+    @routes.get("/log")
+    def own_logs() -> Response:
+        """A page of this node's log files."""
+        return html(page([(f"log/{quote(name)}", name) for name in logs.names()]))
+
+    @routes.get("/log/{name}")
+    def one_log(name: str) -> Response:
+        """The content of a log file."""
+        return file(name)
+
+    @routes.get("/get-all-log-name")
+    def log_names() -> Response:
+        """The names of this node's log files."""
+        return plain(json.dumps(logs.names(), separators=(",", ":")).encode())
+
+
+def plain(content: bytes) -> Response:
+    """A text, typed as SeaTunnel types it."""
+    return Response(content, headers={"Content-Type": "text/plain"})
+
+
+def html(text: str) -> Response:
+    """A page, typed as SeaTunnel types it."""
+    return HTMLResponse(text, headers={"Content-Type": "text/html; charset=UTF-8"})
+
+
+def query_value(request: Request, name: str) -> str:
+    """The last value of a query parameter, or an empty text."""
+    return request.query_params.get(name, "")

@@ -1,0 +1,213 @@
+"""Commands that talk to a server."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from headrace.cli.output import amount, print_error
+from headrace.cli.run import parse_variables
+from headrace.client import Client, Job
+from headrace.errors import ConfigError, HeadraceError, Problem
+
+POLL_SECONDS = 0.5
+
+
+def submit_job(
+    server: str | None,
+    file: Path,
+    variables: Sequence[str],
+    job_id: int | None,
+    name: str | None,
+    *,
+    restore: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Submit a job file; the exit code."""
+
+    def act(client: Client) -> int:
+        text, form = _job_text(file, variables)
+        number = client.submit(text, job_id=job_id, name=name, savepoint=restore, format=form)
+        if not wait:
+            print(json.dumps({"jobId": number}) if as_json else number)
+            return 0
+        return _follow(client, number, as_json=as_json)
+
+    return _talk(server, act)
+
+
+def list_jobs(server: str | None, *, everything: bool, as_json: bool) -> int:
+    """Print a table of jobs; the exit code."""
+
+    def act(client: Client) -> int:
+        found = client.jobs() + (client.finished() if everything else [])
+        if as_json:
+            print(json.dumps([dict(job.raw) for job in found]))
+            return 0
+        if not found:
+            print("no jobs" if everything else "no running jobs; --all shows those that have ended")
+            return 0
+        rows = [("ID", "NAME", "STATUS", "READ", "WRITTEN", "CREATED", "FINISHED")]
+        rows += [
+            (str(j.id), j.name, j.status, amount(j.rows_read), amount(j.rows_written), j.created, j.finished or "")
+            for j in found
+        ]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return 0
+
+    return _talk(server, act)
+
+
+def show_job(server: str | None, job_id: int, *, watch: bool, as_json: bool) -> int:
+    """Print a job; the exit code, 0 when it has not failed."""
+
+    def act(client: Client) -> int:
+        if watch:
+            return _follow(client, job_id, as_json=as_json)
+        job = client.job(job_id)
+        if as_json:
+            print(json.dumps(dict(job.raw)))
+        else:
+            _print_job(job)
+        return 1 if job.status == "FAILED" else 0
+
+    return _talk(server, act)
+
+
+def stop_job(server: str | None, job_id: int, *, savepoint: bool) -> int:
+    """Stop a job and wait for its end; the exit code, 0 when it ended as asked."""
+
+    def act(client: Client) -> int:
+        if client.job(job_id).is_ended:
+            print(f"job {job_id} has already ended {client.job(job_id).status}")
+            return 0
+        client.stop(job_id, savepoint=savepoint)
+        doing = False
+        while True:
+            job = client.job(job_id)
+            if job.is_ended:
+                print(f"job {job_id} ended {job.status}")
+                return 0 if job.status == ("SAVEPOINT_DONE" if savepoint else "CANCELED") else 1
+            if savepoint and doing and job.status == "RUNNING":
+                print(
+                    f"the savepoint of job {job_id} failed and it goes on: {_reason(client, job_id)}", file=sys.stderr
+                )
+                return 1
+            doing = doing or job.status == "DOING_SAVEPOINT"
+            time.sleep(POLL_SECONDS / 5)
+
+    return _talk(server, act)
+
+
+def print_log(server: str | None, job_id: int, *, follow: bool) -> int:
+    """Print a job's log; the exit code."""
+
+    def act(client: Client) -> int:
+        shown = ""
+        while True:
+            ended = client.job(job_id).is_ended
+            text = client.log(job_id)
+            new = text[len(shown) :] if text.startswith(shown) else text
+            print(new, end="", flush=True)
+            shown = text
+            if ended or not follow:
+                return 0
+            time.sleep(POLL_SECONDS)
+
+    return _talk(server, act)
+
+
+def _talk(server: str | None, act: Callable[[Client], int]) -> int:
+    url = server or os.environ.get("HEADRACE_SERVER") or "http://localhost:5801"
+    try:
+        with Client(
+            url,
+            user=os.environ.get("HEADRACE_USER"),
+            password=os.environ.get("HEADRACE_PASSWORD"),
+            token=os.environ.get("HEADRACE_TOKEN"),
+        ) as client:
+            return act(client)
+    except HeadraceError as error:
+        print_error(error)
+        return 1
+
+
+def _job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
+    """The text to send: a file as it is, or with its variables filled as JSON."""
+    from headrace.config.job import load_job
+
+    filled = load_job(file, parse_variables(variables))
+    if not variables and "${" not in filled.text:
+        return filled.text, filled.format
+    blocks = {"source": filled.sources, "transform": filled.transforms, "sink": filled.sinks}
+    job = {
+        "env": dict(filled.env_raw),
+        **{
+            kind: [
+                {
+                    "plugin_name": plugin.name,
+                    **plugin.options,
+                    **({"plugin_input": list(plugin.inputs)} if plugin.inputs else {}),
+                    **({"plugin_output": plugin.output} if plugin.output else {}),
+                    **({"parallelism": plugin.parallelism} if plugin.parallelism else {}),
+                }
+                for plugin in plugins
+            ]
+            for kind, plugins in blocks.items()
+        },
+    }
+    try:
+        return json.dumps(job), "json"
+    except TypeError as error:
+        raise ConfigError([Problem("", f"the job cannot be sent: {error}", "", str(file))]) from error
+
+
+def _follow(client: Client, job_id: int, *, as_json: bool) -> int:
+    """Show a job's progress until it has ended; 0 when it FINISHED or was saved."""
+    terminal = sys.stderr.isatty()
+    before: tuple[int, float] | None = None
+    said = ""
+    while True:
+        job = client.job(job_id)
+        if job.is_ended:
+            break
+        now = time.monotonic()
+        rate = f"  {amount((job.rows_read - before[0]) / (now - before[1]))} rows/s" if before else ""
+        waits = f"  {job.raw['slowSide']}" if job.raw.get("slowSide") else ""
+        line = f"{job.status}  {amount(job.rows_read)} rows read, {amount(job.rows_written)} written{rate}{waits}"
+        if terminal and not as_json:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif job.status != said and not as_json:
+            print(line, file=sys.stderr, flush=True)
+        before, said = (job.rows_read, now), job.status
+        time.sleep(POLL_SECONDS)
+    if terminal and not as_json:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if as_json:
+        print(json.dumps(dict(job.raw)))
+    else:
+        _print_job(job)
+    return 0 if job.status in ("FINISHED", "SAVEPOINT_DONE") else 1
+
+
+def _print_job(job: Job) -> None:
+    print(f"Job {job.id} {job.name}: {job.status}")
+    print(f"  created {job.created}" + (f", ended {job.finished}" if job.finished else ""))
+    print(f"  {job.rows_read:,} rows read, {job.rows_written:,} written")
+    for kind, word in (("TableSourceReceivedCount", "read"), ("TableSinkWriteCount", "written")):
+        for table, count in (job.raw.get("metrics") or {}).get(kind, {}).items():
+            print(f"  {table}: {int(count):,} rows {word}")
+    if job.raw.get("slowSide"):
+        print(f"  {job.raw['slowSide']}")
+    if job.error:
+        print(f"  error: {job.error}")
+
+
+def _reason(client: Client, job_id: int) -> str:
+    lines = [line for line in client.log(job_id).splitlines() if "the savepoint failed" in line]
+    return lines[-1].rpartition("goes on: ")[2] if lines else "see its log"

@@ -1,0 +1,22 @@
+"""`headrace server`: the REST API and the jobs behind it."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.cli.output import print_error
+from headrace.errors import HeadraceError
+from headrace.server_settings import load_server_settings
+
+
+def serve_until_stopped(overrides: Mapping[str, Any]) -> int:
+    """Serve; the exit code."""
+    try:
+        settings, warnings = load_server_settings(overrides)
+        from headrace.api.server import serve
+
+        serve(settings, warnings, on_ready=lambda sentence: print(sentence, file=sys.stderr, flush=True))
+    except HeadraceError as error:
+        print_error(error)
+        return 1
+    return 0

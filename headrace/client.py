@@ -1,0 +1,210 @@
+"""A client for REST v1: of a Headrace server, or of a real SeaTunnel."""
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
+from headrace.jobs.status import JobStatus
+
+_MAPS = "/hazelcast/rest/maps"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as a server tells of it.
+
+    status: a JobStatus, or the server's own word for a state that we do not know. created, finished: texts in the
+    server's zone. rows_read, rows_written: over all tables. error: None when there is none. raw: the whole answer.
+    """
+
+    id: int
+    name: str
+    status: str
+    created: str = ""
+    finished: str | None = None
+    rows_read: int = 0
+    rows_written: int = 0
+    error: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it has ended."""
+        return self.status in {status.value for status in JobStatus if status.is_end}
+
+
+class Client:
+    """Talks to one server. Its methods raise Unavailable when it cannot be reached, ConfigError when it refuses.
+
+    url: such as `http://localhost:5801`. user, password or token: for a server that asks for them.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:5801",
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError([Problem("server", f"{url!r} is no address", "write http://HOST:5801")])
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._url = f"{parts.scheme}://{parts.hostname}:{parts.port or 5801}"
+        self._connection = kind(parts.hostname, parts.port or 5801, timeout=timeout)
+        self._headers = {"Content-Type": "application/json", **_authorization(user, password, token)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def submit(
+        self,
+        job: str | Mapping[str, Any],
+        *,
+        job_id: int | None = None,
+        name: str | None = None,
+        savepoint: bool = False,
+        format: str = "json",  # noqa: A002  the word of the REST API
+    ) -> int:
+        """Submit a job, as a dict or a text in JSON, HOCON or SQL; its id. Raises ConfigError with all problems."""
+        query = {"jobId": job_id, "jobName": name, "isStartWithSavePoint": "true" if savepoint else None}
+        query["format"] = format if format != "json" else None
+        text = job if isinstance(job, str) else json.dumps(job)
+        return int(self._ask("POST", "/submit-job", query, text)["jobId"])
+
+    def stop(self, job_id: int, *, savepoint: bool = False) -> None:
+        """Ask for a job's end, at once or with a savepoint."""
+        self._ask("POST", "/stop-job", {}, json.dumps({"jobId": job_id, "isStopWithSavePoint": savepoint}))
+
+    def job(self, job_id: int) -> Job:
+        """One job, running or ended. Raises JobNotFound."""
+        answer = self._ask("GET", f"/running-job/{job_id}")
+        if not answer.get("jobStatus"):  # a SeaTunnel 2.3.3 knows running jobs only, later ones tell of the others here
+            answer = self._ask("GET", f"/job-info/{job_id}", missing={})
+        if not answer.get("jobStatus"):
+            raise JobNotFound(f"{self._url} knows no job {job_id}")
+        return _job(answer)
+
+    def jobs(self) -> list[Job]:
+        """The jobs that have not ended."""
+        return [_job(answer) for answer in self._ask("GET", "/running-jobs")]
+
+    def finished(self, status: str | None = None) -> list[Job]:
+        """The jobs that have ended, those of one status when it is given."""
+        path = "/finished-jobs" if status is None else f"/finished-jobs/{quote(status)}"
+        return [_job(answer) for answer in self._ask("GET", path)]
+
+    def wait(self, job_id: int, timeout: float | None = None, poll: float = 0.1) -> Job:
+        """The job when it has ended. Raises Unavailable after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            job = self.job(job_id)
+            if job.is_ended:
+                return job
+            if deadline is not None and time.monotonic() > deadline:
+                raise Unavailable(f"job {job_id} is still {job.status} after {timeout} s")
+            time.sleep(poll)
+
+    def overview(self) -> dict[str, str]:
+        """The cluster's figures."""
+        return dict(self._ask("GET", "/overview"))
+
+    def monitoring(self) -> list[dict[str, str]]:
+        """What each node measures of itself."""
+        return list(self._ask("GET", "/system-monitoring-information"))
+
+    def log(self, job_id: int) -> str:
+        """The end of a job's log. Raises JobNotFound when it has none."""
+        status, content = self._send("GET", f"{_MAPS}/log/job-{job_id}.log")
+        if status != 200:
+            raise JobNotFound(f"{self._url} has no log of job {job_id}")
+        return content.decode("utf-8", "replace")
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: str | None = None,
+        missing: Any = None,
+    ) -> Any:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        status, content = self._send(
+            method, _MAPS + path + (f"?{urlencode(given, quote_via=quote)}" if given else ""), body
+        )
+        if status in (204, 404) and missing is not None:
+            return missing
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            raise HeadraceError(f"{self._url} answered {status} to {path}: {content[:200]!r}") from None
+        if status >= 400:
+            raise _refusal(self._url, status, answer)
+        return answer
+
+    def _send(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        content = None if body is None else body.encode()
+        for fresh in (False, True):
+            try:
+                self._connection.request(method, path, content, self._headers)
+                answer = self._connection.getresponse()
+                return answer.status, answer.read()
+            except (http.client.HTTPException, OSError) as error:
+                self._connection.close()  # a kept connection may have been closed by the server: once more on a new one
+                if fresh or (method != "GET" and not isinstance(error, http.client.RemoteDisconnected)):
+                    raise Unavailable(f"cannot reach {self._url}: {error}") from error
+        raise AssertionError
+
+
+def _authorization(user: str | None, password: str | None, token: str | None) -> dict[str, str]:
+    if token is not None:
+        return {"Authorization": f"Bearer {token}"}
+    if user is not None:
+        import base64
+
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode()}
+    return {}
+
+
+def _refusal(url: str, status: int, answer: Any) -> HeadraceError:
+    message = answer.get("message") if isinstance(answer, dict) else None
+    problems = answer.get("problems") if isinstance(answer, dict) else None
+    if problems:
+        return ConfigError([Problem(p["place"], p["message"], p["cure"], "", p["line"]) for p in problems])
+    if status == 400:
+        return ConfigError([Problem("", message or f"{url} answered 400 without a reason")])
+    return HeadraceError(f"{url} answered {status}: {message or 'no reason was given'}")
+
+
+def _job(answer: Mapping[str, Any]) -> Job:
+    metrics = answer.get("metrics") or {}
+    read = metrics.get("SourceReceivedCount", metrics.get("sourceReceivedCount", 0))
+    written = metrics.get("SinkWriteCount", metrics.get("sinkWriteCount", 0))
+    return Job(
+        int(answer["jobId"]),
+        str(answer.get("jobName", "")),
+        str(answer.get("jobStatus", "")),
+        str(answer.get("createTime", "")),
+        answer.get("finishTime"),
+        int(read),
+        int(written),
+        answer.get("errorMsg"),
+        answer,
+    )

@@ -1,0 +1,276 @@
+"""Settings of a server: SeaTunnel's own hazelcast.yaml and seatunnel.yaml, headrace.yaml, environment, command line."""
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+
+from headrace.errors import ConfigError, Problem
+from headrace.options import Choice
+from headrace.settings import PREFIX, RunnerName, Settings
+
+
+class Wire(Choice):
+    """Whose answers v1 gives where those of two releases exclude each other."""
+
+    V2_3_3 = "2.3.3"
+    V2_3_13 = "2.3.13"
+
+
+class Strategy(Choice):
+    """What happens to a job that finds no slots."""
+
+    REJECT = "REJECT"
+    WAIT = "WAIT"
+
+
+class ServerSettings(Settings):
+    """Beside the settings of every command: `name` is `HEADRACE_NAME` in the environment, and `name` in headrace.yaml."""
+
+    runner: RunnerName = Field(
+        default=RunnerName.PROCESSES, description="processes: one worker per core; embedded: threads of the server."
+    )
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen on; another than this one needs authentication."
+    )
+    port: int = Field(default=5801, ge=0, le=65535, description="The port of REST v1; 0 takes a free one.")
+    port_count: int = Field(default=100, ge=1, description="How many ports to try, from `port` on.")
+    auto_increment: bool = Field(default=True, description="Whether to try the next port when one is taken.")
+    rest_enabled: bool = Field(default=True, description="Whether REST v1 answers at all.")
+    groups: dict[str, bool] = Field(
+        default={"CLUSTER_READ": True, "CLUSTER_WRITE": True, "HEALTH_CHECK": True, "DATA": True},
+        description="Hazelcast's endpoint groups: which of them answer.",
+    )
+    cluster_name: str = Field(default="seatunnel", description="The cluster's name.")
+    tags: dict[str, str] = Field(default={}, description="Attributes of this node, for `tag_filter` and overview.")
+    v1_wire: Wire = Field(
+        default=Wire.V2_3_3, description="Answers of 2.3.3 or of 2.3.13 where both exclude each other."
+    )
+    allow_remote: bool = Field(
+        default=False, description="Listen on another address than 127.0.0.1 without authentication."
+    )
+    user: str | None = Field(default=None, description="Name for basic authentication.")
+    password: SecretStr | None = Field(default=None, description="Password for basic authentication.")
+    token: SecretStr | None = Field(default=None, description="Token for bearer authentication.")
+    tls_certificate: Path | None = Field(default=None, description="PEM file with the certificate: serve HTTPS.")
+    tls_key: Path | None = Field(default=None, description="PEM file with its key.")
+    max_body: int = Field(default=10 * 1024 * 1024, gt=0, description="Bytes of a request's body, at most.")
+    max_log: int = Field(default=64 * 1024 * 1024, gt=0, description="Bytes of a log's end that are answered.")
+    database: str | None = Field(
+        default=None, description="SQLAlchemy URL of the store; a file in `home` when left out."
+    )
+    history_minutes: int = Field(default=1440, gt=0, description="How long ended jobs are remembered.")
+    slots: int | None = Field(default=None, gt=0, description="Fixed slots of this node; any number when left out.")
+    strategy: Strategy = Field(default=Strategy.REJECT, description="WAIT or REJECT a job that finds no slots.")
+    recover: str = Field(
+        default="auto",
+        pattern="^(auto|restart|fail)$",
+        description="A job whose server died before its first checkpoint: auto starts it again where no row is written "
+        "twice, restart always, fail never.",
+    )
+    lease: float = Field(default=5.0, gt=0, description="Seconds without a sign of life after which a server is dead.")
+    telemetry: bool = Field(default=False, description="Whether /hazelcast/rest/instance/metrics tells anything.")
+    allowed_paths: list[Path] | None = Field(
+        default=None,
+        description="Directories jobs may use; left out: all but the system's, keys, and the server's own.",
+    )
+    allowed_hosts: list[str] | None = Field(default=None, description="Hosts jobs may connect to; left out: all.")
+    allowed_plugins: list[str] | None = Field(default=None, description="Plugins jobs may use; left out: all.")
+
+
+_LISTS = ("allowed_paths", "allowed_hosts", "allowed_plugins")
+
+Conversion = tuple[str, Any]
+
+_SEATUNNEL: dict[str, Conversion] = {
+    "history-job-expire-minutes": ("history_minutes", None),
+    "slot-service.slot-num": ("slots", None),
+    "job-schedule-strategy": ("strategy", None),
+    "checkpoint.interval": ("checkpoint_interval", 1000),
+    "checkpoint.timeout": ("checkpoint_timeout", 1000),
+    "checkpoint.storage.max-retained": ("checkpoint_retain", None),
+    "telemetry.metric.enabled": ("telemetry", None),
+    "http.enable-basic-auth": ("_basic_auth", None),
+    "http.basic-auth-username": ("user", None),
+    "http.basic-auth-password": ("password", None),
+    "rest.v1-wire": ("v1_wire", None),
+}
+"""Key below `seatunnel.engine` → our setting, and what its number is divided by (milliseconds there, seconds here)."""
+
+_READ_ELSEWHERE = ("slot-service.dynamic-slot",)
+
+_NO_MEANING = {
+    "backup-count": "state lives in the store of jobs, not in copies of maps",
+    "queue-type": "tasks are fused: no queue lies between them",
+    "print-execution-info-interval": "see overview",
+    "print-job-metrics-info-interval": "see the job's own answer",
+    "job-metrics-backup-interval": "counts are stored every second",
+    "task_execution_thread_share_mode": "each task has its own thread",
+    "classloader-cache-mode": "there are no class loaders",
+    "checkpoint.storage": "checkpoints are kept under the home of this server",
+    "checkpoint.schema-change-timeout": "a schema change waits for no checkpoint",
+    "checkpoint.max-concurrent": "one checkpoint is taken at a time",
+    "checkpoint.tolerable-failure": "see the setting checkpoint_patience",
+    "jar-storage": "there are no jars",
+    "http": "it configures REST v2, which this server does not run",
+    "event-report-http": "no events are sent",
+    "slot-service": "slots have no classes of memory",
+    "metalake": "no outside catalogue is asked",
+    "coordinator-service": "jobs run on threads of their own",
+    "network.join": "one node; more of them find each other through the store of jobs",
+    "network.rest-api": "see the endpoint groups",
+    "network.interfaces": "see the setting host",
+    "network.public-address": "see the setting host",
+    "network.failure-detector": "see the setting lease",
+    "network.port.outbound-ports": "no ports are opened to other nodes",
+    "properties": "they tune Hazelcast",
+    "map": "there are no maps of Hazelcast",
+    "jet": "they tune Hazelcast",
+    "lite-member": "every node may own jobs",
+    "instance-name": "see cluster-name",
+    "license-key": "no licence is needed",
+    "metrics": "see telemetry.metric.enabled",
+    "management-center": "there is none",
+    "security": "see the settings user, password and token",
+}
+"""The beginning of a key that does nothing here → the reason, told once when the server starts."""
+
+
+def load_server_settings(
+    overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[ServerSettings, list[Problem]]:
+    """The settings in force, and a warning for each key that does nothing. Raises ConfigError with all problems.
+
+    A later source wins: defaults, hazelcast.yaml and seatunnel.yaml, headrace.yaml, environment, overrides.
+    """
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    folder, seatunnel, hazelcast = _files(given.get("config"), environment)
+    warnings: list[Problem] = []
+    values: dict[str, Any] = {}
+    if hazelcast is not None:
+        values |= _from_hazelcast(hazelcast, warnings)
+    if seatunnel is not None:
+        values |= _from_seatunnel(seatunnel, warnings)
+    own = folder / "headrace.yaml" if folder is not None else None
+    if own is not None and own.is_file():
+        values |= _from_own(own)
+    for name in ServerSettings.model_fields:
+        if PREFIX + name.upper() in environment:
+            text = environment[PREFIX + name.upper()]
+            values[name] = [part for part in text.split(os.pathsep) if part] if name in _LISTS else text
+    values |= given
+    try:
+        return ServerSettings.model_validate(values), warnings
+    except ValidationError as error:
+        raise ConfigError(
+            [Problem(".".join(map(str, e["loc"])), f"{e['msg']}, not {e['input']!r}") for e in error.errors()]
+        ) from error
+
+
+def _files(config: str | Path | None, environment: Mapping[str, str]) -> tuple[Path | None, Path | None, Path | None]:
+    """The configuration directory, seatunnel.yaml and hazelcast.yaml, as far as they are there."""
+    named = config or environment.get("HEADRACE_CONFIG") or environment.get("SEATUNNEL_CONFIG")
+    place = Path(named) if named else Path("config")
+    if named and not place.exists():
+        raise ConfigError(
+            [Problem("config", f"there is no {str(place)!r}", "name SeaTunnel's configuration directory")]
+        )
+    folder = place if place.is_dir() else place.parent if place.is_file() else None
+    seatunnel = place if place.is_file() else place / "seatunnel.yaml"
+    hazelcast = Path(environment.get("HAZELCAST_CONFIG") or (folder or place) / "hazelcast.yaml")
+    return folder, seatunnel if seatunnel.is_file() else None, hazelcast if hazelcast.is_file() else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError([Problem("config", f"cannot read {str(file)!r}: {error}")]) from error
+    if not isinstance(content, dict):
+        raise ConfigError([Problem("config", f"{str(file)!r} must hold keys and values")])
+    return content
+
+
+def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
+    root = _read(file).get("hazelcast") or {}
+    groups = {"CLUSTER_READ": True, "HEALTH_CHECK": True, "CLUSTER_WRITE": False, "DATA": False}
+    values: dict[str, Any] = {"rest_enabled": False, "groups": groups}
+    for path, value in _leaves(root):
+        match path.split("."):
+            case ["cluster-name"]:
+                values["cluster_name"] = str(value)
+            case ["network", "rest-api", "enabled"]:
+                values["rest_enabled"] = value
+            case ["network", "rest-api", "endpoint-groups", group, "enabled"]:
+                groups[group] = bool(value)
+            case ["network", "port", "port"] | ["network", "port"]:
+                values["port"] = value
+            case ["network", "port", "auto-increment"]:
+                values["auto_increment"] = value
+            case ["network", "port", "port-count"]:
+                values["port_count"] = value
+            case ["member-attributes", name] | ["member-attributes", name, "value"]:
+                values.setdefault("tags", {})[name] = str(value)
+            case ["member-attributes", _, "type"]:
+                pass
+            case _:
+                warnings.append(_meaningless(path, file, ("cluster-name", "network.port.port", "member-attributes")))
+    return values
+
+
+def _from_seatunnel(file: Path, warnings: list[Problem]) -> dict[str, Any]:
+    engine = (_read(file).get("seatunnel") or {}).get("engine") or {}
+    values: dict[str, Any] = {}
+    leaves = dict(_leaves(engine))
+    for path, value in leaves.items():
+        if path in _SEATUNNEL:
+            name, divisor = _SEATUNNEL[path]
+            values[name] = value / divisor if divisor and isinstance(value, int | float) else value
+        elif path not in _READ_ELSEWHERE:
+            warnings.append(_meaningless(path, file, tuple(_SEATUNNEL)))
+    if leaves.get("slot-service.dynamic-slot", True):
+        values.pop("slots", None)
+    else:
+        values.setdefault("slots", 2)
+    if not values.pop("_basic_auth", False):
+        values.pop("user", None)
+        values.pop("password", None)
+    return values
+
+
+def _from_own(file: Path) -> dict[str, Any]:
+    values = {str(key).replace("-", "_"): value for key, value in _read(file).items()}
+    unknown = [key for key in values if key not in ServerSettings.model_fields]
+    if unknown:
+        known = list(ServerSettings.model_fields)
+        raise ConfigError(
+            [
+                Problem(key, "unknown setting", f"did you mean {near[0]}?" if near else "", str(file))
+                for key in unknown
+                for near in [get_close_matches(key, known, 1)]
+            ]
+        )
+    return values
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        path = f"{above}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def _meaningless(path: str, file: Path, known: tuple[str, ...]) -> Problem:
+    for beginning, reason in sorted(_NO_MEANING.items(), key=lambda item: -len(item[0])):
+        if path == beginning or path.startswith(f"{beginning}."):
+            return Problem(path, "this key does nothing here", reason, str(file))
+    near = get_close_matches(path, known, 1)
+    return Problem(path, "unknown key", f"did you mean {near[0]}?" if near else "", str(file))
