@@ -1,7 +1,5 @@
 """JsonPath: takes values out of JSON text or nested columns by a path."""
 
-import re
-from collections.abc import Sequence
 from typing import Any, Self
 
 import orjson
@@ -12,11 +10,9 @@ from headrace.connector import Batch, Choice, Options, Problem, TableSchema, Tas
 from headrace.errors import ConfigError
 from headrace.formats.lenient_json import loads
 from headrace.rows import Column, parse_type, type_name
+from headrace.transforms._json_paths import parse_path
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns, need_columns
 from headrace.values import parse_value, to_array
-
-_STEP = re.compile(r"\.\.?(\*|[^.\[\]]+)|\[(\*|-?\d+|'[^']*'|\"[^\"]*\")\]")
-_EVERY = object()
 
 
 class RowErrors(Choice):
@@ -59,59 +55,6 @@ class JsonPathOptions(TableOptions):
     row_error_handle_way: RowErrors = Field(default=RowErrors.FAIL, description="FAIL, or SKIP the row.")
 
 
-def parse_path(path: str) -> list[tuple[Any, bool]]:
-    """The steps of a JSONPath: (name, index or every, whether at any depth). Raises ValueError."""
-    text = path.strip()
-    if not text.startswith("$"):
-        raise ValueError(f"path {path!r} must begin with $")
-    steps: list[tuple[Any, bool]] = []
-    at = 1
-    while at < len(text):
-        match = _STEP.match(text, at)
-        if match is None:
-            raise ValueError(f"path {path!r} cannot be read from {text[at:]!r} on; write $.name, ['name'], [0] or [*]")
-        name, index = match.groups()
-        if name is not None:
-            step: Any = _EVERY if name == "*" else name
-        elif index == "*":
-            step = _EVERY
-        else:
-            step = index[1:-1] if index[0] in "'\"" else int(index)
-        steps.append((step, match[0].startswith("..")))
-        at = match.end()
-    return steps
-
-
-def walk(value: Any, steps: Sequence[tuple[Any, bool]]) -> Any:
-    """The value at a path, a list where the path names several. Raises LookupError when there is none."""
-    for number, (step, deep) in enumerate(steps):
-        rest = steps[number + 1 :]
-        if deep:
-            return [found for inner in _inside(value) for found in _several(inner, [(step, False), *rest])]
-        if step is _EVERY:
-            items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-            return [found for item in items for found in _several(item, rest)]
-        if (isinstance(step, int) and isinstance(value, list)) or (isinstance(step, str) and isinstance(value, dict)):
-            key: Any = step
-            value = value[key]
-        else:
-            raise LookupError(step)
-    return value
-
-
-def _several(value: Any, steps: Sequence[tuple[Any, bool]]) -> list[Any]:
-    try:
-        return [walk(value, steps)]
-    except LookupError:
-        return []
-
-
-def _inside(value: Any) -> list[Any]:
-    """A value and all values within it, outermost first."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [value, *(found for item in inner for found in _inside(item))]
-
-
 @transform("JsonPath")
 class JsonPathTransform(TableTransform):
     """Appends values taken out of JSON text, maps, arrays or rows by a path, converted to the wanted type."""
@@ -135,7 +78,7 @@ class JsonPathTransform(TableTransform):
         reasons = [""] * batch.num_rows
         made = {}
         for column in options.columns:
-            steps, dtype = parse_path(column.path), parse_type(column.dest_type)
+            path, dtype = parse_path(column.path), parse_type(column.dest_type)
             values: list[Any] = [None] * batch.num_rows
             for row, document in enumerate(documents[column.src_field]):
                 if document is None:
@@ -143,7 +86,7 @@ class JsonPathTransform(TableTransform):
                 try:
                     if isinstance(document, Exception):
                         raise document
-                    values[row] = parse_value(walk(document, steps), dtype)
+                    values[row] = parse_value(path.find(document), dtype)
                 except (LookupError, ValueError) as error:
                     self._fail(column, options, row, error, keep, bad, reasons)
             made[column.dest_field] = to_array(values, dtype)
