@@ -32,7 +32,7 @@ class JsonPath:
 
     def __init__(self, steps: Sequence[Step], *, definite: bool, function: str = "") -> None:
         self._steps, self.definite, self._function = steps, definite, function
-        keys = [getattr(step, "key", None) for step in steps]
+        keys: list[Any] = [getattr(step, "key", None) for step in steps]
         self._keys = keys if None not in keys and not function else None
 
     def find(self, value: Any) -> Any:

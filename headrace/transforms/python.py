@@ -1,11 +1,8 @@
 """Python: appends what a Python function makes of each row, or of each batch."""
 
-import base64
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
 from headrace.errors import ConfigError, Rejected
-from headrace.javatext import java_time, java_timestamp
 from headrace.rows import Column, VectorType, parse_type, type_name
+from headrace.transforms._rows_as_json import json_rows
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns
 from headrace.values import parse_value, parse_values, to_array
 
@@ -196,10 +193,9 @@ class _Script:
         assert self.process is not None
         values: dict[str, list[Any]] = {name: [None] * batch.num_rows for name in self.types}
         reasons = [""] * batch.num_rows
-        names = batch.rows.schema.names
-        for row, given in enumerate(zip(*map(_json_style, batch.rows.columns), strict=True)):
+        for row, given in enumerate(json_rows(batch.rows)):
             try:
-                answer = self._answer(self.process(dict(zip(names, given, strict=True)), self._context))
+                answer = self._answer(self.process(given, self._context))
                 for name, value in answer.items():
                     values[name][row] = parse_value(value, self.types[name])
             except Exception as error:  # whatever the code raises is the row's failure
@@ -254,32 +250,3 @@ def _column(values: Any, dtype: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values if values.type == dtype else values.cast(dtype)
     return parse_values(list(values), dtype)
-
-
-def _json_style(column: pa.Array) -> list[Any]:
-    """Values as JSON would bring them: times as ISO text, decimals as numbers, bytes as base64, maps as objects."""
-    dtype = column.type
-    if pa.types.is_decimal(dtype):
-        return column.cast(pa.float64()).to_pylist()
-    values = column.to_pylist()
-    if (pa.types.is_primitive(dtype) and not pa.types.is_temporal(dtype)) or pa.types.is_string(dtype):
-        return values
-    return [_plain(value) for value in values]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) for item in value):
-            return {str(key): _plain(inner) for key, inner in value}
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, datetime):
-        return java_timestamp(value)
-    if hasattr(value, "isoformat"):
-        return java_time(value) if hasattr(value, "hour") else value.isoformat()
-    return value
