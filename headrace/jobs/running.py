@@ -74,7 +74,11 @@ class RunningJob:
             self._master.abandon()
 
     def change(self, **values: Any) -> "Future[JobRecord | None]":
-        """Store a change of the record. It is lost, rightly, when another service has taken the job over."""
+        """Store a change of the record. It is lost, rightly, when another service has or will have the job."""
+        if self._abandoned:
+            lost: Future[JobRecord | None] = Future()
+            lost.set_result(None)
+            return lost
         with self._changes:
             if values.get("status") == self.record.status:
                 values.pop("status")

@@ -177,7 +177,9 @@ class JobStore:
         """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
         where = _jobs.c.job_id == record.job_id, _jobs.c.run == record.run
         with self._engine.connect() as connection:
-            sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one()
+            sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one_or_none()
+        if not sealed:
+            raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
         return JobText(**orjson.loads(self._seal.open(sealed)))
 
     def unfinished(self) -> list[JobRecord]:

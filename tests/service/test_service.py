@@ -1,0 +1,317 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from headrace.errors import ConfigError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.execution.processes import ProcessesRunner
+from headrace.jobs.permissions import Permissions
+from headrace.jobs.status import JobStatus
+from tests.service.conftest import endless, job, submit, wait_for, wait_for_rows
+
+
+def test_runs_a_job_and_remembers_it(service):
+    taken = submit(service, job())
+    record = service.wait(taken.job_id, 30)
+    assert (record.status, record.name, record.error) == ("FINISHED", "NAME", "")
+    assert sorted(c.rows for c in record.metrics.counts.values()) == [5, 5]
+    assert record.created <= record.started <= record.ended
+    assert [part.tables for part in record.outline.parts()] == [("default",), ("default",)]
+
+
+def test_a_wrong_job_is_refused_and_leaves_nothing(service):
+    with pytest.raises(ConfigError, match="unknown sink"):
+        submit(service, job(sink={"plugin_name": "Consol"}))
+    assert service.jobs() == []
+    assert service.finished_keys() == []
+
+
+def test_an_id_runs_once(service):
+    submit(service, endless(), job_id=7)
+    again = submit(service, job(), job_id=7, name="second")
+    assert (again.job_id, again.name, again.record) == (7, "second", None)
+    service.stop(7)
+    assert service.wait(7, 30).status == "CANCELED"
+    assert service.job(7).run == 1
+
+
+def test_the_same_id_from_many_sides_is_one_job(service):
+    taken = []
+    threads = [
+        threading.Thread(target=lambda: taken.append(submit(service, endless(), job_id=7).record)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([record for record in taken if record is not None]) == 1
+    service.stop(7)
+    service.wait(7, 30)
+
+
+def test_an_ended_id_needs_a_savepoint_start(service):
+    submit(service, job(), job_id=7)
+    service.wait(7, 30)
+    text = "The job id 7 has already been submitted and is not starting with a savepoint."
+    with pytest.raises(JobExists) as error:
+        submit(service, job(), job_id=7)
+    assert str(error.value) == text
+    submit(service, job(), job_id=7, savepoint=True)
+    record = service.wait(7, 30)
+    assert (record.run, record.status, record.from_savepoint) == (2, "FINISHED", True)
+    assert "job 7 has no saved state: it starts from the beginning" in (service.home / "logs/job-7.log").read_text()
+
+
+def test_names(begin):
+    service = begin(default_name="SeaTunnel")
+    nameless = job(env={}).replace('"job.name": "NAME", ', "")
+    names = [
+        submit(service, job(), name="given").name,
+        submit(service, job(), name="SeaTunnel_Job").name,
+        submit(service, job()).name,
+        submit(service, nameless).name,
+    ]
+    assert names == ["given", "NAME", "NAME", "SeaTunnel"]
+
+
+def test_cancel_ends_a_running_job(service):
+    taken = submit(service, endless())
+    wait_for_rows(service, taken.job_id, 10)
+    assert service.stop(taken.job_id) is True
+    assert service.wait(taken.job_id, 30).status == "CANCELED"
+    assert service.stop(taken.job_id) is False
+
+
+def test_a_savepoint_stops_and_a_start_goes_on_from_there(service, tmp_path):
+    sink = {"plugin_name": "LocalFile", "path": str(tmp_path / "out"), "tmp_path": str(tmp_path / "tmp")}
+    sink["file_format_type"] = "json"
+    text = job(600, sink=sink, env={"read_limit.rows_per_second": 400})
+    taken = submit(service, text, job_id=9)
+    wait_for_rows(service, 9, 200)
+    service.stop(9, savepoint=True)
+    assert service.wait(9, 30).status == "SAVEPOINT_DONE"
+    before = rows(tmp_path / "out")
+    assert 0 < len(before) < 600
+    assert submit(service, text, job_id=9, savepoint=True).record.run == taken.record.run + 1
+    assert service.wait(9, 30).status == "FINISHED"
+    assert len(rows(tmp_path / "out")) == 600
+
+
+def rows(folder):
+    return [line for file in folder.rglob("*.json") for line in file.read_text().splitlines()]
+
+
+def test_a_failed_job_tells_why_and_no_secret(service, tmp_path):
+    (tmp_path / "hunter2-file").touch()
+    sink = {"plugin_name": "LocalFile", "path": str(tmp_path / "hunter2-file"), "tmp_path": str(tmp_path / "tmp")}
+    sink |= {"file_format_type": "json", "password": "hunter2"}
+    taken = submit(service, job(sink=sink, env={"job.retry.times": 0}))
+    record = service.wait(taken.job_id, 30)
+    assert record.status == "FAILED"
+    assert "******" in record.error
+    for file in service.home.rglob("*"):
+        if file.is_file():
+            assert b"hunter2" not in file.read_bytes()
+
+
+def test_fixed_slots_refuse_what_does_not_fit(begin):
+    service = begin(slots=4)
+    first = submit(service, endless(parallelism=2))  # two tasks and one for the splits
+    wait_for(service, first.job_id, JobStatus.RUNNING)
+    assert (service.overview().slots, service.overview().free) == (4, 1)
+    second = submit(service, job())
+    record = service.wait(second.job_id, 30)
+    assert record.status == "FAILED"
+    assert "the job needs 2 slots, and 1 of 4 are free" in record.error
+    service.stop(first.job_id)
+
+
+def test_fixed_slots_make_jobs_wait_in_their_order(begin):
+    service = begin(slots=3, wait=True)
+    first = submit(service, endless(parallelism=2))
+    wait_for(service, first.job_id, JobStatus.RUNNING)
+    second, third = submit(service, job()), submit(service, job())
+    assert wait_for(service, second.job_id, JobStatus.PENDING).status == "PENDING"
+    wait_for(service, third.job_id, JobStatus.PENDING)
+    service.stop(third.job_id)
+    assert service.wait(third.job_id, 30).status == "CANCELED"
+    assert service.job(second.job_id).status == "PENDING"
+    service.stop(first.job_id)
+    assert service.wait(second.job_id, 30).status == "FINISHED"
+    with pytest.raises(NotEnoughSlots, match="the job needs 9 slots, and there are 3"):
+        submit(service, job(env={"parallelism": 8}))
+
+
+def test_two_services_over_one_store(begin):
+    one, two = begin(), begin()
+    taken = submit(one, endless())
+    wait_for_rows(one, taken.job_id, 10)
+    assert [record.job_id for record in two.jobs()] == [taken.job_id]
+    assert submit(two, job(), job_id=taken.job_id).record is None
+    assert two.stop(taken.job_id) is True
+    assert two.wait(taken.job_id, 30).status == "CANCELED"
+    other = submit(two, job())
+    assert one.wait(other.job_id, 30).status == "FINISHED"
+    assert [node.address for node in one.nodes()] == [node.address for node in two.nodes()]
+    assert one.overview().workers == 2
+    one.set_tags({"zone": "a"})
+    assert two.overview({"zone": "a"}).workers == 1
+
+
+def test_history_is_forgotten_in_time(begin):
+    service = begin(history=0.5)
+    taken = submit(service, job())
+    service.wait(taken.job_id, 30)
+    deadline = time.monotonic() + 20
+    while service.finished_keys():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_service_that_stops_leaves_its_jobs_to_the_next(begin, tmp_path):
+    one = begin()
+    taken = submit(one, slow_file_job(tmp_path))
+    wait_for_rows(one, taken.job_id, 50)
+    one.close()
+    two = begin()
+    record = two.wait(taken.job_id, 60)
+    assert (record.status, record.epoch) == ("FINISHED", 2)
+    assert len(rows(tmp_path / "out")) == 600
+
+
+SERVE = """
+import sys, time
+from pathlib import Path
+from headrace.execution.processes import ProcessesRunner
+from headrace.jobs.service import JobService, ServiceSettings
+from headrace.jobs.store import store_in
+home = Path(sys.argv[1])
+runner = ProcessesRunner(1)
+runner.warm_up()
+service = JobService(home, store_in(home), runner, ServiceSettings(lease=1.0, poll=0.05))
+taken = service.submit(service.prepare(sys.argv[2]), job_id=5)
+while sum(c.rows for c in service.job(5).metrics.counts.values()) < int(sys.argv[3]):
+    time.sleep(0.01)
+print(*runner.pids(), flush=True)
+time.sleep(600)
+"""
+
+
+def slow_file_job(tmp_path, **env):
+    sink = {"plugin_name": "LocalFile", "path": str(tmp_path / "out"), "tmp_path": str(tmp_path / "tmp")}
+    sink["file_format_type"] = "json"
+    return job(600, sink=sink, env={"read_limit.rows_per_second": 400, **env})
+
+
+def killed_while_running(home, text, rows=100):
+    """Workers of a service that was killed with SIGKILL while its job 5 ran."""
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(home), text, str(rows)], stdout=subprocess.PIPE)
+    with process:
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert pids
+        process.kill()
+    return pids
+
+
+@pytest.mark.parametrize("env", [{}, {"checkpoint.interval": 100}], ids=["from the start", "from its checkpoint"])
+def test_a_killed_service_loses_no_job(begin, home, tmp_path, env):
+    pids = killed_while_running(home, slow_file_job(tmp_path, **env))
+    deadline = time.monotonic() + 2
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    service = begin(ProcessesRunner(1))
+    record = service.wait(5, 60)
+    assert (record.status, record.error) == ("FINISHED", "")
+    assert len(rows(tmp_path / "out")) == 600
+    assert len(set(rows(tmp_path / "out"))) > 500
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_would_be_written_twice_is_not_started_again(begin, home, tmp_path):
+    module = tmp_path / "printing.py"
+    module.write_text(
+        "from headrace.connectors.console import ConsoleSink\nfrom headrace.connector import sink\n"
+        "@sink('Mail')\nclass Mail(ConsoleSink):\n"
+        "    'A console that counts as a place where rows stay.'\n"
+        "    def is_repeatable(self): return False\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        __import__("printing")
+        mail = job(1_000_000, sink={"plugin_name": "Mail"}, env={"read_limit.rows_per_second": 400})
+        one = begin()
+        submit(one, mail, job_id=5)
+        wait_for_rows(one, 5, 50)
+        one.close()
+        two = begin()
+        record = two.wait(5, 30)
+        assert record.status == "FAILED"
+        assert "Sink[0]-Mail would get rows a second time" in record.error
+        assert "env recover = restart" in record.error
+        three = json.loads(mail)
+        three["env"]["recover"] = "restart"
+        submit(two, json.dumps(three), job_id=6)
+        wait_for_rows(two, 6, 50)
+        two.close()
+        four = begin()
+        wait_for(four, 6, JobStatus.RUNNING)
+        four.stop(6)
+        assert four.wait(6, 30).status == "CANCELED"
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_cancel_that_the_dead_owner_did_not_do_is_done(begin, home):
+    killed_while_running(home, endless())
+    store_only = begin(lease=60.0)  # sees the job, and takes it over when the lease of the dead is over
+    assert store_only.stop(5) is True
+    assert store_only.wait(5, 30).status == "CANCELED"
+
+
+def test_a_killed_worker_is_not_the_services_end(begin, tmp_path):
+    runner = ProcessesRunner(1)
+    service = begin(runner)
+    submit(service, slow_file_job(tmp_path), job_id=5)
+    wait_for_rows(service, 5, 50)
+    for pid in runner.pids():
+        os.kill(pid, signal.SIGKILL)
+    record = service.wait(5, 60)
+    assert (record.status, record.metrics.restarts) == ("FINISHED", 1)
+    assert len(rows(tmp_path / "out")) == 600
+
+
+def test_jobs_that_are_not_allowed_are_refused_with_every_reason(begin, tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+    service = begin(permissions=Permissions(denied=(tmp_path / "home",), plugins=("FakeSource", "LocalFile")))
+    paths = ["/etc/passwd", str(tmp_path / "link" / "x"), f"{tmp_path}/a/../home/b", "~root/../../proc/self"]
+    for path in [*paths[:3], "/proc/self/environ", "/root/.ssh/id", "/sys/x", "/dev/shm/x"]:
+        sink = {"plugin_name": "LocalFile", "path": path, "file_format_type": "json"}
+        with pytest.raises(ConfigError, match=r"sink\[0\]\.LocalFile\.path: .*jobs may not touch"):
+            submit(service, job(sink=sink))
+    with pytest.raises(ConfigError, match="this server does not allow Console"):
+        submit(service, job())
+    only = begin(permissions=Permissions(paths=(tmp_path / "data",)))
+    with pytest.raises(ConfigError, match="is not in a directory that jobs may use; those are"):
+        submit(only, job(sink={"plugin_name": "LocalFile", "path": "/srv/x", "file_format_type": "json"}))
+    only.prepare(job(sink={"plugin_name": "LocalFile", "path": f"{tmp_path}/data/x", "file_format_type": "json"}))
+
+
+def test_an_unknown_job_says_so(service):
+    with pytest.raises(JobNotFound, match="there is no job 404"):
+        service.wait(404)
+    assert service.job(404) is None
+    assert service.stop(404) is False
