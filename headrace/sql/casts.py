@@ -17,6 +17,7 @@ from headrace.values import parse_date, parse_time, parse_timestamp
 
 _WIDE = Context(prec=1000)
 _INTEGER = r"^[+-]?[0-9]+$"
+_NUMBER = r"(?i)^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|[+-]?inf(inity)?)\s*$"
 _NAMES = {"binary": "bytes", "bool": "boolean", "numeric": "decimal", "timestamptz": "timestamp_tz"}
 
 
@@ -87,14 +88,31 @@ def try_cast(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     try:
         return cast(column, dtype)
     except (ValueError, ArithmeticError):
+        pass
+    pattern = _INTEGER if pa.types.is_integer(dtype) else _NUMBER if pa.types.is_floating(dtype) else None
+    if pattern is None:
+        return by_row(lambda v: _or_null(v, column.type, dtype), [column], dtype)
+    if pa.types.is_string(column.type):
+        column = pc.if_else(pc.match_substring_regex(column, pattern), column, pa.scalar(None, pa.string()))
+    return _without_failures(column, dtype)
+
+
+def _or_null(value: Any, source: pa.DataType, dtype: pa.DataType) -> Any:
+    try:
+        return cast(pa.array([value], source), dtype)[0].as_py()
+    except (ValueError, ArithmeticError):
+        return None
+
+
+def _without_failures(column: pa.Array, dtype: pa.DataType) -> pa.Array:
+    """In halves, down to the few values that are too big."""
+    try:
+        return cast(column, dtype)
+    except (ValueError, ArithmeticError):
         if len(column) == 1:
             return pa.nulls(1, dtype)
-    if len(column) > 64 and not pa.types.is_nested(column.type):
-        encoded = column.dictionary_encode()
-        if len(encoded.dictionary) < len(column) // 2:
-            return try_cast(encoded.dictionary, dtype).take(encoded.indices)
     half = len(column) // 2
-    return pa.concat_arrays([try_cast(column.slice(0, half), dtype), try_cast(column.slice(half), dtype)])
+    return pa.concat_arrays([_without_failures(part, dtype) for part in (column.slice(0, half), column.slice(half))])
 
 
 def to_text(value: Value) -> Value:

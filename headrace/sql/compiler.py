@@ -47,8 +47,9 @@ class Compiler:
             exp.Null: lambda node: literal(None, pa.null(), "NULL"),
             exp.Neg: self._negative, exp.DPipe: self._concatenation, exp.And: self._and, exp.Or: self._or,
             exp.Not: self._not, exp.Is: self._is, exp.In: self._in, exp.Like: self._like, exp.Between: self._between,
-            exp.Case: self._case, exp.Cast: self._cast, exp.TryCast: self._cast, exp.Extract: self._extract,
-            exp.AtTimeZone: self._at_time_zone, exp.Anonymous: self._function, exp.Interval: self._refuse_interval,
+            exp.Case: self._case, exp.If: self._refuse_if, exp.Cast: self._cast, exp.TryCast: self._cast,
+            exp.Extract: self._extract, exp.AtTimeZone: self._at_time_zone, exp.Anonymous: self._function,
+            exp.Interval: self._refuse_interval,
         }  # fmt: skip
 
     def expression(self, node: Node) -> Expression:
@@ -131,9 +132,9 @@ class Compiler:
         return lower.index(name.lower()) if name.lower() in lower else None
 
     def _unknown(self, name: str) -> Exception:
-        names = [known for known, _ in self._columns]
-        near = get_close_matches(name, names, 1)
-        cure = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(names)}"
+        names = {known.lower(): known for known, _ in self._columns}
+        near = get_close_matches(name.lower(), names, 1)
+        cure = f"did you mean {names[near[0]]!r}?" if near else f"its columns are {', '.join(names.values())}"
         return wrong(f"table {self._path} has no column {name!r}", cure)
 
     def _at(self, index: int) -> Expression:
@@ -316,6 +317,9 @@ class Compiler:
         if node.name.upper() == "POSITION" and len(arguments) == 1 and isinstance(arguments[0], exp.In):
             arguments = [arguments[0].this, arguments[0].args["field"]]
         return call(functions.find(node.name), [self.expression(a) for a in arguments], text_of(node))
+
+    def _refuse_if(self, node: exp.If) -> Expression:
+        raise wrong("there is no function IF", "write CASE WHEN … THEN … ELSE … END, or MULTI_IF")
 
     def _refuse_interval(self, node: exp.Interval) -> Expression:
         raise wrong("INTERVAL is not part of a transform's SQL", "write DATEADD(time, 1, 'DAY')")

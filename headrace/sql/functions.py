@@ -22,6 +22,7 @@ Value = Any
 UNKNOWN: Any = object()
 """The value of an argument that differs from row to row."""
 
+_AGGREGATES = {"COUNT", "SUM", "AVG", "MIN", "MAX", "GROUP_CONCAT", "STDDEV", "VARIANCE", "LISTAGG"}
 MODULES = ("strings", "numbers", "times", "system", "collections", "crypto", "vectors")
 
 
@@ -113,9 +114,15 @@ def function(
 
 
 @cache
-def _load() -> None:
+def load_built_in() -> None:
+    """Fill the table with SeaTunnel's functions."""
     for module in MODULES:
         importlib.import_module(f"headrace.sql.{module}")
+
+
+@cache
+def _load() -> None:
+    load_built_in()
     for entry in entry_points(group="headrace.sql_functions"):
         entry.load()
 
@@ -124,6 +131,8 @@ def find(name: str) -> Function:
     """The function called `name`, in any case. Raises ConfigError naming the nearest ones."""
     _load()
     found = FUNCTIONS.get(name.upper())
+    if found is None and name.upper() in _AGGREGATES:
+        raise wrong(f"{name.upper()} is not part of a transform's SQL", "rows pass one by one; aggregate in the target")
     if found is None:
         near = get_close_matches(name.upper(), FUNCTIONS, 3, 0.5)
         cure = f"did you mean {' or '.join(near)}?" if near else "the page about the Sql transform lists the functions"

@@ -191,7 +191,9 @@ def _item_name(node: Node, text: str) -> str | None:
     if isinstance(node, exp.Star):
         return None
     if isinstance(node, exp.Column | exp.Dot):
-        return None if isinstance(node.this, exp.Star) else node.parts[-1].name
+        if isinstance(node.this, exp.Star):
+            raise wrong(f"{text!r} is not part of a transform's SQL", "write *")
+        return node.parts[-1].name
     return text
 
 
@@ -217,6 +219,7 @@ _WORDS = {
     "AND", "AS", "BETWEEN", "CASE", "CAST", "ELSE", "END", "EXTRACT", "FROM", "IN", "IS", "LIKE", "NOT", "NULL", "OR",
     "THEN", "TRY_CAST", "WHEN",
 }  # fmt: skip
+_CALLED = {"CAST", "EXTRACT", "TRY_CAST"}
 _TIGHT_BEFORE = {
     TokenType.COMMA, TokenType.R_PAREN, TokenType.DOT, TokenType.R_BRACKET, TokenType.L_BRACKET,
 }  # fmt: skip
@@ -243,4 +246,5 @@ def _joined(before: Token, after: Token) -> bool:
     if after.token_type in _TIGHT_BEFORE or before.token_type in _TIGHT_AFTER:
         return True
     # A name right before its bracket is a call; after a word such as IN or AS there is a blank.
-    return after.token_type is TokenType.L_PAREN and before.end + 1 == after.start and before.text[-1:].isalnum()
+    called = before.text[-1:].isalnum() and (before.text.upper() not in _WORDS or before.text.upper() in _CALLED)
+    return after.token_type is TokenType.L_PAREN and called

@@ -58,13 +58,13 @@ def tokens_of(pattern: str) -> tuple[Token, ...]:
 
 
 def result_type(pattern: str) -> pa.DataType:
-    """What a text of the pattern is parsed to: a TIMESTAMP, DATE or TIME. Raises ConfigError when it is none."""
-    has_date, has_time = "yy" in pattern, "mm" in pattern or "HH" in pattern
-    if has_date:
-        return pa.timestamp("us") if has_time else pa.date32()
-    if has_time:
+    """What a text of the pattern is parsed to: a TIMESTAMP, DATE or TIME. Raises ConfigError and ValueError."""
+    letters = {token.letter for token in tokens_of(pattern)} - {"", "[", "]"}
+    if letters & set("yu"):
+        return pa.timestamp("us") if letters & _OF_TIME else pa.date32()
+    if letters & _OF_TIME and letters <= _OF_TIME:
         return pa.time64("us")
-    raise wrong(f"pattern {pattern!r} has neither yy nor mm", "write one such as 'yyyy-MM-dd HH:mm:ss'")
+    raise wrong(f"pattern {pattern!r} has no year", "write one such as 'yyyy-MM-dd HH:mm:ss' or 'HH:mm'")
 
 
 # ------------------------------------------------------------------------------------------------------ formatting

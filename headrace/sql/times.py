@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.errors import ConfigError
 from headrace.sql.casts import to_text
 from headrace.sql.functions import (
     UNKNOWN,
@@ -24,7 +25,7 @@ from headrace.sql.functions import (
     function,
     wrong,
 )
-from headrace.sql.patterns import DAYS, MONTHS, format_column, parse, result_type, tokens_of
+from headrace.sql.patterns import DAYS, MONTHS, format_column, parse, result_type
 
 TEXT, INT, LONG, STAMP = pa.string(), pa.int32(), pa.int64(), pa.timestamp("us")
 _CURE = "write TO_DATE(text, 'yyyy-MM-dd HH:mm:ss')"
@@ -335,10 +336,9 @@ def _parse_type(arguments: Sequence[Argument]) -> pa.DataType:
             "the pattern of TO_DATE and PARSEDATETIME decides the column's type", "write it as text: 'yyyy-MM-dd'"
         )
     try:
-        tokens_of(pattern)
+        return result_type(pattern)
     except ValueError as error:
         raise wrong(str(error)) from error
-    return result_type(pattern)
 
 
 @function("PARSEDATETIME", "TO_DATE", result=_parse_type, least=2)
@@ -350,24 +350,18 @@ def _parse_datetime(text: Value, pattern: Value, rows: int) -> Value:
 
 @function("IS_DATE", result=pa.bool_(), least=2, fails=False)
 def _is_date(text: Value, pattern: Value, rows: int) -> Value:
-    """False for null and for a pattern that is none."""
+    """False for null, and for a pattern that is none."""
 
     def check(t: str | None, p: str | None) -> bool:
         if not t or not p:
             return False
         try:
-            parse(t, p, _checked_type(p))
-        except ValueError:
+            parse(t, p, result_type(p))
+        except (ValueError, ConfigError):
             return False
         return True
 
     return by_row(check, [to_text(text), to_text(pattern)], pa.bool_(), nulls=True)
-
-
-def _checked_type(pattern: str) -> pa.DataType:
-    if "yy" not in pattern and "mm" not in pattern:
-        raise ValueError(pattern)
-    return result_type(pattern)
 
 
 @lru_cache(256)

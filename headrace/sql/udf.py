@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from headrace.rows import parse_type
-from headrace.sql.functions import FUNCTIONS, Argument, Function, Value, array_of, by_row
+from headrace.sql.functions import FUNCTIONS, Argument, Function, Value, array_of, by_row, load_built_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +36,7 @@ def sql_function(
         return parse_type(result_type) if isinstance(result_type, str) else result_type
 
     def add(implementation: F) -> F:
+        load_built_in()
         known = FUNCTIONS.get(name.upper())
         if known is not None and getattr(known.kernel, "implementation", None) is not implementation:
             raise ValueError(f"there is a function {name.upper()} already; give yours another name")
