@@ -11,12 +11,12 @@ from sqlglot import exp
 from headrace.rows import type_name
 from headrace.sql import functions
 from headrace.sql.casts import can_cast, cast_type, never_fails, try_cast
-from headrace.sql.conditions import BOOLEAN, both, compare, condition, contained, like
+from headrace.sql.conditions import BOOLEAN, compare, condition, contained, like
 from headrace.sql.expressions import Expression, Frame, as_type, call, choose, folded, literal, split
 from headrace.sql.functions import NUMBERS, UNKNOWN, Value, wrong
 from headrace.sql.grammar import Node, text_of
 from headrace.sql.numbers import DOUBLE, INT, LONG, arithmetic, arithmetic_type
-from headrace.sql.types import common_type
+from headrace.sql.types import common_type, plain_type
 
 _OPERATORS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
@@ -139,7 +139,12 @@ class Compiler:
 
     def _at(self, index: int) -> Expression:
         name, dtype = self._columns[index]
-        return Expression(dtype, lambda frame: frame.column(index), name, source=index)
+        plain = plain_type(dtype)
+        if plain.equals(dtype):
+            return Expression(dtype, lambda frame: frame.column(index), name, source=index)
+        made = Expression(plain, lambda frame: frame.column(index).cast(plain, safe=False), name, source=index)
+        made.shared = True
+        return made
 
     def _step(self, value: Expression, name: str, last: bool) -> Expression:
         """A field of a ROW, or the value of a key of a MAP."""
@@ -216,7 +221,7 @@ class Compiler:
         def compute(frame: Frame) -> Value:
             if right.fails:
                 return split(frame, left.mask(frame), right.mask, lambda part: pa.scalar(False))
-            return both(left.mask(frame), right.mask(frame))
+            return pc.and_(left.mask(frame), right.mask(frame))
 
         return condition(compute, text_of(node), [left, right])
 
@@ -267,7 +272,7 @@ class Compiler:
         negated = negated != bool(node.args.get("negate"))
         low = compare("<" if negated else ">=", value, self.expression(node.args["low"]), text)
         high = compare(">" if negated else "<=", value, self.expression(node.args["high"]), text)
-        join = pc.or_ if negated else both
+        join = pc.or_ if negated else pc.and_
         return condition(lambda frame: join(low.mask(frame), high.mask(frame)), text, [low, high])
 
     def _case(self, node: exp.Case) -> Expression:

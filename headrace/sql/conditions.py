@@ -120,11 +120,6 @@ def _adapted(side: Expression, other: Expression) -> Expression:
     return side
 
 
-def both(left: Value, right: Value) -> Value:
-    """AND of two conditions."""
-    return pc.and_(left, right)
-
-
 def contained(value: Expression, items: Sequence[Expression], negated: bool, text: str) -> Expression:
     """`value [NOT] IN (items)`. Null is in a list that begins with null, and neither in nor not in any other."""
     items = [_adapted(item, value) for item in items]

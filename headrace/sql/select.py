@@ -99,7 +99,9 @@ class Select:
             if kept != batch.num_rows:
                 frame = frame.where(mask, kept)
                 kinds = None if kinds is None else kinds.filter(mask)
-        columns = [_evaluated(item, frame) for item in self._items]
+        columns = [
+            _evaluated(item, frame) if item.source is None else frame.column(item.source) for item in self._items
+        ]
         if self._explodes:
             columns, kinds = self._exploded(columns, frame, kinds)
         arrays = [c if c.type.equals(f.type) else c.cast(f.type) for c, f in zip(columns, self._schema, strict=True)]

@@ -4,10 +4,26 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from headrace.rows import decimal_type, type_name
+from headrace.rows import VectorType, decimal_type, parse_type, type_name
 from headrace.sql.functions import NUMBERS, wrong
 
 _ORDER = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64()]
+
+
+def plain_type(dtype: pa.DataType) -> pa.DataType:
+    """The type that expressions see: the one of SeaTunnel's types that holds the same values.
+
+    Tables that come from Arrow, pandas or polars have others: large_string, dictionaries, nanoseconds, uint8.
+    """
+    if pa.types.is_dictionary(dtype):
+        return plain_type(dtype.value_type)
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype) or pa.types.is_fixed_size_list(dtype):
+        return pa.list_(plain_type(dtype.value_type))
+    if pa.types.is_map(dtype):
+        return pa.map_(plain_type(dtype.key_type), plain_type(dtype.item_type))
+    if pa.types.is_struct(dtype):
+        return pa.struct([pa.field(field.name, plain_type(field.type), field.nullable) for field in dtype])
+    return dtype if pa.types.is_decimal(dtype) or isinstance(dtype, VectorType) else parse_type(type_name(dtype))
 
 
 def common_type(types: Sequence[pa.DataType], text: str) -> pa.DataType:

@@ -158,6 +158,23 @@ def test_a_table_whose_columns_change_is_compiled_anew():
     assert transform.apply(Batch(wider, TABLE.path), task()).rows.num_columns == 3
 
 
+def test_types_that_only_arrow_has_are_taken_and_pass():
+    rows = pa.record_batch(
+        {
+            "s": pa.array(["a", None], pa.large_string()),
+            "d": pa.array(["x", "x"]).dictionary_encode(),
+            "u": pa.array([200, None], pa.uint8()),
+            "t": pa.array([1_500, None], pa.timestamp("ns")),
+            "l": pa.array([["a"], None], pa.large_list(pa.large_string())),
+        }
+    )
+    query = "select s, d, u, t, upper(s) as a, concat(d, '!') as b, u + 100 as c, second(t) as e, l[0] as f from t"
+    out = make(SqlTransform, query=query).apply(Batch(rows, "t"), task()).rows
+    assert out.schema.types[:4] == rows.schema.types[:4]
+    assert [out["a"][0].as_py(), out["b"][1].as_py(), out["c"][0].as_py(), out["e"][0].as_py()] == ["A", "x!", 300, 0]
+    assert out["f"].to_pylist() == ["a", None]
+
+
 @pytest.mark.parametrize("engine", ["ZETA", "zeta", "INTERNAL"])
 def test_the_engines_of_seatunnel_are_one(engine):
     assert apply("select id from t where id = 1", batch(*ROWS), engine=engine) == [(1,)]
