@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import orjson
@@ -134,6 +133,8 @@ class Service:
         waiting = list(items)
         if len(waiting) <= 1 or self._options.model_parallel_requests == 1:
             return [ask(item) for item in waiting]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(self._options.model_parallel_requests, "model-request") as pool:
             try:
                 return list(pool.map(ask, waiting))
