@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace.client import Client, Job
     from headrace.program import JobResult, run
+    from headrace.sql.udf import sql_function
     from headrace.tables import Tables
 
-__all__ = ["Client", "Job", "JobResult", "Tables", "__version__", "run"]
+__all__ = ["Client", "Job", "JobResult", "Tables", "__version__", "run", "sql_function"]
 
 __version__ = "0.1.0"
 
@@ -17,6 +18,7 @@ _HOMES = {
     "JobResult": "headrace.program",
     "Tables": "headrace.tables",
     "run": "headrace.program",
+    "sql_function": "headrace.sql.udf",
 }
 
 

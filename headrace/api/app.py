@@ -42,8 +42,6 @@ def make_app(state: State) -> App:
 
 
 def _errors(app: FastAPI, state: State) -> None:
-    known = sorted({getattr(route, "path", "").split("/{")[0] for route in app.routes} - {""})
-
     @app.exception_handler(HeadraceError)
     def ours(request: Request, error: HeadraceError) -> Json:
         return answer_to(error, state.wire)
@@ -62,7 +60,7 @@ def _errors(app: FastAPI, state: State) -> None:
         asked = request.scope.get("asked_path", request.url.path)
         if error.status_code != 404:
             return failure(str(error.detail), status=error.status_code)
-        near = nearest(asked, known)
+        near = nearest(asked, sorted({path.split("/{")[0] for path in app.openapi()["paths"]}))
         problem = Problem(asked, "there is no such path", f"did you mean {near}? All paths: /docs")
         return failure(f"there is no {asked}; did you mean {near}?", [problem], status=404)
 

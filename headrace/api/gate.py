@@ -40,7 +40,7 @@ class Gate:
             traffic.answered += 1
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], _path(scope)
         settings = self._state.settings
         of = group(method, path)
         if of is not None and (not settings.rest_enabled or not settings.groups.get(of, False)):
@@ -75,6 +75,12 @@ class Gate:
         if length.isdigit() and int(length) > self._state.settings.max_body:
             return too_large(self._state.settings.max_body)
         return None
+
+
+def _path(scope: Scope) -> str:
+    """Paths of v1 are taken as they were sent: SeaTunnel does not decode them."""
+    raw = scope.get("raw_path") or b""
+    return raw.decode("latin-1") if raw.startswith(MAPS.encode()) else str(scope["path"])
 
 
 class TooLarge(Exception):

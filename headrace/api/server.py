@@ -2,11 +2,13 @@
 
 import logging
 import logging.handlers
+import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+import anyio.to_thread
 import uvicorn
 
 from headrace import __version__
@@ -98,11 +100,23 @@ class _Server(uvicorn.Server):
                 ssl_keyfile=str(settings.tls_key) if tls else None,
             )
         )
-        self._on_ready = on_ready
+        self._on_ready, self._traffic = on_ready, state.traffic
         state.traffic.connections = self._clients
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C end the serving, not the process: what comes after it must still be done."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        self._traffic.waiting = lambda: limiter.statistics().tasks_waiting
         await super().startup(sockets)
         if self.started:
             self._on_ready()

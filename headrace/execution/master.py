@@ -25,6 +25,11 @@ from headrace.rows import TableSchema
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel does not tear away: they leave the target whole."""
 
+REPEATABLE_CALLS = frozenset({"describe", "save_modes"})
+"""Calls that are made again on another worker when theirs dies: nothing was moved yet."""
+
+CALL_TRIES = 3
+
 CALL_SECONDS = 300.0
 """How long a worker may take to answer a call, such as describing a source; commits may take as long as they need."""
 
@@ -334,6 +339,14 @@ class JobMaster:
         """See pipeline.Job.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
+        for _ in range(CALL_TRIES if name in REPEATABLE_CALLS else 1):
+            try:
+                return self._call_once(name, arguments, deadline)
+            except _WorkerLost as lost:
+                error = lost
+        raise Unavailable(str(error))
+
+    def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None) -> Any:
         lane = self.lanes(1)[0]
         number, future = next(self._call_ids), Future[Any]()
         self._calls[number] = name, future
@@ -380,7 +393,7 @@ class JobMaster:
             for run in self._pipelines.values():
                 run.inbox.put(event)
             for _, future in list(self._calls.values()):
-                _settle(future, Unavailable(event.reason))
+                _settle(future, _WorkerLost(event.reason))
 
     def _pipeline_changed(self) -> None:
         if self._status in ("SCHEDULED", "RUNNING") and all(
@@ -392,6 +405,10 @@ class JobMaster:
         if self._ended is None and self._status != status:
             self._status = status
             self._on_status(status)
+
+
+class _WorkerLost(Unavailable):
+    """The worker that was called is gone."""
 
 
 def _settle(future: "Future[Any]", error: HeadraceError | None, value: Any = None) -> None:

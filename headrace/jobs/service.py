@@ -368,7 +368,7 @@ class JobService:
         except HeadraceError as error:
             self._end_orphan(record, JobStatus.FAILED, str(error))
             return
-        values: dict[str, Any] = {"restore": restore, "request": ""}
+        values: dict[str, Any] = {"restore": restore}
         if record.status is not JobStatus.CREATED:
             values["status"] = JobStatus.CREATED if not fresh else record.status
         again = self.store.change(record, **values).result()

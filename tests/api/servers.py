@@ -89,7 +89,9 @@ class Server:
         content = content.encode() if isinstance(content, str) else content
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
-            connection.request(method, path + (f"?{urlencode(query)}" if query else ""), content, headers or {})
+            asked = path + (f"?{urlencode(query)}" if query else "")
+            chunked = content is not None and not isinstance(content, bytes)
+            connection.request(method, asked, content, headers or {}, encode_chunked=chunked)
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 

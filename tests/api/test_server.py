@@ -1,0 +1,449 @@
+"""A server as its operator meets it: configuration, ports, who may ask, what survives, what a busy one answers."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+import headrace
+from headrace.errors import ConfigError, HeadraceError, JobNotFound, Unavailable
+from headrace.server_settings import load_server_settings
+from tests.api.servers import Server, job
+
+HAZELCAST = """
+hazelcast:
+  cluster-name: orders
+  network:
+    rest-api:
+      enabled: true
+      endpoint-groups:
+        CLUSTER_WRITE: {enabled: true}
+        DATA: {enabled: true}
+    join:
+      tcp-ip:
+        enabled: true
+        member-list: [localhost]
+    port:
+      auto-increment: true
+      port-count: 100
+      port: %d
+  properties:
+    hazelcast.invocation.max.retry.count: 20
+"""
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def headrace_server(tmp_path, *arguments, env=None):
+    """Start a server that cannot start: exit code and what it said."""
+    command = [sys.executable, "-m", "headrace", "server", "--home", str(tmp_path / "home"), *arguments]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(env or {})},
+        cwd=tmp_path,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+# -------------------------------------------------------------------------------------------------------- configuration
+
+
+def test_seatunnels_own_files_work_unchanged(start):
+    port = free_port()
+    seatunnel = """
+seatunnel:
+  engine:
+    history-job-expire-minutes: 60
+    backup-count: 1
+    queue-type: blockingqueue
+    print-execution-info-interval: 60
+    slot-service: {dynamic-slot: true}
+    checkpoint: {interval: 10000, timeout: 60000, storage: {type: hdfs, max-retained: 3}}
+    http: {enable-http: true, port: 8080}
+"""
+    server = start(files={"hazelcast.yaml": HAZELCAST % port, "seatunnel.yaml": seatunnel})
+    assert server.port == port
+    log = (server.home / "logs" / "headrace-server.log").read_text()
+    for key in ("network.join.tcp-ip.enabled", "queue-type", "http.enable-http", "checkpoint.storage.type"):
+        assert log.count(f": {key}: this key does nothing here") == 1
+    assert "history-job-expire-minutes" not in log
+
+
+def test_a_busy_port_moves_on_to_the_next(start):
+    port = free_port()
+    first = start(name="one", files={"hazelcast.yaml": HAZELCAST % port})
+    second = start(name="two", files={"hazelcast.yaml": HAZELCAST % port})
+    assert (first.port, second.port > port) == (port, True)
+
+
+def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = headrace_server(tmp_path, "--port", port, env={"HEADRACE_AUTO_INCREMENT": "false"})
+    assert code == 1
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
+    assert "set auto-increment: true" in said
+
+
+def test_settings_come_in_their_order(tmp_path):
+    (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engine: {history-job-expire-minutes: 5}}")
+    (tmp_path / "headrace.yaml").write_text("history-minutes: 6\nv1-wire: 2.3.13\n")
+    environment = {"HEADRACE_HISTORY_MINUTES": "7"}
+    assert load_server_settings({"config": tmp_path}, {})[0].history_minutes == 6
+    settings, warnings = load_server_settings({"config": tmp_path}, environment)
+    assert (settings.history_minutes, settings.v1_wire, warnings) == (7, "2.3.13", [])
+    assert load_server_settings({"config": tmp_path, "history_minutes": 8}, environment)[0].history_minutes == 8
+    assert load_server_settings({}, {"SEATUNNEL_CONFIG": str(tmp_path / "seatunnel.yaml")})[0].history_minutes == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("seatunnel.yaml", "seatunnel: [", "cannot read"),
+        ("seatunnel.yaml", "seatunnel: {engine: {history-job-expire-minutes: soon}}", "history_minutes"),
+        ("headrace.yaml", "histry-minutes: 5", "did you mean history_minutes"),
+        ("headrace.yaml", "- 5", "must hold keys and values"),
+        ("hazelcast.yaml", "hazelcast: {network: {port: {port: 99999}}}", "port"),
+    ],
+)
+def test_a_wrong_configuration_is_told(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_server_settings({"config": tmp_path}, {})
+    with pytest.raises(ConfigError, match="there is no"):
+        load_server_settings({"config": tmp_path / "nowhere"}, {})
+
+
+def test_a_misspelt_key_names_the_right_one(tmp_path):
+    (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engine: {history-job-expire-minute: 5}}")
+    _, (warning,) = load_server_settings({"config": tmp_path}, {})
+    assert warning.cure == "did you mean history-job-expire-minutes?"
+
+
+def test_what_is_switched_off_closes_the_connection(start):
+    yaml = f"hazelcast: {{network: {{port: {free_port()}, rest-api: {{enabled: true}}}}}}"  # DATA is off by default
+    server = start(files={"hazelcast.yaml": yaml})
+    assert server.get("/hazelcast/health").status == 200
+    with pytest.raises((ConnectionError, OSError)):
+        server.get("running-jobs")
+    assert server.get("/hazelcast/health").status == 200
+
+
+# ---------------------------------------------------------------------------------------------------------- who may ask
+
+
+def test_another_address_needs_authentication(tmp_path):
+    code, said = headrace_server(tmp_path, "--host", "0.0.0.0", "--port", "0")
+    assert code == 1
+    assert "listening on 0.0.0.0 without authentication is refused" in said
+    assert "allow_remote" in said
+
+
+def test_basic_and_bearer_authentication(start):
+    env = {"HEADRACE_USER": "ada", "HEADRACE_PASSWORD": "päss", "HEADRACE_TOKEN": "t0ken"}
+    server = start("--host", "0.0.0.0", env=env)
+    refused = server.get("running-jobs")
+    assert refused.status == 401
+    assert refused.headers["www-authenticate"].startswith("Basic realm=")
+    for path in ("/docs", "/openapi.json", "/hazelcast/health", "submit-job", "nope"):
+        assert server.get(path).status == 401
+    url = f"http://127.0.0.1:{server.port}"
+    for wrong in ({"user": "ada", "password": "no"}, {"token": "no"}, {"user": "", "password": ""}):
+        with headrace.Client(url, **wrong) as client, pytest.raises(HeadraceError, match="authentication is needed"):
+            client.jobs()
+    for right in ({"user": "ada", "password": "päss"}, {"token": "t0ken"}):
+        with headrace.Client(url, **right) as client:
+            assert client.jobs() == []
+    assert server.ask("GET", "running-jobs", headers={"Authorization": "Basic not-base64!"}).status == 401
+
+
+def test_tls(start, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    server = start(env={"HEADRACE_TLS_KEY": str(key), "HEADRACE_TLS_CERTIFICATE": str(certificate)})
+    trusted = ssl.create_default_context(cafile=certificate)
+    address = f"https://localhost:{server.port}/hazelcast/rest/maps/running-jobs"
+    with urllib.request.urlopen(address, context=trusted) as answer:
+        assert answer.read() == b"[]"
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address)
+
+
+def test_a_body_that_is_too_large(start):
+    server = start(env={"HEADRACE_MAX_BODY": "10000"})
+    answer = server.ask("POST", "submit-job", b"x" * 10_001)
+    assert (answer.status, answer.message) == (413, "Request body is too large.")
+    chunks = (b"y" * 1000 for _ in range(20))
+    answer = server.ask("POST", "submit-job", chunks, {"Transfer-Encoding": "chunked"})
+    assert answer.status == 413
+    assert server.ask("POST", "submit-job", job(1)).status == 200
+
+
+def test_a_hundred_megabytes_are_refused_at_once(server):
+    answer = server.ask("POST", "submit-job", b"", {"Content-Length": str(100 * 1024 * 1024)})
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/shadow", "/proc/self/environ", "/root/.ssh/x", "{home}/jobs.db", "{home}-config/x"]
+)
+def test_jobs_may_not_touch_what_is_the_servers_own(server, path):
+    body = job()
+    body["sink"] = [{"plugin_name": "LocalFile", "path": path.format(home=server.home), "file_format_type": "json"}]
+    answer = server.ask("POST", "submit-job", body)
+    assert answer.status == 400
+    assert "which jobs may not touch" in answer.message
+
+
+def test_secrets_appear_nowhere(start, tmp_path):
+    server = start(env={"HEADRACE_TOKEN": "servertoken99", "HEADRACE_TELEMETRY": "true"})
+    bearer = {"Authorization": "Bearer servertoken99"}
+    (tmp_path / "file").touch()
+    body = job(3, name="secret", **{"job.retry.times": 0, "db.password": "envsecret77"})
+    path = str(tmp_path / "file" / "pathsecret77")
+    body["sink"] = [
+        {"plugin_name": "LocalFile", "path": path, "file_format_type": "json", "password": "pathsecret77"},
+        {
+            "plugin_name": "Console",
+            "token": "optsecret77",
+            "url": "jdbc:x://u:urlsecret77@host/db?password=querysecret77",
+        },
+    ]
+    for sink in body["sink"]:
+        sink["source_table_name"] = "fake"
+    answer = server.ask("POST", "submit-job", body, bearer)
+    assert answer.status == 200, answer.content
+    number = answer.json["jobId"]
+    deadline = time.monotonic() + 30
+    while server.ask("GET", f"job-info/{number}", headers=bearer).json["jobStatus"] != "FAILED":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    paths = ["finished-jobs", "running-jobs", f"job-info/{number}", f"log/job-{number}.log", "log/headrace-server.log"]
+    paths += ["thread-dump", "system-monitoring-information", "/hazelcast/rest/instance/metrics", "/openapi.json"]
+    said = b"".join(server.ask("GET", path, headers=bearer).content for path in paths)
+    said += b"".join(file.read_bytes() for file in server.home.rglob("*") if file.is_file())
+    said += server._read().encode()
+    for secret in (b"envsecret77", b"pathsecret77", b"optsecret77", b"urlsecret77", b"querysecret77", b"servertoken99"):
+        assert secret not in said
+    assert b"******" in said
+
+
+# -------------------------------------------------------------------------------------------------------- what survives
+
+
+def endless(**env):
+    return job(1_000_000, **{"read_limit.rows_per_second": 500, **env})
+
+
+def test_history_and_running_jobs_survive_a_restart(start, tmp_path):
+    first = start()
+    done, runs = first.submit(job(1, name="done")), first.submit(endless(name="runs"))
+    first.wait(done)
+    first.wait(runs, "RUNNING")
+    first.stop()
+    assert first.process.returncode == 0
+    second = Server(first.home).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(second.stop)
+        assert second.get(f"job-info/{done}").json["jobStatus"] == "FINISHED"
+        second.wait(runs, "RUNNING")
+        assert second.ask("POST", f"submit-job?jobId={done}", job()).status == 400
+        second.ask("POST", "stop-job", {"jobId": runs})
+        second.wait(runs, "CANCELED")
+
+
+def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):
+    server = start()
+    body = endless(**{"checkpoint.interval": 200})
+    body["sink"] = [
+        {
+            "plugin_name": "LocalFile",
+            "path": str(tmp_path / "out"),
+            "tmp_path": str(tmp_path / "tmp"),
+            "file_format_type": "json",
+        }
+    ]
+    number = server.submit(body)
+    server.wait(number, "RUNNING")
+    workers = children(server.process.pid)
+    assert workers
+    server.stop(signal.SIGKILL)
+    deadline = time.monotonic() + 2
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    before = count_rows(tmp_path)
+    time.sleep(0.5)
+    assert count_rows(tmp_path) == before
+    again = Server(server.home).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(again.stop)
+        again.wait(number, "RUNNING")
+        again.ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": True})
+        saved = again.wait(number, "SAVEPOINT_DONE")
+        assert int(saved["metrics"]["SinkCommittedCount"]) == count_rows(tmp_path)
+
+
+def count_rows(tmp_path):
+    return sum(len(file.read_text().splitlines()) for file in (tmp_path / "out").rglob("*.json"))
+
+
+def children(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(text) for text in found.stdout.split()]
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_worker_is_not_the_servers_end(start):
+    server = start()
+    number = server.submit(endless(**{"job.retry.interval.seconds": 0}))
+    server.wait(number, "RUNNING")
+    for pid in children(server.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    assert server.get("overview").status == 200
+    other = server.submit(job(3))
+    assert server.wait(other)["jobStatus"] == "FINISHED"
+    assert server.get(f"job-info/{number}").json["jobStatus"] == "RUNNING"
+
+
+def test_two_servers_over_one_home_answer_for_each_other(start):
+    one = start()
+    two = Server(one.home).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(two.stop)
+        number = one.submit(endless())
+        two.wait(number, "RUNNING")
+        assert two.get("overview").json["workers"] == "2"
+        masters = [s.get("system-monitoring-information").json[0]["isMaster"] for s in (one, two)]
+        assert sorted(masters) == ["false", "true"]
+        two.ask("POST", "stop-job", {"jobId": number})
+        one.wait(number, "CANCELED")
+
+
+FIXED = {"isMaster", "host", "port", "processors", "physical.memory.total", "swap.space.total", "swap.space.free"}
+FIXED |= {"heap.memory.max", "load.systemAverage", "cluster.timeDiff", "event.q.size"}
+FIXED |= {
+    f"executor.q.{name}.size" for name in ("async", "client.query", "client.blocking", "query", "system", "cluster")
+}
+FIXED |= {f"executor.q.{name}.size" for name in ("priorityOperation", "mapLoad", "mapLoadAllKeys", "response")}
+FIXED |= {"operations.pending.invocations.percentage", "operations.pending.invocations.count"}
+"""Keys that docs/monitoring.md names as the machine's own, or as always the same."""
+
+
+def test_the_figures_move_under_load(start, tmp_path):
+    seatunnel = "seatunnel: {engine: {slot-service: {dynamic-slot: false, slot-num: 20}, job-schedule-strategy: WAIT}}"
+    server = start(files={"seatunnel.yaml": seatunnel})
+    seen = {}
+
+    def look(times=1):
+        for _ in range(times):
+            (node,) = server.get("system-monitoring-information").json
+            for key, value in node.items():
+                seen.setdefault(key, set()).add(value)
+
+    look(2)
+    ballast = bytearray(os.urandom(1)) * 600_000_000
+    others = [socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.2", 0)) for _ in range(3)]
+    look(2)
+    stop = threading.Event()
+    big = json.dumps({"x": [{"y": [n]} for n in range(300_000)]})
+
+    def load(number):
+        while not stop.is_set():
+            server.ask("POST", "submit-jobs" if number == 0 else "submit-job", big if number == 0 else endless())
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(100)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 30
+    while {key for key, values in seen.items() if len(values) == 1} - FIXED and time.monotonic() < deadline:
+        for pending in [j for j in server.get("running-jobs").json if j["jobStatus"] == "PENDING"][:1]:
+            server.ask("POST", "stop-job", {"jobId": pending["jobId"], "isStopWithSavePoint": True})
+        look(3)
+        for pid in children(server.process.pid)[:1]:
+            os.kill(pid, signal.SIGKILL)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for other in others:
+        other.close()
+    assert len(ballast) > 0
+    assert {key for key, values in seen.items() if len(values) == 1} - FIXED == set()
+
+
+# --------------------------------------------------------------------------------------------------------------- client
+
+
+def test_the_client_does_it_all(server):
+    with headrace.Client(f"localhost:{server.port}") as client:
+        number = client.submit(job(7, name="by client"), name="client-job")
+        done = client.wait(number, 30)
+        assert (done.name, done.status, done.rows_read, done.rows_written, done.error) == (
+            "client-job",
+            "FINISHED",
+            7,
+            7,
+            None,
+        )
+        runs = client.submit(endless(), job_id=4_000_001)
+        assert runs in [one.id for one in client.jobs()]
+        client.stop(runs)
+        assert client.wait(runs, 30).status == "CANCELED"
+        assert runs in [one.id for one in client.finished("CANCELED")]
+        assert "Init JobMaster for Job client-job" in client.log(number)
+        assert client.overview()["workers"] == "1"
+        assert client.monitoring()[0]["port"] == str(server.port)
+        with pytest.raises(JobNotFound, match="knows no job 404"):
+            client.job(404)
+        with pytest.raises(ConfigError) as error:
+            client.submit({"env": {}, "source": [{"plugin_name": "FakeSorce"}], "sink": [{"plugin_name": "Console"}]})
+        assert [problem.place for problem in error.value.problems] == ["source[0].FakeSorce"]
+
+
+def test_the_client_says_when_there_is_no_server():
+    with headrace.Client(f"http://localhost:{free_port()}") as client, pytest.raises(Unavailable, match="cannot reach"):
+        client.jobs()
+    with pytest.raises(ConfigError, match="'ftp://x' is no address"):
+        headrace.Client("ftp://x")
+
+
+def test_the_client_finds_its_way_back_after_a_restart(start):
+    port = free_port()
+    one = start("--port", str(port))
+    with headrace.Client(f"localhost:{port}") as client:
+        assert client.jobs() == []
+        one.stop()
+        two = Server(one.home, ("--port", str(port))).start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(two.stop)
+            assert client.jobs() == []
