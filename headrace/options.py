@@ -129,6 +129,12 @@ def _find(values: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return None
 
 
+def look_up(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a key in nested values, literal or as a path, as options are looked up; MISSING without one."""
+    path = _find(values, name)
+    return MISSING if path is None else _get(values, path)
+
+
 def _get(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     for key in path:
         values = values[key]
