@@ -138,10 +138,10 @@ def _talk(server: str | None, act: Callable[[Client], int]) -> int:
 
 
 def _job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
-    """The text to send: a file as it is, or with its variables filled as JSON."""
+    """The text to send: a file as it is, or with its variables filled as JSON; its secrets stay encrypted."""
     from headrace.config.job import load_job
 
-    filled = load_job(file, parse_variables(variables))
+    filled = load_job(file, parse_variables(variables), decrypt=False)
     if not variables and "${" not in filled.text:
         return filled.text, filled.format
     blocks = {"source": filled.sources, "transform": filled.transforms, "sink": filled.sinks}

@@ -17,7 +17,6 @@ NO_MEANING = {
     "metalake_type": "Gravitino is not asked for connection secrets",
     "metalake_url": "Gravitino is not asked for connection secrets",
     "sink.flush.interval": "sinks flush at every checkpoint",
-    "shade.identifier": "secrets in the file are taken as they stand; decrypt them first",
     "multi_table.failure_policy": "the first table that fails stops the job, as FAIL_FAST says",
     "error_handler": "the first bad row fails the job, as mode DISABLE says",
     "transform_error_handler": "the first bad row fails the job, as mode DISABLE says",
@@ -88,6 +87,19 @@ class Env(Options):
     )
     job_retry_interval_seconds: int = Field(
         default=3, ge=0, validation_alias="job.retry.interval.seconds", description="Seconds before each restart."
+    )
+    shade_identifier: str = Field(
+        default="default",
+        validation_alias="shade.identifier",
+        description="How the secrets of this file are encrypted: base64, aes, or the cipher of a package.",
+    )
+    shade_options: list[str] = Field(
+        default_factory=list,
+        validation_alias="shade.options",
+        description="More options of sources and sinks that are secrets.",
+    )
+    shade_properties: dict[str, Any] = Field(
+        default_factory=dict, validation_alias="shade.properties", description="What the cipher of a package needs."
     )
     recover: Recover | None = Field(
         default=None,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.config.env import Env, is_meaningless, meaningless
-from headrace.config.hocon import Block, Plugins, parse_hocon
+from headrace.config.hocon import Block, Named, Plugins, parse_hocon
+from headrace.config.shade import Shade, unknown_cipher
 from headrace.config.variables import Resolver, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
@@ -81,8 +82,11 @@ class JobConfig:
         return self.sources + self.transforms + self.sinks
 
 
-def load_job(path: str | Path, variables: Mapping[str, str] | None = None) -> JobConfig:
-    """Read a job file; `.json` says JSON, anything else is HOCON. Raises ConfigError."""
+def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, decrypt: bool = True) -> JobConfig:
+    """Read a job file; `.json` says JSON, anything else is HOCON. Raises ConfigError.
+
+    decrypt: False leaves secrets as they stand in the file, for who passes the job on and needs no key.
+    """
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -104,7 +108,7 @@ def load_job(path: str | Path, variables: Mapping[str, str] | None = None) -> Jo
             [Problem("", f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8", str(path), line)]
         ) from error
     kind = "json" if path.suffix.lower() == ".json" else "hocon"
-    return parse_job(text, format=kind, file=str(path), variables=variables or {})
+    return parse_job(text, format=kind, file=str(path), variables=variables or {}, decrypt=decrypt)
 
 
 def parse_job(
@@ -113,6 +117,7 @@ def parse_job(
     format: str = "hocon",  # noqa: A002  the word of the REST API
     file: str = "",
     variables: Mapping[str, str] | None = None,
+    decrypt: bool = True,
 ) -> JobConfig:
     """Read a job's text, `hocon` or `json`. Raises ConfigError with all problems.
 
@@ -123,18 +128,44 @@ def parse_job(
     check_names(variables or {})
     root = parse_hocon(text, file, json=format == "json")
     literal = format == "json" and variables is None
-    job = _build(root, variables or {}, file, literal=literal)
+    job = _Reader(root, Resolver(root, variables or {}, file, literal=literal), file, decrypt).job()
     return replace(job, text=text, file=file, format=format, variables=None if literal else dict(variables or {}))
 
 
 def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> JobConfig:
     """A job as Python values in the JSON shape; an option's value may be any object. Raises ConfigError."""
-    config = _build(_as_block(job), variables or {}, "", literal=variables is None)
+    root = _as_block(job)
+    config = _Reader(root, Resolver(root, variables or {}, "", literal=variables is None), "").job()
     try:
         text = json.dumps(job)
     except (TypeError, ValueError):  # it holds Python objects: it runs embedded only
         text = ""
     return replace(config, text=text, format="json", variables=None if variables is None else dict(variables))
+
+
+def plugins_of(kind: str, root: Block, file: str = "") -> tuple[list[Named], list[Problem]]:
+    """The plugins of one kind in order, in whichever of the three shapes they stand, and what is wrong with the shape.
+
+    A plugin of a list has no name beside its block, which then holds `plugin_name`.
+    """
+    value, line = root.get(kind), root.lines.get(kind, 0)
+    if isinstance(value, Plugins):
+        found = value.items
+    elif isinstance(value, Block):
+        found = [Named(name, block, value.lines.get(name, 0)) for name, block in value.items()]
+    elif isinstance(value, list):
+        found = [Named("", item, line) for item in value]
+    elif value is None:
+        found = []
+    else:
+        return [], [Problem(kind, f"must be a block or a list of plugins, not {value!r}", "", file, line)]
+    problems = []
+    for index, item in enumerate(found):
+        if not isinstance(item.block, Block):
+            shape = "a block of options" if item.name else "an object with plugin_name and its options"
+            message = f"must be {shape}, not {item.block!r}"
+            problems.append(Problem(f"{kind}[{index}]", message, "", file, item.line or line))
+    return found, problems
 
 
 def _as_block(value: Any) -> Any:
@@ -147,128 +178,125 @@ def _as_block(value: Any) -> Any:
     return value
 
 
-def _build(root: Block, variables: Mapping[str, str], file: str, *, literal: bool) -> JobConfig:
-    resolver = Resolver(root, variables, file, literal=literal)
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
-    for key in root:
-        if key not in ("env", *KINDS):
-            place = Problem(
-                key, "unknown block", "a job has env, source, transform and sink", file, root.lines.get(key, 0)
-            )
-            warnings.append(place)
-    env, env_raw = _env(root, resolver, file, problems, warnings)
-    plugins = {kind: _plugins(kind, root, resolver, file, problems) for kind in KINDS}
-    if problems:
-        raise ConfigError(sorted(problems, key=attrgetter("line")))
-    return JobConfig(
-        env,
-        env_raw,
-        plugins["source"],
-        plugins["transform"],
-        plugins["sink"],
-        file=file,
-        warnings=tuple(warnings),
-    )
+@dataclass
+class _Reader:
+    """Makes a JobConfig of blocks, collecting what is wrong with all of them."""
 
+    root: Block
+    resolver: Resolver
+    file: str
+    decrypt: bool = True
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    shade: Shade | None = None
 
-def _env(
-    root: Block, resolver: Resolver, file: str, problems: list[Problem], warnings: list[Problem]
-) -> tuple[Env, Mapping[str, Any]]:
-    block = root.get("env")
-    if block is not None and not isinstance(block, Block):
-        problems.append(Problem("env", f"must be a block, not {block!r}", "", file, root.lines.get("env", 0)))
-        block = None
-    raw = resolver.plain(block, "env") if block is not None else {}
-    for key in list(raw):
-        if raw[key] is None:
-            raw.pop(key)
-            warnings.append(Problem(f"env.{key}", "null means: not set", "", file, resolver.lines.get(f"env.{key}", 0)))
-
-    def placed(problem: Problem) -> Problem:
-        problem = problem if problem.place.startswith("env") else problem.under("env")
-        return replace(problem, file=file, line=resolver.lines.get(problem.place, root.lines.get("env", 0)))
-
-    warnings += [placed(p) for p in meaningless(raw)]
-    read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k)})
-    problems += [placed(p) for p in read.problems]
-    warnings += [placed(p) for p in read.unknown]
-    return read.options or Env(), raw
-
-
-def _plugins(kind: str, root: Block, resolver: Resolver, file: str, problems: list[Problem]) -> tuple[Plugin, ...]:
-    value = root.get(kind)
-    line = root.lines.get(kind, 0)
-    if value is None:
-        return ()
-    found: list[tuple[str | None, Any, int]] = []
-    if isinstance(value, Plugins):
-        found = [(item.name, item.block, item.line) for item in value.items]
-    elif isinstance(value, Block):
-        found = [(name, block, value.lines.get(name, 0)) for name, block in value.items()]
-    elif isinstance(value, list):
-        found = [(None, item, line) for item in value]
-    else:
-        problems.append(Problem(kind, f"must be a block or a list of plugins, not {value!r}", "", file, line))
-    plugins = []
-    for index, (name, block, at) in enumerate(found):
-        place = f"{kind}[{index}]"
-        resolver.lines[place] = at or line
-        if not isinstance(block, Block):
-            text = (
-                "must be an object with plugin_name and its options" if name is None else "must be a block of options"
-            )
-            problems.append(Problem(place, f"{text}, not {block!r}", "", file, resolver.lines[place]))
-            continue
-        plugin = _plugin(kind, index, name, resolver.plain(block, place), resolver, file, problems)
-        if plugin is not None:
-            plugins.append(plugin)
-    return tuple(plugins)
-
-
-def _plugin(
-    kind: str,
-    index: int,
-    name: str | None,
-    values: dict[str, Any],
-    resolver: Resolver,
-    file: str,
-    problems: list[Problem],
-) -> Plugin | None:
-    place = f"{kind}[{index}]"
-    name = str(values.get("plugin_name") or name or "")
-    if not name:
-        line = resolver.lines[place] or next((n for p, n in resolver.lines.items() if p.startswith(f"{place}.")), 0)
-        cure = f'add "plugin_name" with the name of a {kind}'
-        problems.append(
-            Problem(place, "The 'plugin_name' option is not configured, please configure it.", cure, file, line)
+    def job(self) -> JobConfig:
+        for key in self.root:
+            if key not in ("env", *KINDS):
+                cure = "a job has env, source, transform and sink"
+                self.warnings.append(Problem(key, "unknown block", cure, self.file, self.root.lines.get(key, 0)))
+        env, env_raw = self._env()
+        found = {kind: self._plugins(kind) for kind in KINDS}
+        if self.problems:
+            raise ConfigError(sorted(self.problems, key=attrgetter("line")))
+        return JobConfig(
+            env,
+            env_raw,
+            found["source"],
+            found["transform"],
+            found["sink"],
+            file=self.file,
+            warnings=tuple(self.warnings),
         )
-        return None
-    first = [values[key] for key in INPUT_KEYS if values.get(key) not in (None, "")]
-    inputs = first[0] if first else []
-    if isinstance(inputs, str):
-        inputs = [part.strip() for part in inputs.split(",")]
-    output = next((values[key] for key in OUTPUT_KEYS if values.get(key) not in (None, "")), None)
-    for key, value, kinds in (("plugin_input", inputs, list), ("plugin_output", output, str)):
-        if value is not None and not isinstance(value, kinds):
-            problems.append(Problem(f"{place}.{name}.{key}", f"{value!r} is no name of a dataset", "", file, 0))
+
+    def _env(self) -> tuple[Env, Mapping[str, Any]]:
+        block = self.root.get("env")
+        line = self.root.lines.get("env", 0)
+        if block is not None and not isinstance(block, Block):
+            self.problems.append(Problem("env", f"must be a block, not {block!r}", "", self.file, line))
+            block = None
+        lines = self.resolver.lines
+        raw = self.resolver.plain(block, "env") if block is not None else {}
+        for key in list(raw):
+            if raw[key] is None:
+                raw.pop(key)
+                self.warnings.append(
+                    Problem(f"env.{key}", "null means: not set", "", self.file, lines.get(f"env.{key}", 0))
+                )
+
+        def placed(problem: Problem) -> Problem:
+            problem = problem if problem.place.startswith("env") else problem.under("env")
+            return replace(problem, file=self.file, line=lines.get(problem.place, line))
+
+        self.warnings += [placed(p) for p in meaningless(raw)]
+        read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k)})
+        self.problems += [placed(p) for p in read.problems]
+        self.warnings += [placed(p) for p in read.unknown]
+        try:
+            self.shade = Shade.of(raw) if self.decrypt else None
+        except ConfigError as error:
+            self.problems += [placed(p) for p in error.problems]
+        self.warnings += [placed(p) for p in unknown_cipher(raw)]
+        return read.options or Env(), raw
+
+    def _plugins(self, kind: str) -> tuple[Plugin, ...]:
+        found, problems = plugins_of(kind, self.root, self.file)
+        self.problems += problems
+        plugins = []
+        for index, named in enumerate(found):
+            place = f"{kind}[{index}]"
+            self.resolver.lines[place] = named.line
+            if isinstance(named.block, Block):
+                plugin = self._plugin(kind, index, named.name, self.resolver.plain(named.block, place))
+                if plugin is not None:
+                    plugins.append(plugin)
+        return tuple(plugins)
+
+    def _plugin(self, kind: str, index: int, name: str, values: dict[str, Any]) -> Plugin | None:
+        place, lines = f"{kind}[{index}]", self.resolver.lines
+        name = str(values.get("plugin_name") or name)
+        if not name:
+            line = lines[place] or next((n for p, n in lines.items() if p.startswith(f"{place}.")), 0)
+            message = "The 'plugin_name' option is not configured, please configure it."
+            self.problems.append(
+                Problem(place, message, f'add "plugin_name" with the name of a {kind}', self.file, line)
+            )
             return None
-    parallelism = _parallelism(values.get("parallelism"), f"{place}.{name}", resolver, file, problems)
-    options = {key: value for key, value in values.items() if key not in _COMMON}
-    return Plugin(kind, index, name, options, tuple(map(str, inputs)), output, parallelism, resolver.lines)
+        if self.shade is not None and kind != "transform":
+            wrong: list[Problem] = []
+            values = self.shade.decrypt(values, wrong)
+            self.problems += [self._at(p, place, name) for p in wrong]
+        first = [values[key] for key in INPUT_KEYS if values.get(key) not in (None, "")]
+        inputs = first[0] if first else []
+        if isinstance(inputs, str):
+            inputs = [part.strip() for part in inputs.split(",")]
+        output = next((values[key] for key in OUTPUT_KEYS if values.get(key) not in (None, "")), None)
+        for key, value, kinds in (("plugin_input", inputs, list), ("plugin_output", output, str)):
+            if value is not None and not isinstance(value, kinds):
+                self.problems.append(self._at(Problem(key, f"{value!r} is no name of a dataset"), place, name))
+                return None
+        parallelism = self._parallelism(values.get("parallelism"), place, name)
+        options = {key: value for key, value in values.items() if key not in _COMMON}
+        return Plugin(kind, index, name, options, tuple(map(str, inputs)), output, parallelism, lines)
 
+    def _parallelism(self, value: Any, place: str, name: str) -> int | None:
+        if value is None:
+            return None
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = 0
+        if number < 1:
+            problem = Problem("parallelism", f"{value!r} is not a whole number above 0")
+            self.problems.append(self._at(problem, place, name))
+            return None
+        return number
 
-def _parallelism(value: Any, place: str, resolver: Resolver, file: str, problems: list[Problem]) -> int | None:
-    if value is None:
-        return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:
-        problems.append(Problem(f"{place}.parallelism", f"{value!r} is not a whole number above 0", "", file, 0))
-        return None
-    return number
+    def _at(self, problem: Problem, place: str, name: str) -> Problem:
+        """The problem of a plugin's key, with its whole place, the file and the line."""
+        lines = self.resolver.lines
+        line = lines.get(f"{place}.{problem.place}", 0) or lines.get(place, 0)
+        return replace(problem.under(f"{place}.{name}"), file=self.file, line=line)
 
 
 def placed(problem: Problem, plugin: Plugin, file: str) -> Problem:

@@ -138,6 +138,15 @@ def cipher_names() -> list[str]:
     return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group="headrace.ciphers"))})
 
 
+def unknown_cipher(env: Mapping[str, Any]) -> list[Problem]:
+    """A warning when an env block names a cipher that is not here: as in SeaTunnel, its secrets are taken as plain."""
+    identifier = look_up(env, "shade.identifier")
+    if identifier in (MISSING, None, PLAIN) or _find(str(identifier)) is not None:
+        return []
+    message = f"there is no cipher {str(identifier)!r}: secrets are taken as they stand"
+    return [Problem("env.shade.identifier", message, f"known ones are {', '.join(cipher_names())}")]
+
+
 def _find(identifier: str) -> Callable[[Mapping[str, Any]], Cipher] | None:
     if identifier in _BUILT_IN:
         return _BUILT_IN[identifier]
@@ -170,7 +179,7 @@ class Shade:
         """A plugin's options with the secrets encrypted; one that is only `${name}` stays: it comes from outside."""
         return {k: self._each(v, self._encrypt) if k in self.keys else v for k, v in options.items()}
 
-    def decrypt(self, options: Mapping[str, Any], place: str, problems: list[Problem]) -> dict[str, Any]:
+    def decrypt(self, options: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
         """A plugin's options with the secrets in plain text; what cannot be decrypted is added to `problems`."""
         found = dict(options)
         for key in self.keys:
@@ -179,7 +188,7 @@ class Shade:
             try:
                 found[key] = self._each(found[key], self.cipher.decrypt)
             except ValueError as error:
-                problems.append(self._problem(found[key], f"{place}.{key}", error))
+                problems.append(self._problem(found[key], key, error))
         return found
 
     def _encrypt(self, text: str) -> str:
@@ -207,29 +216,30 @@ def encrypt_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Unchanged where env names no cipher, or one that is unknown here. Raises ConfigError when the cipher has no key.
     """
-    return _change(config, lambda shade, options, place: shade.encrypt(options))
+    return _change(config, lambda shade, options, problems: shade.encrypt(options))
 
 
 def decrypt_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The opposite of `encrypt_config`. Raises ConfigError naming every secret that cannot be decrypted."""
-    problems: list[Problem] = []
-    found = _change(config, lambda shade, options, place: shade.decrypt(options, place, problems))
-    if problems:
-        raise ConfigError(problems)
-    return found
+    return _change(config, Shade.decrypt)
 
 
 def _change(
-    config: Mapping[str, Any], change: Callable[[Shade, Mapping[str, Any], str], dict[str, Any]]
+    config: Mapping[str, Any], change: Callable[[Shade, Mapping[str, Any], list[Problem]], dict[str, Any]]
 ) -> dict[str, Any]:
     env = config.get("env")
     shade = Shade.of(env) if isinstance(env, Mapping) else None
-    found = dict(config)
+    found, problems = dict(config), []
     for kind in ("source", "sink"):
         plugins = found.get(kind)
-        if shade is not None and isinstance(plugins, list):
-            found[kind] = [
-                change(shade, plugin, f"{kind}[{i}]") if isinstance(plugin, Mapping) else plugin
-                for i, plugin in enumerate(plugins)
-            ]
+        if shade is None or not isinstance(plugins, list):
+            continue
+        found[kind] = changed = list(plugins)
+        for index, plugin in enumerate(plugins):
+            if isinstance(plugin, Mapping):
+                wrong: list[Problem] = []
+                changed[index] = change(shade, plugin, wrong)
+                problems += [problem.under(f"{kind}[{index}]") for problem in wrong]
+    if problems:
+        raise ConfigError(problems)
     return found

@@ -19,6 +19,9 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Names that sinks fill per table; SeaTunnel refuses them as variables."""
 
+PRIVATE = frozenset({"HEADRACE_SHADE_KEY", "HEADRACE_SHADE_KEY_FILE", "HEADRACE_PASSWORD", "HEADRACE_TOKEN"})
+"""Secrets in the environment that are ours; a job file that somebody else wrote must not read them."""
+
 _IN_TEXT = re.compile(r"\$\{([^{}:$]+)(?::([^{}]*))?\}")
 
 
@@ -83,7 +86,7 @@ class Resolver:
                 return self.plain(found, path)
             finally:
                 self._open.pop()
-        if item.path in os.environ and item.path not in RESERVED:
+        if item.path in os.environ and item.path not in RESERVED | PRIVATE:
             return os.environ[item.path]
         if item.default is not None:
             return self._from_text(item.default)
@@ -104,7 +107,7 @@ class Resolver:
         name, default = match[1].strip(), match[2]
         if name in self._variables:
             return self._variables[name]
-        if name not in RESERVED and name in os.environ:
+        if name not in RESERVED | PRIVATE and name in os.environ:
             return os.environ[name]
         return match[0] if default is None or name in RESERVED else default
 

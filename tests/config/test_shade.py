@@ -1,12 +1,15 @@
 """Secrets that lie encrypted in a job file."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.config.shade import KEYS, Aes, Base64, decrypt_config, encrypt_config
+from headrace.config.job import parse_job
+from headrace.config.shade import KEY, KEY_FILE, KEYS, Aes, Base64, decrypt_config, encrypt_config
 from headrace.errors import ConfigError
 
 SECRET = "f0" * 32
@@ -126,3 +129,106 @@ def test_a_missing_or_wrong_key_is_said_with_its_cure(monkeypatch, variable, val
     with pytest.raises(ConfigError, match=reason) as error:
         encrypt_config(job("aes", {"password": "hidden"}))
     assert "hidden" not in json.dumps(str(error.value))
+
+
+# ------------------------------------------------------------------------------------------------------ in job files
+
+
+TEXT = """
+env { shade.identifier = base64, shade.options = [path] }
+source { FakeSource { password = "c2VjcmV0", other = "c2VjcmV0" } }
+transform { Copy { password = "c2VjcmV0" } }
+sink {
+  Console { token = ["YQ==", "Yg=="]
+    path = "b3V0" }
+}
+"""
+
+
+def test_a_job_that_was_read_holds_plain_secrets_and_its_text_does_not():
+    job = parse_job(TEXT)
+    assert job.sources[0].options == {"password": "secret", "other": "c2VjcmV0"}
+    assert job.transforms[0].options == {"password": "c2VjcmV0"}
+    assert job.sinks[0].options == {"token": ["a", "b"], "path": "out"}
+    assert job.text == TEXT
+    assert "shade" not in str(job.warnings)
+
+
+def test_a_variable_brings_its_secret_encrypted():
+    text = TEXT.replace('"c2VjcmV0", other', "${pw}, other")
+    assert parse_job(text, variables={"pw": "eA=="}).sources[0].options["password"] == "x"
+    with pytest.raises(ConfigError, match=r"source\[0\].FakeSource.password: \$\{pw\} has no value"):
+        parse_job(text)
+
+
+def test_the_line_of_every_wrong_secret_is_said():
+    text = TEXT.replace("c2VjcmV0", "öffentlich").replace("b3V0", "out!")
+    with pytest.raises(ConfigError) as error:
+        parse_job(text, file="job.conf")
+    assert [(p.line, p.place) for p in error.value.problems] == [
+        (3, "source[0].FakeSource.password"),
+        (7, "sink[0].Console.path"),
+    ]
+    assert "öffentlich" not in str(error.value)
+
+
+def test_an_unknown_cipher_is_a_warning_with_the_known_ones():
+    job = parse_job(TEXT.replace("= base64", "= vault"))
+    assert job.sources[0].options["password"] == "c2VjcmV0"
+    assert [str(p) for p in job.warnings] == [
+        "env.shade.identifier: there is no cipher 'vault': secrets are taken as they stand; known ones are aes, base64"
+    ]
+
+
+def test_a_missing_key_is_a_problem_of_env(monkeypatch):
+    monkeypatch.delenv("HEADRACE_SHADE_KEY", raising=False)
+    with pytest.raises(
+        ConfigError, match=r"job.conf:2: env.shade.identifier: cannot use cipher 'aes': there is no key"
+    ):
+        parse_job(TEXT.replace("= base64", "= aes"), file="job.conf")
+
+
+@pytest.mark.parametrize("name", [KEY, KEY_FILE])
+def test_the_key_cannot_be_read_by_a_job(key, monkeypatch, name):
+    monkeypatch.setenv(name, SECRET)
+    job = parse_job(f'source {{ A {{ a = ${{{name}}}, b = "${{{name}:none}}" }} }}')
+    assert job.sources[0].options == {"a": f"${{{name}}}", "b": "none"}
+
+
+CIPHER = """
+from headrace.config.shade import Cipher
+
+class Turned(Cipher):
+    keys = ("path",)
+
+    def encrypt(self, text):
+        return text[::-1] + self.properties["suffix"]
+
+    def decrypt(self, text):
+        return text.removesuffix(self.properties["suffix"])[::-1]
+"""
+
+
+@pytest.mark.job
+@pytest.mark.parametrize("runner", ["embedded", "processes"])
+def test_a_package_adds_a_cipher_by_entry_point(tmp_path, runner):
+    (tmp_path / "turned_cipher.py").write_text(CIPHER)
+    info = tmp_path / "turned_cipher-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: turned-cipher\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[headrace.ciphers]\nturned = turned_cipher:Turned\n")
+    (tmp_path / "job.conf").write_text("""
+    env { shade.identifier = turned, shade.properties { suffix = "!" } }
+    source { FakeSource { row.num = 2, schema { fields { n = int } } } }
+    sink { LocalFile { path = "tuo!", file_format_type = csv } }""")
+    command = [sys.executable, "-m", "headrace", "run", "-q", "--runner", runner, "job.conf"]
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("*.csv"))) >= 1
+
+
+def test_who_passes_a_job_on_needs_no_key(monkeypatch):
+    monkeypatch.delenv("HEADRACE_SHADE_KEY", raising=False)
+    job = parse_job(TEXT.replace("= base64", "= aes"), decrypt=False)
+    assert job.sources[0].options["password"] == "c2VjcmV0"
