@@ -8,14 +8,12 @@ Grammar: https://github.com/lightbend/config/blob/main/HOCON.md
 
 import bisect
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from headrace.config.blocks import KINDS, Append, Block, Comments, Concat, Named, Plugins, Quoted, Substitution, merge
 from headrace.errors import ConfigError, Problem
-
-PLUGIN_LISTS = ("source", "transform", "sink")
 
 _FORBIDDEN = set('$"{}[]:=,+#`^?!@*&\\')
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
@@ -23,58 +21,6 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _INCLUDE = re.compile(r'include\s+(?:(required)\()?\s*(?:(file|classpath|url)\()?\s*"((?:[^"\\]|\\.)*)"\s*\)?\s*\)?')
 MAX_DEPTH = 200
 """Blocks within blocks; deeper text is refused rather than overflowing the stack."""
-
-
-@dataclass(frozen=True)
-class Substitution:
-    """`${path}` or `${?path}`, outside of quotes. default: the text behind a colon, SeaTunnel's addition."""
-
-    path: str
-    optional: bool
-    default: str | None
-    line: int
-
-    def __str__(self) -> str:
-        default = "" if self.default is None else f":{self.default}"
-        return f"${{{'?' if self.optional else ''}{self.path}{default}}}"
-
-
-@dataclass
-class Concat:
-    """Pieces of one value side by side, at least one of them a substitution."""
-
-    parts: list[Any]
-
-
-@dataclass
-class Append:
-    """`key += value` on a key that is not known here yet."""
-
-    value: Any
-
-
-class Block(dict[str, Any]):
-    """An object. lines: key → the line it is written on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: dict[str, int] = {}
-
-
-@dataclass
-class Named:
-    """A plugin's block, with the name it stands under."""
-
-    name: str
-    block: Any
-    line: int
-
-
-@dataclass
-class Plugins:
-    """A `source`, `transform` or `sink` block: its plugins in order."""
-
-    items: list[Named] = field(default_factory=list)
 
 
 def parse_hocon(text: str, file: str = "", *, json: bool = False) -> Block:
@@ -91,6 +37,7 @@ class _Parser:
         self.text, self.file, self.json = text, file, json
         self.at = 0
         self._depth = depth
+        self._comments: list[str] = []
         self._lines = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
 
     # ------------------------------------------------------------------------------------------------ structure
@@ -105,6 +52,7 @@ class _Parser:
             block = self._fields("}", top=True)
             self._expect("}", "the closing brace of the file")
             self._skip()
+            block.tail += self._taken()
         else:
             block = self._fields("", top=True)
         if self.at < len(self.text):
@@ -118,18 +66,21 @@ class _Parser:
         block = Block()
         while True:
             self._skip(separators=True)
-            if self.at >= len(self.text) or self._peek() == end:
-                return block
-            if self._peek() in "}]":
+            above = self._taken()
+            if self.at >= len(self.text) or self._peek() in "}]" or self._peek() == end:
+                block.tail += above
                 return block
             if include := self._include():
                 for key, value in include.items():
-                    _merge(block, key, value, include.lines.get(key, 0))
+                    merge(block, key, value, include.lines.get(key, 0))
                 continue
             line = self._line()
             key = self._key()
             self._skip()
-            self._field(block, key, line, plugins=top and not self.json and key in PLUGIN_LISTS)
+            self._field(block, key, line, plugins=top and not self.json and key in KINDS)
+            comments = block.comments.setdefault(key, Comments())
+            comments.above += above + self._taken()
+            comments.behind = self._behind() or comments.behind
 
     def _field(self, block: Block, key: str, line: int, *, plugins: bool) -> None:
         if self._peek() == "{":
@@ -145,7 +96,7 @@ class _Parser:
         else:
             found = repr(self._peek()) if self.at < len(self.text) else "the end of the text"
             raise self._error(f"after the key {key!r} comes {found}", "write `=`, `:` or `{` there")
-        _merge(block, key, value, line)
+        merge(block, key, value, line)
 
     def _plugins(self) -> Plugins:
         """The blocks inside `source { … }`, in order, repeated names kept."""
@@ -155,8 +106,10 @@ class _Parser:
             self._skip(separators=True)
             if self.at >= len(self.text):
                 raise self._error("the block is not closed", "add the missing `}`")
+            above = self._taken()
             if self._peek() == "}":
                 self.at += 1
+                plugins.tail += above
                 return plugins
             if include := self._include():
                 plugins.items += [Named(k, v, include.lines.get(k, 0)) for k, v in include.items()]
@@ -168,7 +121,8 @@ class _Parser:
                 self._skip()
             if self._peek() != "{":
                 raise self._error(f"plugin {name!r} has no block", f"write its options in braces: {name} {{ … }}")
-            plugins.items.append(Named(name, self._value(), line))
+            plugins.items.append(Named(name, self._value(), line, Comments(above + self._taken())))
+            plugins.items[-1].comments.behind = self._behind()
 
     def _include(self) -> Block | None:
         match = _INCLUDE.match(self.text, self.at)
@@ -260,7 +214,7 @@ class _Parser:
                 end += 1
             value = self.text[self.at + 3 : end]
             self.at = end + 3
-            return _Quoted(value)
+            return Quoted(value)
         start, self.at = self.at, self.at + 1
         out: list[str] = []
         while True:
@@ -270,7 +224,7 @@ class _Parser:
                 raise self._error("the text in quotes is not closed on its line", 'add the missing `"`, or use """')
             self.at += 1
             if char == '"':
-                return _Quoted("".join(out))
+                return Quoted("".join(out))
             out.append(self._escape() if char == "\\" else char)
 
     def _escape(self) -> str:
@@ -327,11 +281,12 @@ class _Parser:
             else:
                 parts.append(char)
                 self.at += 1
-        while parts and not isinstance(parts[-1], _Quoted) and parts[-1].isspace():
+        while parts and not isinstance(parts[-1], Quoted) and parts[-1].isspace():
             parts.pop()
         if not parts:
             raise self._error(f"a key is missing before {self._peek()!r}")
-        return "".join(parts)
+        text = "".join(parts)
+        return Quoted(text) if any(isinstance(part, Quoted) for part in parts) else text
 
     # ---------------------------------------------------------------------------------------------------- blanks
 
@@ -350,15 +305,44 @@ class _Parser:
 
     def _skip(self, *, separators: bool = False) -> None:
         """Skip blanks, line ends and comments, and commas too where they separate."""
+        lines = 0
         while self.at < len(self.text):
             char = self.text[self.at]
             if char.isspace() or char == "\ufeff" or (separators and char == ","):
+                lines += char == "\n"
                 self.at += 1
             elif self._comment_here():
-                end = self.text.find("\n", self.at)
-                self.at = len(self.text) if end < 0 else end
+                if lines > 1 and self._comments:
+                    self._comments.append("")
+                self._comments.append(self._comment())
+                lines = 0
             else:
+                if lines > 1 and self._comments:
+                    self._comments.append("")
                 return
+
+    def _comment(self) -> str:
+        """The comment that begins here, up to the end of its line, without its mark."""
+        end = self.text.find("\n", self.at)
+        end = len(self.text) if end < 0 else end
+        start = self.at + (1 if self._peek() == "#" else 2)
+        self.at = end
+        return self.text[start:end].strip()
+
+    def _taken(self) -> list[str]:
+        """The comments that were skipped since the last call."""
+        taken, self._comments = self._comments, []
+        return taken
+
+    def _behind(self) -> str:
+        """The comment behind a value on the same line, if any."""
+        start = self.at
+        while self._peek() == "," or (self._peek().isspace() and self._peek() != "\n"):
+            self.at += 1
+        if self._comment_here():
+            return self._comment()
+        self.at = start
+        return ""
 
     def _expect(self, char: str, what: str) -> None:
         self._skip()
@@ -376,12 +360,6 @@ class _Parser:
         return ConfigError([Problem("", f"not {kind}: line {line}, column {column}: {message}", cure, self.file, line)])
 
 
-class _Quoted(str):
-    """Text that was in quotes: never a number, a boolean or null."""
-
-    __slots__ = ()
-
-
 class _Raw(str):
     """Text without quotes."""
 
@@ -397,10 +375,10 @@ class _Space(str):
 def _join(parts: list[Any], error: Callable[[str, str], ConfigError]) -> Any:
     """One value of the pieces that stand side by side."""
     if all(isinstance(part, str) for part in parts):
-        if len(parts) == 1 and isinstance(parts[0], _Quoted):
+        if len(parts) == 1 and isinstance(parts[0], Quoted):
             return str(parts[0])
         text = "".join(parts)
-        return text if any(isinstance(part, _Quoted) for part in parts) else unquoted_value(text)
+        return text if any(isinstance(part, Quoted) for part in parts) else unquoted_value(text)
     solid = [part for part in parts if not isinstance(part, _Space)]
     if any(isinstance(part, Substitution) for part in solid):
         return (
@@ -414,7 +392,7 @@ def _join(parts: list[Any], error: Callable[[str, str], ConfigError]) -> Any:
         merged = Block()
         for part in solid:
             for key, value in part.items():
-                _merge(merged, key, value, part.lines.get(key, 0))
+                merge(merged, key, value, part.lines.get(key, 0))
         return merged
     raise error("an object or list stands beside text", "separate them by a comma or a new line")
 
@@ -434,36 +412,3 @@ def unquoted_value(text: str) -> Any:
         if str(number) == text:
             return number
     return text
-
-
-def _merge(block: Block, key: str, value: Any, line: int) -> None:
-    """Set a key as HOCON does: objects merge, anything else replaces; `+=` appends; plugins follow one another."""
-    old = block.get(key)
-    if isinstance(value, Append):
-        if old is None:
-            block[key] = [value.value] if not isinstance(value.value, Substitution) else Concat([[], value.value])
-        elif isinstance(old, list):
-            block[key] = [*old, value.value]
-        else:
-            block[key] = Concat([old, [value.value]])
-    elif isinstance(old, Plugins) and isinstance(value, Plugins):
-        old.items += value.items
-    elif isinstance(old, Block) and isinstance(value, Block):
-        for inner, item in value.items():
-            _merge(old, inner, item, value.lines.get(inner, 0))
-    elif old is not None and isinstance(value, Substitution | Concat) and key in _paths(value):
-        block[key] = _replace_self(value, key, old)
-    else:
-        block[key] = value
-    block.lines[key] = line
-
-
-def _paths(value: Substitution | Concat) -> Iterator[str]:
-    parts = value.parts if isinstance(value, Concat) else [value]
-    return (part.path for part in parts if isinstance(part, Substitution))
-
-
-def _replace_self(value: Substitution | Concat, key: str, old: Any) -> Any:
-    """`path = ${path} [more]` means the value so far."""
-    parts = value.parts if isinstance(value, Concat) else [value]
-    return Concat([old if isinstance(p, Substitution) and p.path == key else p for p in parts])

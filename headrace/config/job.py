@@ -8,14 +8,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from headrace.config.blocks import KINDS, Block, plugins_of
 from headrace.config.env import Env, is_meaningless, meaningless
-from headrace.config.hocon import Block, Named, Plugins, parse_hocon
+from headrace.config.hocon import parse_hocon
 from headrace.config.shade import Shade, unknown_cipher
 from headrace.config.variables import Resolver, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
 
-KINDS = ("source", "transform", "sink")
 INPUT_KEYS = ("plugin_input", "source_table_name")
 OUTPUT_KEYS = ("plugin_output", "result_table_name")
 _COMMON = {"plugin_name", "parallelism", *INPUT_KEYS, *OUTPUT_KEYS}
@@ -141,31 +141,6 @@ def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = 
     except (TypeError, ValueError):  # it holds Python objects: it runs embedded only
         text = ""
     return replace(config, text=text, format="json", variables=None if variables is None else dict(variables))
-
-
-def plugins_of(kind: str, root: Block, file: str = "") -> tuple[list[Named], list[Problem]]:
-    """The plugins of one kind in order, in whichever of the three shapes they stand, and what is wrong with the shape.
-
-    A plugin of a list has no name beside its block, which then holds `plugin_name`.
-    """
-    value, line = root.get(kind), root.lines.get(kind, 0)
-    if isinstance(value, Plugins):
-        found = value.items
-    elif isinstance(value, Block):
-        found = [Named(name, block, value.lines.get(name, 0)) for name, block in value.items()]
-    elif isinstance(value, list):
-        found = [Named("", item, line) for item in value]
-    elif value is None:
-        found = []
-    else:
-        return [], [Problem(kind, f"must be a block or a list of plugins, not {value!r}", "", file, line)]
-    problems = []
-    for index, item in enumerate(found):
-        if not isinstance(item.block, Block):
-            shape = "a block of options" if item.name else "an object with plugin_name and its options"
-            message = f"must be {shape}, not {item.block!r}"
-            problems.append(Problem(f"{kind}[{index}]", message, "", file, item.line or line))
-    return found, problems
 
 
 def _as_block(value: Any) -> Any:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.config.hocon import Append, Block, Concat, Plugins, Substitution, parse_hocon
+from headrace.config.blocks import Append, Block, Concat, Plugins, Substitution
+from headrace.config.hocon import parse_hocon
 from headrace.errors import ConfigError, Problem
 
 RESERVED = frozenset(
@@ -56,7 +57,7 @@ class Resolver:
                 self.lines[below] = value.lines.get(key, 0)
                 resolved = self.plain(inner, below)
                 if resolved is not _NOTHING:
-                    found[key] = resolved
+                    found[str(key)] = resolved
             return found
         if isinstance(value, list):
             items = [self.plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
@@ -74,7 +75,7 @@ class Resolver:
     def _substitute(self, item: Substitution, path: str) -> Any:
         if item.path in self._variables:
             return self._from_text(self._variables[item.path])
-        found = _look_up(self._root, item.path)
+        found = look_up(self._root, item.path)
         if found is not _NOTHING:
             if item.path in self._open:
                 chain = " -> ".join([*self._open, item.path])
@@ -128,7 +129,7 @@ class _Nothing:
 _NOTHING: Any = _Nothing()
 
 
-def _look_up(block: Any, path: str) -> Any:
+def look_up(block: Any, path: str) -> Any:
     """The value at a dotted path of the file: literal keys first, then nested blocks."""
     if not isinstance(block, Block):
         return _NOTHING
@@ -136,7 +137,7 @@ def _look_up(block: Any, path: str) -> Any:
         return block[path]
     for i, char in enumerate(path):
         if char == "." and path[:i] in block:
-            found = _look_up(block[path[:i]], path[i + 1 :])
+            found = look_up(block[path[:i]], path[i + 1 :])
             if found is not _NOTHING:
                 return found
     return _NOTHING
