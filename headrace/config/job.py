@@ -12,6 +12,7 @@ from headrace.config.blocks import KINDS, Block, plugins_of
 from headrace.config.env import Env, is_meaningless, meaningless
 from headrace.config.hocon import parse_hocon
 from headrace.config.shade import Shade, unknown_cipher
+from headrace.config.sql_file import parse_sql
 from headrace.config.variables import Resolver, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
@@ -83,7 +84,7 @@ class JobConfig:
 
 
 def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, decrypt: bool = True) -> JobConfig:
-    """Read a job file; `.json` says JSON, anything else is HOCON. Raises ConfigError.
+    """Read a job file; `.json` says JSON, `.sql` SQL, anything else is HOCON. Raises ConfigError.
 
     decrypt: False leaves secrets as they stand in the file, for who passes the job on and needs no key.
     """
@@ -107,8 +108,19 @@ def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, de
         raise ConfigError(
             [Problem("", f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8", str(path), line)]
         ) from error
-    kind = "json" if path.suffix.lower() == ".json" else "hocon"
-    return parse_job(text, format=kind, file=str(path), variables=variables or {}, decrypt=decrypt)
+    return parse_job(text, format=format_of(path), file=str(path), variables=variables or {}, decrypt=decrypt)
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix says."""
+    return {".json": "json", ".sql": "sql"}.get(path.suffix.lower(), "hocon")
+
+
+def read_blocks(text: str, format: str, file: str = "") -> tuple[Block, list[Problem]]:  # noqa: A002  as parse_job
+    """A job's blocks as they were written, and warnings. Raises ConfigError."""
+    if format == "sql":
+        return parse_sql(text, file)
+    return parse_hocon(text, file, json=format == "json"), []
 
 
 def parse_job(
@@ -119,16 +131,16 @@ def parse_job(
     variables: Mapping[str, str] | None = None,
     decrypt: bool = True,
 ) -> JobConfig:
-    """Read a job's text, `hocon` or `json`. Raises ConfigError with all problems.
+    """Read a job's text, `hocon`, `json` or `sql`. Raises ConfigError with all problems.
 
     variables: None leaves `${…}` in a JSON text alone, as SeaTunnel does with a job that comes over REST.
     """
     if not text.strip():
         raise ConfigError([Problem("", "the job file is empty", "", file)])
     check_names(variables or {})
-    root = parse_hocon(text, file, json=format == "json")
+    root, warnings = read_blocks(text, format, file)
     literal = format == "json" and variables is None
-    job = _Reader(root, Resolver(root, variables or {}, file, literal=literal), file, decrypt).job()
+    job = _Reader(root, Resolver(root, variables or {}, file, literal=literal), file, decrypt, warnings=warnings).job()
     return replace(job, text=text, file=file, format=format, variables=None if literal else dict(variables or {}))
 
 

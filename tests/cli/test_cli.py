@@ -198,3 +198,29 @@ def test_a_full_disk_fails_the_job_and_leaves_the_target_as_it_was(tmp_path, job
         assert [f for f in (small / "out").rglob("*") if f.is_file() and f.name != ".owner"] == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+SQL = """/* config
+env { parallelism = 2 }
+*/
+CREATE TABLE fake WITH ('connector' = 'FakeSource', 'type' = 'source', 'row.num' = '3',
+  'schema' = '{ fields { id = int, name = string } }');
+CREATE TABLE console WITH ('connector' = 'Console', 'type' = 'sink');
+CREATE TABLE named AS SELECT name, '${greeting:moin}' AS greeting FROM fake;
+INSERT INTO console SELECT greeting, UPPER(name) AS name FROM named;
+"""
+
+
+@pytest.mark.parametrize("runner", ["embedded", "processes"])
+def test_runs_a_sql_job_file(headrace, job, runner):
+    done = headrace("run", "-q", "--runner", runner, "-i", "greeting=hi", job(SQL, "job.sql"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "output rowType: greeting<STRING>, name<STRING>"
+    assert sum(" : hi, " in line for line in lines) == 6
+
+
+def test_a_wrong_sql_job_file_names_its_lines(headrace, job):
+    done = headrace("check", job(SQL.replace("SELECT name", "SELECT nme").replace("'row.num'", "'row.nm'"), "job.sql"))
+    assert done.returncode == 1
+    assert "job.sql:4: source[0].FakeSource.row.nm: unknown option" in done.stderr
