@@ -101,7 +101,11 @@ def _local(
 
     def on_print(text: str) -> None:
         log[0]("info", text)
-        print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
+        stream = sys.stderr if as_json else sys.stdout
+        stream.write(
+            f"{text}\n"
+        )  # at once: tasks print on threads of their own, and print() writes the line's end apart
+        stream.flush()
 
     local = LocalJob(
         plan,

@@ -217,7 +217,7 @@ def test_runs_a_sql_job_file(headrace, job, runner):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "output rowType: greeting<STRING>, name<STRING>"
-    assert sum(" : hi, " in line for line in lines) == 6
+    assert (sum(" : hi, " in line for line in lines), len(lines)) == (6, 8)
 
 
 def test_a_wrong_sql_job_file_names_its_lines(headrace, job):
