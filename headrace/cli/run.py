@@ -102,9 +102,8 @@ def _local(
     def on_print(text: str) -> None:
         log[0]("info", text)
         stream = sys.stderr if as_json else sys.stdout
-        stream.write(
-            f"{text}\n"
-        )  # at once: tasks print on threads of their own, and print() writes the line's end apart
+        # At once: tasks print on threads of their own, and print() writes the end of a line apart.
+        stream.write(f"{text}\n")
         stream.flush()
 
     local = LocalJob(
