@@ -9,6 +9,10 @@ from headrace.errors import Problem
 KINDS = ("source", "transform", "sink")
 """The blocks that hold plugins."""
 
+INPUT_KEYS = ("plugin_input", "source_table_name")
+OUTPUT_KEYS = ("plugin_output", "result_table_name")
+"""Options that name a plugin's datasets, today's name first."""
+
 
 @dataclass(frozen=True)
 class Substitution:
@@ -42,7 +46,7 @@ class Append:
 class Comments:
     """The comments around a key: those on the lines above it, and the one behind it on its own line.
 
-    An empty text stands for a blank line between comments.
+    Each begins with `#`; an empty text stands for a blank line between comments.
     """
 
     above: list[str] = field(default_factory=list)
@@ -58,6 +62,10 @@ class Block(dict[str, Any]):
         self.comments: dict[str, Comments] = {}
         self.tail: list[str] = []
 
+    def is_commented(self) -> bool:
+        """Whether a comment stands in it, outside of inner blocks."""
+        return bool(self.tail) or any(c.above or c.behind for c in self.comments.values())
+
 
 class Quoted(str):
     """Text that was in quotes: as a value never a number, a boolean or null; as a key its dots are no path."""
@@ -67,11 +75,15 @@ class Quoted(str):
 
 @dataclass
 class Named:
-    """A plugin's block, with the name it stands under; the name is empty in a list, where `plugin_name` has it."""
+    """A plugin's block, with the name it stands under; the name is empty in a list, where `plugin_name` has it.
+
+    table: what a SQL job file calls a sink, which has no dataset.
+    """
 
     name: str
     block: Any
     line: int
+    table: str = field(default="", compare=False)
     comments: Comments = field(default_factory=Comments, compare=False)
 
 
@@ -116,7 +128,10 @@ def _paths(value: Substitution | Concat) -> Iterator[str]:
 def _replace_self(value: Substitution | Concat, key: str, old: Any) -> Any:
     """`path = ${path} [more]` means the value so far."""
     parts = value.parts if isinstance(value, Concat) else [value]
-    return Concat([old if isinstance(p, Substitution) and p.path == key else p for p in parts])
+    parts = [old if isinstance(p, Substitution) and p.path == key else p for p in parts]
+    if all(isinstance(part, list) for part in parts if not (isinstance(part, str) and part.isspace())):
+        return [item for part in parts if isinstance(part, list) for item in part]
+    return Concat(parts)
 
 
 def plugins_of(kind: str, root: Block, file: str = "") -> tuple[list[Named], list[Problem]]:

@@ -121,7 +121,7 @@ class _Parser:
                 self._skip()
             if self._peek() != "{":
                 raise self._error(f"plugin {name!r} has no block", f"write its options in braces: {name} {{ … }}")
-            plugins.items.append(Named(name, self._value(), line, Comments(above + self._taken())))
+            plugins.items.append(Named(name, self._value(), line, comments=Comments(above + self._taken())))
             plugins.items[-1].comments.behind = self._behind()
 
     def _include(self) -> Block | None:
@@ -248,7 +248,8 @@ class _Parser:
         start = self.at
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char in _FORBIDDEN or char.isspace() or self._comment_here():
+            exponent = char == "+" and self.at > start and self.text[self.at - 1] in "eE"
+            if (char in _FORBIDDEN and not exponent) or char.isspace() or self._comment_here():
                 break
             self.at += 1
         if self.at == start:
@@ -322,12 +323,12 @@ class _Parser:
                 return
 
     def _comment(self) -> str:
-        """The comment that begins here, up to the end of its line, without its mark."""
+        """The comment that begins here, up to the end of its line, behind `#` whatever its mark was."""
         end = self.text.find("\n", self.at)
         end = len(self.text) if end < 0 else end
         start = self.at + (1 if self._peek() == "#" else 2)
         self.at = end
-        return self.text[start:end].strip()
+        return f"#{self.text[start:end].rstrip()}"
 
     def _taken(self) -> list[str]:
         """The comments that were skipped since the last call."""
@@ -389,10 +390,12 @@ def _join(parts: list[Any], error: Callable[[str, str], ConfigError]) -> Any:
     if all(isinstance(part, list) for part in solid):
         return [item for part in solid for item in part]
     if all(isinstance(part, Block) for part in solid):
-        merged = Block()
-        for part in solid:
+        merged = solid[0]
+        for part in solid[1:]:
             for key, value in part.items():
                 merge(merged, key, value, part.lines.get(key, 0))
+            merged.comments |= part.comments
+            merged.tail += part.tail
         return merged
     raise error("an object or list stands beside text", "separate them by a comma or a new line")
 

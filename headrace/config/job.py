@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from headrace.config.blocks import KINDS, Block, plugins_of
+from headrace.config.blocks import INPUT_KEYS, KINDS, OUTPUT_KEYS, Block, plugins_of
 from headrace.config.env import Env, is_meaningless, meaningless
 from headrace.config.hocon import parse_hocon
 from headrace.config.shade import Shade, unknown_cipher
@@ -17,8 +17,6 @@ from headrace.config.variables import Resolver, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
 
-INPUT_KEYS = ("plugin_input", "source_table_name")
-OUTPUT_KEYS = ("plugin_output", "result_table_name")
 _COMMON = {"plugin_name", "parallelism", *INPUT_KEYS, *OUTPUT_KEYS}
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -29,6 +30,11 @@ KEY, KEY_FILE = "HEADRACE_SHADE_KEY", "HEADRACE_SHADE_KEY_FILE"
 _REFERENCE = re.compile(r"\$\{[^{}]+\}\Z")
 _NONCE = 12
 _VERSION = b"\x01"
+
+
+def is_reference(value: Any) -> bool:
+    """Whether an option is only `${name}`: its value comes from outside."""
+    return isinstance(value, str) and _REFERENCE.match(value) is not None
 
 
 class Cipher(ABC):
@@ -81,7 +87,10 @@ class Aes(Cipher):
         self._aes = AESGCM(_read_key())
 
     def encrypt(self, text: str) -> str:
-        """Another text each time, since the nonce is random."""
+        """Another text each time, since the nonce is random; what is encrypted already stays."""
+        with suppress(ValueError):
+            self.decrypt(text)
+            return text
         nonce = os.urandom(_NONCE)
         return base64.b64encode(_VERSION + nonce + self._aes.encrypt(nonce, text.encode(), None)).decode()
 
@@ -192,7 +201,7 @@ class Shade:
         return found
 
     def _encrypt(self, text: str) -> str:
-        return text if _REFERENCE.match(text) else self.cipher.encrypt(text)
+        return text if is_reference(text) else self.cipher.encrypt(text)
 
     def _each(self, value: Any, change: Callable[[str], str]) -> Any:
         """A text, or each of a list; numbers count as text, blocks hold no secret of their own."""
@@ -203,7 +212,7 @@ class Shade:
         return value
 
     def _problem(self, value: Any, place: str, error: ValueError) -> Problem:
-        if isinstance(value, str) and _REFERENCE.match(value):
+        if is_reference(value):
             return Problem(place, f"{value} has no value", "give it with -i or in the environment, encrypted")
         cure = (
             "`headrace encrypt JOB` prints the file with encrypted secrets; without env shade.identifier they are plain"

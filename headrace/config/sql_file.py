@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from operator import attrgetter
 from typing import Any
 
-from headrace.config.blocks import KINDS, Block, Comments, Named, Plugins, plugins_of
+from headrace.config.blocks import INPUT_KEYS, KINDS, OUTPUT_KEYS, Block, Comments, Named, Plugins, plugins_of
 from headrace.config.hocon import parse_hocon, unquoted_value
 from headrace.config.sql_tokens import SqlText, Statement, Token, split_sql
 from headrace.errors import ConfigError, Problem
@@ -19,8 +19,6 @@ from headrace.errors import ConfigError, Problem
 TRANSFORM = "sql"
 """The plugin's name as SeaTunnel writes it here."""
 
-_INPUTS = ("plugin_input", "source_table_name")
-_OUTPUTS = ("plugin_output", "result_table_name")
 _LINE_BREAK = re.compile(r"[ \t]*\r?\n[ \t\r\n]*")
 _NAMES = ("word", "name")
 
@@ -88,7 +86,7 @@ class _SqlJob:
         found, problems = plugins_of(kind, root, self.file)
         self.problems += problems
         for named in found:
-            for key in _OUTPUTS:
+            for key in OUTPUT_KEYS:
                 if kind != "sink" and isinstance(named.block, Block) and isinstance(named.block.get(key), str):
                     self.tables[named.block[key]] = _Table(kind, named.name, named.block, Statement())
         return found
@@ -137,7 +135,7 @@ class _SqlJob:
             said = f"has type {kind!r}" if kind else "has no 'type'"
             raise _Wrong(f"table {name!r} {said}", "write 'type' = 'source' or 'type' = 'sink'", line)
         kind = kind.lower()
-        for key in [*fixed.values(), *(_OUTPUTS if kind == "source" else _INPUTS)]:
+        for key in [*fixed.values(), *(OUTPUT_KEYS if kind == "source" else INPUT_KEYS)]:
             options.pop(key, None)
         if kind == "source":
             options["plugin_output"] = name
@@ -177,7 +175,7 @@ class _SqlJob:
         sink = _copy(table.options)
         _set(sink, "plugin_input", dataset, at.line)
         comments = [*table.statement.comments, *at.statement.comments] if query is None else table.statement.comments
-        self.found["sink"].append(Named(table.connector, sink, at.line, Comments(list(comments))))
+        self.found["sink"].append(Named(table.connector, sink, at.line, target, Comments(list(comments))))
 
     def _add_transform(self, dataset: str, query: str | None, output: str, at: "_Cursor") -> None:
         if query is None:
@@ -346,7 +344,7 @@ def _value(key: str, token: Token) -> Any:
 
 
 def _named(name: str, block: Block, statement: Statement) -> Named:
-    return Named(name, block, statement.tokens[0].line, Comments(list(statement.comments)))
+    return Named(name, block, statement.tokens[0].line, comments=Comments(list(statement.comments)))
 
 
 def _set(block: Block, key: str, value: Any, line: int) -> None:

@@ -41,7 +41,7 @@ class Token:
 
 @dataclass
 class Statement:
-    """One statement, without its semicolon. comments: the texts of the comment lines above it."""
+    """One statement, without its semicolon. comments: those above it, a line each, behind `#`."""
 
     tokens: list[Token] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -121,9 +121,10 @@ def _token(found: SqlText, at: int, line: int, after_blank: int, file: str) -> i
 
 def _lines(comment: str) -> Iterator[str]:
     if comment.startswith("--"):
-        yield comment[2:].strip()
+        yield f"#{comment[2:].rstrip()}"
     else:
-        yield from (line.strip().removeprefix("*").strip() for line in comment[2:-2].strip().splitlines())
+        for line in comment[2:-2].strip().splitlines():
+            yield f"# {line.strip().removeprefix('*').strip()}".rstrip()
 
 
 def _open(file: str, line: int, what: str, cure: str) -> ConfigError:

@@ -56,12 +56,12 @@ class Resolver:
                 below = f"{path}.{key}" if path else key
                 self.lines[below] = value.lines.get(key, 0)
                 resolved = self.plain(inner, below)
-                if resolved is not _NOTHING:
+                if resolved is not NOTHING:
                     found[str(key)] = resolved
             return found
         if isinstance(value, list):
             items = [self.plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
-            return [item for item in items if item is not _NOTHING]
+            return [item for item in items if item is not NOTHING]
         if isinstance(value, Substitution):
             return self._substitute(value, path)
         if isinstance(value, Concat):
@@ -76,7 +76,7 @@ class Resolver:
         if item.path in self._variables:
             return self._from_text(self._variables[item.path])
         found = look_up(self._root, item.path)
-        if found is not _NOTHING:
+        if found is not NOTHING:
             if item.path in self._open:
                 chain = " -> ".join([*self._open, item.path])
                 raise ConfigError(
@@ -91,11 +91,11 @@ class Resolver:
             return os.environ[item.path]
         if item.default is not None:
             return self._from_text(item.default)
-        return _NOTHING if item.optional else str(item)
+        return NOTHING if item.optional else str(item)
 
     def _concat(self, value: Concat, path: str) -> Any:
         parts = [self.plain(part, path) for part in value.parts]
-        parts = [part for part in parts if part is not _NOTHING]
+        parts = [part for part in parts if part is not NOTHING]
         if any(isinstance(part, list) for part in parts):
             return [item for part in parts if isinstance(part, list) for item in part]
         if any(isinstance(part, dict) for part in parts):
@@ -126,18 +126,18 @@ class _Nothing:
     """The value of `${?x}` without a value: the key is left out."""
 
 
-_NOTHING: Any = _Nothing()
+NOTHING: Any = _Nothing()
 
 
 def look_up(block: Any, path: str) -> Any:
     """The value at a dotted path of the file: literal keys first, then nested blocks."""
     if not isinstance(block, Block):
-        return _NOTHING
+        return NOTHING
     if path in block and not isinstance(block[path], Plugins):
         return block[path]
     for i, char in enumerate(path):
         if char == "." and path[:i] in block:
             found = look_up(block[path[:i]], path[i + 1 :])
-            if found is not _NOTHING:
+            if found is not NOTHING:
                 return found
-    return _NOTHING
+    return NOTHING
