@@ -16,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-JobFile = Annotated[Path, typer.Argument(help="A job file: HOCON, or JSON by its suffix .json.", metavar="JOB")]
+JobFile = Annotated[Path, typer.Argument(help="A job file: HOCON, or JSON or SQL by its suffix.", metavar="JOB")]
 Variables = Annotated[
     list[str] | None, typer.Option("-i", "--variable", help="name=value for ${name} in the job file; repeatable.")
 ]
@@ -25,6 +25,7 @@ Server = Annotated[
     str | None, typer.Option("--server", help="The server's address; HEADRACE_SERVER, else http://localhost:5801.")
 ]
 JobId = Annotated[int, typer.Argument(help="The job's id.", metavar="ID", min=1)]
+Write = Annotated[bool, typer.Option("--write", help="Write the file instead of printing it.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -68,6 +69,39 @@ def check(
     from headrace.cli.look import check_job
 
     raise typer.Exit(check_job(job, variable or [], connect=connect))
+
+
+@app.command()
+def fmt(
+    job: JobFile,
+    to: Annotated[str | None, typer.Option("--to", help="hocon, json or sql; left out: the file's own.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the file; with another format, one beside it.")] = False,
+) -> None:
+    """Print a job file in one canonical layout, or convert it between HOCON, JSON and SQL.
+
+    Variables stay as they are. Comments stay in HOCON, but for those within lists, which move above the list; JSON has
+    none; SQL keeps those of env and above plugins. Included files become part of the job. JSON and SQL have no
+    references to other keys: they are filled.
+    """
+    from headrace.cli.rewrite import format_job
+
+    raise typer.Exit(format_job(job, to, write=write))
+
+
+@app.command()
+def encrypt(job: JobFile, write: Write = False) -> None:
+    """Print a job file with its secrets encrypted as env shade.identifier says."""
+    from headrace.cli.rewrite import encrypt_job
+
+    raise typer.Exit(encrypt_job(job, write=write))
+
+
+@app.command()
+def decrypt(job: JobFile, write: Write = False) -> None:
+    """Print a job file with its secrets in plain text."""
+    from headrace.cli.rewrite import decrypt_job
+
+    raise typer.Exit(decrypt_job(job, write=write))
 
 
 @app.command()

@@ -188,11 +188,15 @@ class _Parser:
 
     def _items(self) -> list[Any]:
         items: list[Any] = []
+        behind: list[str] = []
         while True:
             self._skip(separators=True)
             if self.at >= len(self.text) or self._peek() in "]}":
+                self._comments = behind + self._comments
                 return items
             items.append(self._value())
+            if comment := self._behind():
+                behind.append(comment)
 
     def _substitution(self) -> Substitution:
         line = self._line()

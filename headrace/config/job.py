@@ -87,6 +87,12 @@ def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, de
     decrypt: False leaves secrets as they stand in the file, for who passes the job on and needs no key.
     """
     path = Path(path)
+    text = read_text(path)
+    return parse_job(text, format=format_of(path), file=str(path), variables=variables or {}, decrypt=decrypt)
+
+
+def read_text(path: Path) -> str:
+    """The text of a job file. Raises ConfigError where there is none that can be read."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -100,13 +106,12 @@ def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, de
             [Problem("", f"cannot read {str(path)!r}: {error.strerror}", "check its permissions")]
         ) from error
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(
             [Problem("", f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8", str(path), line)]
         ) from error
-    return parse_job(text, format=format_of(path), file=str(path), variables=variables or {}, decrypt=decrypt)
 
 
 def format_of(path: Path) -> str:

@@ -88,7 +88,7 @@ class _Printer:
     def _short(self, value: Any, indent: int) -> str:
         """The value on one line, or nothing where it holds blocks, comments or too much for that."""
         inner = value.values() if isinstance(value, Mapping) else value
-        if any(isinstance(item, Mapping | Concat) or (isinstance(item, list) and item) for item in inner):
+        if any(isinstance(item, Mapping) or (isinstance(item, list) and _is_nested(item)) for item in inner):
             return ""
         if isinstance(value, Block) and value.is_commented() and not self._embedded:
             return ""
@@ -130,6 +130,10 @@ class _Printer:
         if plain and not self._one_line and not re.search(r"[\x00-\x08\x0b-\x1f]", text):
             return f'"""{text}"""'
         return json.dumps(text, ensure_ascii=False)
+
+
+def _is_nested(items: list[Any]) -> bool:
+    return any(isinstance(item, list | Mapping) for item in items)
 
 
 def _key(key: str) -> str:
