@@ -130,3 +130,15 @@ def test_every_json_document_is_read_as_it_is(value):
     assert plain(json.dumps({"x": value}).replace("${", "$ {")) == json.loads(
         json.dumps({"x": value}).replace("${", "$ {")
     )
+
+
+def test_json_numbers_may_have_a_positive_exponent():
+    assert parse_hocon('{"a": 1e+16, "b": [2.5E+3]}', json=True) == {"a": 1e16, "b": ["2.5E+3"]}
+
+
+def test_comments_belong_to_the_key_below_them_or_beside_them():
+    block = parse_hocon("# one\n\n//two\na = 1 # three\nb { c = [1, # four\n2] // five\n# six\n}\n# seven")
+    assert (block.comments["a"].above, block.comments["a"].behind) == (["# one", "", "#two"], "# three")
+    inner = block["b"]
+    assert (inner.comments["c"].above, inner.comments["c"].behind) == (["# four"], "# five")
+    assert (inner.tail, block.tail) == (["# six"], ["# seven"])

@@ -30,6 +30,14 @@ def test_every_job_in_the_docs_runs(page, text, tmp_path, monkeypatch):
         parse_job(text)
 
 
+def test_the_sql_job_in_the_docs_runs(tmp_path):
+    (text,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "sql-job-files.md").read_text(), re.DOTALL)
+    (tmp_path / "job.sql").write_text(text)
+    lines = []
+    assert run(tmp_path / "job.sql", on_print=lines.append, strict=True).status == "FINISHED"
+    assert sum("rowType" in line for line in lines) == 4
+
+
 def test_every_example_plans():
     for file in (ROOT / "examples").glob("*.conf"):
         make_plan(parse_job(file.read_text(), variables={"input": "/in", "output": "/out"}), strict=True)
