@@ -1,11 +1,12 @@
 """Job files written anew: in one canonical layout, in another format, with their secrets encrypted or decrypted."""
 
 from headrace.config.blocks import KINDS, Block, Concat, Named, Plugins, Substitution, plugins_of
+from headrace.config.ciphers import cipher_names
 from headrace.config.job import read_blocks
 from headrace.config.print_hocon import print_hocon
 from headrace.config.print_json import print_json
 from headrace.config.print_sql import print_sql
-from headrace.config.shade import Shade, cipher_names, is_reference
+from headrace.config.shade import Shade, is_reference
 from headrace.config.variables import Resolver
 from headrace.errors import ConfigError, Problem
 

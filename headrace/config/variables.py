@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.config.blocks import Append, Block, Concat, Plugins, Substitution
+from headrace.config.ciphers import KEY, KEY_FILE
 from headrace.config.hocon import parse_hocon
 from headrace.errors import ConfigError, Problem
 
@@ -20,7 +21,7 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Names that sinks fill per table; SeaTunnel refuses them as variables."""
 
-PRIVATE = frozenset({"HEADRACE_SHADE_KEY", "HEADRACE_SHADE_KEY_FILE", "HEADRACE_PASSWORD", "HEADRACE_TOKEN"})
+PRIVATE = frozenset({KEY, KEY_FILE, "HEADRACE_PASSWORD", "HEADRACE_TOKEN"})
 """Secrets in the environment that are ours; a job file that somebody else wrote must not read them."""
 
 _IN_TEXT = re.compile(r"\$\{([^{}:$]+)(?::([^{}]*))?\}")

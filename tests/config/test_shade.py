@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.config.ciphers import KEY, KEY_FILE, Aes, Base64
 from headrace.config.job import parse_job
-from headrace.config.shade import KEY, KEY_FILE, KEYS, Aes, Base64, decrypt_config, encrypt_config
+from headrace.config.shade import KEYS, decrypt_config, encrypt_config
 from headrace.errors import ConfigError
 
 SECRET = "f0" * 32
@@ -196,7 +197,7 @@ def test_the_key_cannot_be_read_by_a_job(key, monkeypatch, name):
 
 
 CIPHER = """
-from headrace.config.shade import Cipher
+from headrace.config.ciphers import Cipher
 
 class Turned(Cipher):
     keys = ("path",)
@@ -226,6 +227,9 @@ def test_a_package_adds_a_cipher_by_entry_point(tmp_path, runner):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").glob("*.csv"))) >= 1
+    (tmp_path / "job.conf").write_text((tmp_path / "job.conf").read_text().replace("suffix", "sufix"))
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert "sink[0].LocalFile.path: cannot decrypt ****** with cipher 'turned': KeyError" in done.stderr
 
 
 def test_who_passes_a_job_on_needs_no_key(monkeypatch):
