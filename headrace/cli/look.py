@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -119,8 +120,7 @@ def option_rows(model: type[Options]) -> list[tuple[str, str, str, str]]:
         kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
         default = "required" if field.is_required() else "" if field.default is None else str(field.default)
         if "|" in str(field.annotation) or "[" in str(field.annotation):
-            kind = str(field.annotation).replace("typing.", "").replace(" | None", "")
-            kind = ".".join(part.rpartition(".")[2] for part in [kind]) if "headrace." in kind else kind
+            kind = re.sub(r"(\w+\.)+", "", str(field.annotation)).replace(" | None", "")
         rows.append((" / ".join(names), kind, default[:40], field.description or ""))
     return rows
 

@@ -136,14 +136,15 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
         else:
             texts = cell_texts(column, formats)
         return pc.if_else(pc.is_valid(column), pc.binary_join_element_wise('"', texts, '"', ""), "null")
-    return pa.array([_dumps(value, dtype) for value in column.to_pylist()], pa.string())
+    return pa.array([json_text(value, dtype) for value in column.to_pylist()], pa.string())
 
 
 def _needs_escapes(column: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]'), min_count=0).as_py())
 
 
-def _dumps(value: Any, dtype: pa.DataType) -> str:
+def json_text(value: Any, dtype: pa.DataType) -> str:
+    """One value as JSON: bytes in base64, times in ISO, decimals with all their digits."""
     return orjson.dumps(_plain(value, dtype), default=str).decode()
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from headrace.errors import ConfigError, Problem
+from headrace.jdbcurl import parse_jdbc_url
 from headrace.plan.plan import Plan, Step
 
 SYSTEM_PATHS = ("/proc", "/sys", "/dev", "/etc", "/boot", "/var/run", "/run")
@@ -97,5 +99,10 @@ def _values(value: Any, kind: str, path: str, formats: Mapping[str, str]) -> Ite
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for number, item in enumerate(value):
             yield from _values(item, kind, f"{path}[{number}]", formats)
+    elif kind == "jdbc-url" and isinstance(value, str):
+        with suppress(ValueError):  # the connector's own options have said so
+            url = parse_jdbc_url(value)
+            sqlite = url.kind == "sqlite"
+            yield path, "path" if sqlite else "host", url.place if sqlite else url.place.lstrip("/")
     elif kind in ("path", "host") and isinstance(value, str | Path) and str(value):
         yield path, kind, str(value)

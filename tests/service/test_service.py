@@ -310,6 +310,20 @@ def test_jobs_that_are_not_allowed_are_refused_with_every_reason(begin, tmp_path
     only.prepare(job(sink={"plugin_name": "LocalFile", "path": f"{tmp_path}/data/x", "file_format_type": "json"}))
 
 
+def test_the_file_of_a_jdbc_url_must_be_allowed_too(begin, tmp_path):
+    service = begin(permissions=Permissions(paths=(tmp_path / "data",)))
+
+    def into(url):
+        return job(sink={"plugin_name": "Jdbc", "url": url, "generate_sink_sql": True})
+
+    for url in ("jdbc:sqlite:/etc/x.db", "jdbc:sqlite:file:///%65tc/x.db?busy_timeout=1"):
+        with pytest.raises(ConfigError, match=r"Jdbc\.url: '/etc/x.db' lies in /etc, which jobs may not touch"):
+            submit(service, into(url))
+    with pytest.raises(ConfigError, match=r"Jdbc\.url: .*is not in a directory that jobs may use"):
+        submit(service, into(f"jdbc:sqlite:{tmp_path}/other.db"))
+    service.prepare(into(f"jdbc:sqlite:{tmp_path}/data/x.db"))
+
+
 def test_an_unknown_job_says_so(service):
     with pytest.raises(JobNotFound, match="there is no job 404"):
         service.wait(404)

@@ -1,0 +1,253 @@
+"""The options of the Jdbc source and sink. What means nothing to SQLite is accepted, and named with the reason."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+
+from headrace.connector import Choice, Options
+from headrace.connectors._jdbc_sqlite import SqliteSettings
+from headrace.jdbcurl import parse_jdbc_url
+from headrace.options import option_name
+
+JDBC_URL: dict[str, Any] = {"format": "jdbc-url"}
+"""Marks the URL, so that a server can say which files and hosts are allowed."""
+
+
+def _idle(reason: str, *names: str) -> Any:
+    """An option that is accepted and does nothing, with the reason."""
+    return Field(
+        default=None,
+        validation_alias=AliasChoices(*names) if names else None,
+        json_schema_extra={"idle": reason},
+        description=f"Accepted: {reason}.",
+    )
+
+
+_NO_LOGIN = "SQLite has no logins"
+_KERBEROS = "a file needs no Kerberos"
+_NO_XA = "rows and positions are committed in one transaction of the target, which is exactly once without XA"
+_OTHERS = "it is for other databases"
+
+
+class JdbcOptions(Options):
+    """What source and sink share."""
+
+    url: str = Field(json_schema_extra=JDBC_URL, description="`jdbc:sqlite:FILE`, with `?busy_timeout=5000` and such.")
+    driver: str | None = _idle("the database is told by the url")
+    dialect: str | None = Field(default=None, description="`sqlite`, as the url says anyway.")
+    user: str | None = _idle(_NO_LOGIN, "user", "username")
+    password: SecretStr | None = _idle(_NO_LOGIN)
+    properties: dict[str, str] = Field(default={}, description="The same parameters that the url takes.")
+    connection_check_timeout_sec: int = Field(
+        default=30, gt=0, description="Seconds to wait for a database that another program has locked."
+    )
+    compatible_mode: str | None = _idle(_OTHERS)
+    connect_timeout_ms: int | None = _idle("a file is opened at once")
+    socket_timeout_ms: int | None = _idle("a file has no socket")
+    use_kerberos: bool | None = _idle(_KERBEROS)
+    kerberos_principal: str | None = _idle(_KERBEROS)
+    kerberos_keytab_path: str | None = _idle(_KERBEROS)
+    krb5_path: str | None = _idle(_KERBEROS)
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Self:
+        self.settings()
+        if self.dialect is not None and self.dialect.lower() != "sqlite":
+            raise ValueError(f"dialect {self.dialect!r} is not supported; possible: sqlite")
+        return self
+
+    def settings(self) -> SqliteSettings:
+        """Which database, and how to open it. Raises ValueError."""
+        if "${" in self.url:
+            raise ValueError(
+                f"url {self.url!r} has a placeholder; all tables of a job go into one database, commit by commit"
+            )
+        url = parse_jdbc_url(self.url)
+        if url.kind != "sqlite":
+            raise ValueError(f"url: databases of the kind {url.kind!r} are not supported; possible: jdbc:sqlite:FILE")
+        parameters = {**url.parameters, **self.properties}
+        return SqliteSettings.of(url.place, parameters, float(self.connection_check_timeout_sec))
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """The options that are set and do nothing, each with the reason."""
+        for name, info in type(self).model_fields.items():
+            extra = info.json_schema_extra
+            if name in self.model_fields_set and isinstance(extra, dict) and "idle" in extra:
+                yield option_name(name, info), str(extra["idle"])
+
+
+# ---------------------------------------------------------------------------------------------------------- source
+
+
+class JdbcTableOptions(Options):
+    """What to read of one table."""
+
+    table_path: str | None = Field(default=None, description="The table; a name before a dot is only part of the path.")
+    query: str | None = Field(default=None, description="A SELECT; with table_path the rows count as that table's.")
+    partition_column: str | None = Field(default=None, description="Split by this column, not by the row's number.")
+    partition_num: int | None = Field(default=None, gt=0, description="Splits by partition_column; one a task else.")
+    partition_lower_bound: int | float | None = Field(
+        default=None, description="Only rows from here on; the smallest else."
+    )
+    partition_upper_bound: int | float | None = Field(
+        default=None, description="Only rows up to here; the biggest else."
+    )
+    use_select_count: bool | None = _idle("no row counts are needed to split")
+    skip_analyze: bool | None = _idle("no row counts are needed to split")
+
+
+class JdbcSourceOptions(JdbcTableOptions, JdbcOptions):
+    """Options of the Jdbc source."""
+
+    table_list: list[JdbcTableOptions] | None = Field(default=None, description="Several tables or queries.")
+    use_regex: bool = Field(default=False, description="table_path is a regular expression for whole names.")
+    where_condition: str | None = Field(default=None, description="`where …`, for every table and query.")
+    fetch_size: int = Field(default=0, ge=0, description="Rows fetched at once, at most; 0: as many as fit.")
+    split_size: int | None = Field(
+        default=None, gt=0, validation_alias="split.size", description="Rows of a split; by default four splits a task."
+    )
+    split_upper: float | None = _idle("splits are ranges of row numbers", "split.even-distribution.factor.upper-bound")
+    split_lower: float | None = _idle("splits are ranges of row numbers", "split.even-distribution.factor.lower-bound")
+    split_sharding: int | None = _idle("splits need no samples", "split.sample-sharding.threshold")
+    split_rate: int | None = _idle("splits need no samples", "split.inverse-sampling.rate")
+    split_sampling: bool | None = _idle("splits need no samples", "split.allow-sampling")
+    decimal_type_narrowing: bool | None = _idle(_OTHERS)
+    int_type_narrowing: bool | None = _idle(_OTHERS)
+    handle_blob_as_string: bool | None = _idle(_OTHERS)
+
+    @field_validator("where_condition")
+    @classmethod
+    def _check_where(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"\s*where\s", value, re.IGNORECASE):
+            raise ValueError(f"where_condition must start with 'where', not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_tables(self) -> Self:
+        if self.table_list and (self.query or self.table_path):
+            raise ValueError("table_list stands for query and table_path; give only one of them")
+        for number, entry in enumerate(self.entries()):
+            if not entry.query and not entry.table_path:
+                where = f"table_list[{number}]: " if self.table_list else ""
+                raise ValueError(
+                    f"{where}nothing to read; give query or table_path" + ("" if where else ", or table_list")
+                )
+        return self
+
+    def entries(self) -> list[JdbcTableOptions]:
+        """What to read, table by table."""
+        return self.table_list or [self]
+
+
+# ------------------------------------------------------------------------------------------------------------ sink
+
+
+class SchemaSaveMode(Choice):
+    """What happens to the target table before the first row."""
+
+    RECREATE_SCHEMA = "RECREATE_SCHEMA"
+    CREATE_SCHEMA_WHEN_NOT_EXIST = "CREATE_SCHEMA_WHEN_NOT_EXIST"
+    ERROR_WHEN_SCHEMA_NOT_EXIST = "ERROR_WHEN_SCHEMA_NOT_EXIST"
+    IGNORE = "IGNORE"
+
+
+class DataSaveMode(Choice):
+    """What happens to its rows before the first row."""
+
+    APPEND_DATA = "APPEND_DATA"
+    DROP_DATA = "DROP_DATA"
+    CUSTOM_PROCESSING = "CUSTOM_PROCESSING"
+    ERROR_WHEN_DATA_EXISTS = "ERROR_WHEN_DATA_EXISTS"
+
+
+class FieldIde(Choice):
+    """The case of column names in the target."""
+
+    ORIGINAL = "ORIGINAL"
+    UPPERCASE = "UPPERCASE"
+    LOWERCASE = "LOWERCASE"
+
+    def apply(self, name: str) -> str:
+        """The name in this case."""
+        return {"UPPERCASE": name.upper(), "LOWERCASE": name.lower()}.get(self.value, name)
+
+
+class JdbcSinkOptions(JdbcOptions):
+    """Options of the Jdbc sink."""
+
+    query: str | None = Field(
+        default=None, description="Your own statement, a `?` for each column in order; no save modes."
+    )
+    generate_sink_sql: bool = Field(
+        default=False, description="Write the statements from the table's columns and keys."
+    )
+    database: str | None = _idle("a SQLite file is one database")
+    table: str = Field(
+        default="${table_name}", min_length=1, description="The table; ${table_name} and its like are filled."
+    )
+    table_prefix: str = Field(default="", validation_alias="tablePrefix", description="Put before the table's name.")
+    table_suffix: str = Field(default="", validation_alias="tableSuffix", description="Put after the table's name.")
+    primary_keys: list[str] | None = Field(
+        default=None,
+        description="The key to upsert and delete by; the primary key or first unique key of the rows else.",
+    )
+    table_keys: dict[str, list[str]] = Field(
+        default={},
+        validation_alias="multi_table_config.primary_keys",
+        description="Regular expression for table paths → key; comes before primary_keys.",
+    )
+    enable_upsert: bool = Field(
+        default=True, description="Upsert by the key; false: insert, update and delete by kind."
+    )
+    upsert_by_query: bool = Field(
+        default=False,
+        validation_alias="support_upsert_by_query_primary_key_exist",
+        description="Update what is there, insert the rest; for tables without a unique index on the key.",
+    )
+    upsert_by_insert: bool = Field(
+        default=False, validation_alias="support_upsert_by_insert_only", description="Insert where an upsert is meant."
+    )
+    key_updated: bool | None = _idle("an upsert finds the key it would write", "is_primary_key_updated")
+    batch_size: int | None = _idle("all rows of a checkpoint are written in one transaction")
+    batch_interval_ms: int | None = _idle("all rows of a checkpoint are written in one transaction")
+    max_retries: int = Field(default=0, ge=0, description="How often to wait once more for a locked database.")
+    auto_commit: bool | None = _idle("rows are committed with the positions they reach")
+    is_exactly_once: bool | None = _idle(_NO_XA)
+    xa_data_source_class_name: str | None = _idle(_NO_XA)
+    max_commit_attempts: int | None = _idle(_NO_XA)
+    transaction_timeout_sec: int | None = _idle(_NO_XA)
+    use_copy_statement: bool | None = _idle(_OTHERS)
+    oracle_insert_mode: str | None = _idle(_OTHERS)
+    field_ide: FieldIde = Field(default=FieldIde.ORIGINAL, description="The case of column names.")
+    schema_save_mode: SchemaSaveMode = Field(
+        default=SchemaSaveMode.CREATE_SCHEMA_WHEN_NOT_EXIST, description="What to do with the table first."
+    )
+    data_save_mode: DataSaveMode = Field(
+        default=DataSaveMode.APPEND_DATA, description="What to do with its rows first."
+    )
+    custom_sql: str | None = Field(default=None, description="Statements that CUSTOM_PROCESSING runs.")
+    create_index: bool = Field(default=True, description="Create keys with the table.")
+    table_options: dict[str, str] | None = _idle(_OTHERS)
+    access_key_id: str | None = _idle(_OTHERS)
+    secret_access_key: SecretStr | None = _idle(_OTHERS)
+    region: str | None = _idle(_OTHERS)
+    replica: int | None = _idle("a task has one writer per table", "multi_table_sink_replica")
+    idle_writer: int | None = _idle("idle writers are closed when room is needed", "multi_table_sink_ttl_sec")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        wrong = []
+        if not self.query and not self.generate_sink_sql:
+            wrong.append("set generate_sink_sql = true, or give a query with a ? for each column")
+        if self.data_save_mode is DataSaveMode.CUSTOM_PROCESSING and not self.custom_sql:
+            wrong.append("data_save_mode is CUSTOM_PROCESSING, so custom_sql must say what to do")
+        for pattern in self.table_keys:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                wrong.append(f"multi_table_config.primary_keys: {pattern!r} is not a regular expression: {error}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self

@@ -1,0 +1,338 @@
+"""SQLite: opening its files, waiting for their locks, what tables they hold, and what its errors mean.
+
+The library is Python's own, though ADBC reads four times and writes up to two and a half times as fast: a second copy
+of SQLite in one process breaks the locks of the first when it closes a file (sqlite.org/howtocorrupt, 2.2.1), and a
+program that calls `headrace.run` may well have the same file open.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import length_hint
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from headrace.connectors._jdbc_types import type_of
+from headrace.errors import Rejected, Unavailable
+from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
+
+CACHE_KIB = 64 * 1024
+"""Of the pages of a file, so that inserts into the middle of an index seldom wait for the disk (1.8 times as fast)."""
+
+BEGIN_MS = 1000
+"""How long one attempt to get the write lock waits before it looks whether others are making progress."""
+
+SAMPLE_ROWS = 1000
+"""Rows that tell the type of a column that declares none."""
+
+POSITIONS, EPOCHS = "headrace_positions", "headrace_epochs"
+"""The tables in a target that say how far each split has come, and which start of a pipeline may write."""
+
+_NAMES: dict[str, range | tuple[str, ...]] = {
+    "busy_timeout": range(1, 86_400_001),
+    "cache_size": range(-(1 << 30), 1 << 30),
+    "foreign_keys": ("on", "off", "true", "false", "1", "0"),
+    "journal_mode": ("delete", "truncate", "persist", "wal"),
+    "synchronous": ("normal", "full", "extra"),
+}
+"""The parameters a URL may have, and their values. None that loads code, names other files or gives up durability."""
+
+Fetch = Callable[[int], list[tuple[Any, ...]]]
+"""Gives at most so many more rows of a query; none at the end."""
+
+_BAD_ROW = {"SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"}
+_AWAY = {"SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT"}
+
+
+@dataclass(frozen=True)
+class SqliteSettings:
+    """How to open a file. patience: seconds to wait for a lock."""
+
+    path: str
+    patience: float = 30.0
+    pragmas: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: str, parameters: Mapping[str, str], patience: float) -> "SqliteSettings":
+        """The settings of a URL's parts. Raises ValueError with all that is wrong."""
+        wrong, pragmas = [], {}
+        if not path or path.startswith(":"):
+            wrong.append(f"{path or 'an empty name'!r} is no file; a database in memory ends with its connection")
+        for name, value in parameters.items():
+            allowed = _NAMES.get(name.lower())
+            if allowed is None:
+                wrong.append(f"parameter {name!r} is not allowed; possible: {', '.join(_NAMES)}")
+            elif not _fits(value, allowed):
+                wrong.append(f"parameter {name} cannot be {value!r}")
+            else:
+                pragmas[name.lower()] = value
+        if wrong:
+            raise ValueError(f"url: {'; '.join(wrong)}")
+        if "busy_timeout" in pragmas:
+            patience = int(pragmas.pop("busy_timeout")) / 1000
+        return cls(path, patience, pragmas)
+
+
+def _fits(value: str, allowed: range | tuple[str, ...]) -> bool:
+    if isinstance(allowed, range):
+        return value.removeprefix("-").isdecimal() and int(value) in allowed
+    return value.lower() in allowed
+
+
+def quoted(name: str) -> str:
+    """A name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Sqlite:
+    """One connection, for one thread. Raises Unavailable, Rejected."""
+
+    def __init__(self, settings: SqliteSettings, *, read_only: bool) -> None:
+        self._settings, self.path = settings, settings.path
+        path = os.path.abspath(settings.path)
+        if read_only and not os.path.exists(path):
+            raise Rejected(f"cannot open {self.path}: there is no such file; check the url")
+        if not os.path.isdir(os.path.dirname(path)):
+            raise Rejected(f"cannot open {self.path}: its directory does not exist; create it, or check the url")
+        uri = f"file:{quote(path)}?mode={'ro' if read_only else 'rwc'}"
+        with self._translated():
+            self._connection = sqlite3.connect(
+                uri, uri=True, timeout=settings.patience, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._translated():
+                self._connection.set_authorizer(_only_this_file)
+                self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                for name, value in settings.pragmas.items():
+                    self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
+                self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> "Sqlite":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Roll back what is not committed."""
+        self._connection.close()
+
+    # ------------------------------------------------------------------------------------------- transactions
+
+    def begin(self) -> None:
+        """Take the write lock. Waits as long as others commit now and then, else as long as the settings say."""
+        seen, deadline = -1, 0.0
+        self._connection.execute(f"PRAGMA busy_timeout = {min(BEGIN_MS, int(self._settings.patience * 1000))}")
+        try:
+            while True:
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                        raise
+                    version = self._version()
+                    if version not in (seen, -1):
+                        seen, deadline = version, time.monotonic() + self._settings.patience
+                    if time.monotonic() >= deadline:
+                        raise
+        except sqlite3.Error as error:
+            raise self._meaning(error) from error
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._settings.patience * 1000)}")
+
+    def _version(self) -> int:
+        """A number that changes when another connection commits; -1 where even that is locked."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return -1
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        with self._translated():
+            self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if there is one."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self.begin()
+        try:
+            yield
+            self.commit()
+        finally:
+            self.rollback()
+
+    # --------------------------------------------------------------------------------------------- statements
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement."""
+        with self._translated():
+            return self._connection.execute(sql, values).fetchall()
+
+    def execute_all(self, sql: str) -> None:
+        """Run several statements that `;` separates, within the transaction that is open."""
+        statement = ""
+        for part in sql.split(";"):
+            statement += part + ";"
+            if sqlite3.complete_statement(statement):
+                if statement.strip("; \n\t"):
+                    self.execute(statement)
+                statement = ""
+        if statement.strip("; \n\t"):
+            self.execute(statement)
+
+    def write(self, sql: str, columns: Sequence[Sequence[Any]]) -> list[tuple[int, str]]:
+        """Run one statement for each row; gives back which rows were refused for what they hold, with the reasons.
+
+        A refused row changes nothing, and the others do not need it: no savepoint, which would copy every page that
+        the next rows touch.
+        """
+        refused: list[tuple[int, str]] = []
+        rows: Iterator[tuple[Any, ...]] = iter(list(zip(*columns, strict=True)))
+        total = length_hint(rows)
+        while True:
+            with self._translated():
+                try:
+                    self._connection.executemany(sql, rows)
+                    return refused
+                except (sqlite3.Error, OverflowError) as error:
+                    refusal = isinstance(error, OverflowError) or _main_code(error) in _BAD_ROW
+                    if not refusal or not self._connection.in_transaction:
+                        raise
+                    refused.append((total - length_hint(rows) - 1, str(error)))
+
+    @contextlib.contextmanager
+    def reading(self, sql: str) -> Iterator[Fetch]:
+        """A query's rows, fetched bit by bit; texts are bytes.
+
+        Until the end the file is locked against commits of others, unless it is in WAL mode.
+        """
+        with self._translated():
+            cursor = self._connection.cursor()
+            try:
+                # Texts that are no UTF-8 must spoil their row only, so they come as bytes and Arrow checks them.
+                self._connection.text_factory = bytes
+                cursor.execute(sql)
+                yield cursor.fetchmany
+            finally:
+                self._connection.text_factory = str
+                cursor.close()
+
+    # ------------------------------------------------------------------------------------------------- tables
+
+    def names(self) -> list[str]:
+        """The tables and views, without those of SQLite and Headrace."""
+        sql = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+        return [n for (n,) in self.execute(sql) if not n.startswith("sqlite_") and n not in (POSITIONS, EPOCHS)]
+
+    def table(self, name: str) -> TableSchema | None:
+        """A table's or view's columns and keys; None when there is none."""
+        info = self.execute(f"PRAGMA table_info({quoted(name)})")
+        if not info:
+            return None
+        columns = self._columns(info, quoted(name))
+        key = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
+        unique = tuple(
+            ConstraintKey(index, "UNIQUE_KEY", tuple((c, None) for c in names)) for index, names in self._unique(name)
+        )
+        return TableSchema(name, columns, PrimaryKey("PRIMARY", key) if key else None, unique)
+
+    def _unique(self, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for _, index, unique, origin, partial in self.execute(f"PRAGMA index_list({quoted(name)})"):
+            if unique and origin != "pk" and not partial:
+                names = [row[2] for row in self.execute(f"PRAGMA index_info({quoted(index)})")]
+                if all(names):
+                    yield index, tuple(names)
+
+    def query_columns(self, query: str) -> tuple[Column, ...]:
+        """A query's columns; a view made for a moment tells their declared types."""
+        self.execute("DROP VIEW IF EXISTS temp.headrace_query")
+        self.execute(f"CREATE TEMP VIEW headrace_query AS {query}")
+        try:
+            return self._columns(self.execute("PRAGMA temp.table_info(headrace_query)"), "temp.headrace_query")
+        finally:
+            self.execute("DROP VIEW temp.headrace_query")
+
+    def _columns(self, info: Sequence[tuple[Any, ...]], place: str) -> tuple[Column, ...]:
+        found = []
+        for _, name, declared, required, _, key in info:
+            dtype = type_of(declared)
+            if dtype is None:
+                dtype = type_of(self._sample(place, name))
+                assert dtype is not None
+            found.append(Column(name, dtype, not required and not key, source_type=declared or None))
+        return tuple(found)
+
+    def _sample(self, place: str, name: str) -> str:
+        """The type that holds the first values of a column that declares none, as a declared type."""
+        sql = f"SELECT typeof(c) FROM (SELECT {quoted(name)} c FROM {place} LIMIT {SAMPLE_ROWS})"
+        kinds = {row[0] for row in self.execute(f"{sql} GROUP BY 1")} - {"null"}
+        if kinds == {"integer"}:
+            return "BIGINT"
+        if kinds and kinds <= {"integer", "real"}:
+            return "DOUBLE"
+        return "BLOB" if kinds == {"blob"} else "TEXT"
+
+    def has_rowid(self, name: str) -> bool:
+        """Whether rows have numbers: no views, no tables WITHOUT ROWID."""
+        kind = self.execute("SELECT type FROM sqlite_master WHERE lower(name) = lower(?)", (name,))
+        if kind != [("table",)]:
+            return False
+        try:
+            self.execute(f"SELECT _rowid_ FROM {quoted(name)} LIMIT 0")
+        except Rejected:
+            return False
+        return True
+
+    # ------------------------------------------------------------------------------------------------- errors
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: sqlite3.Error) -> Rejected | Unavailable:
+        code, path = _main_code(error), self.path
+        if code in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+            waited = f"{self._settings.patience:g} s"
+            return Unavailable(
+                f"cannot use {path}: another program has locked it for {waited}; end its transaction, or raise "
+                "connection_check_timeout_sec"
+            )
+        if code == "SQLITE_AUTH":
+            return Rejected(f"cannot use other files than {path}: ATTACH, DETACH and VACUUM INTO are not allowed")
+        if code == "SQLITE_NOTADB":
+            return Rejected(f"cannot open {path}: it is not a SQLite database")
+        if code in ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN"):
+            return Rejected(f"cannot open {path}: {error}; check the owner and mode of the file and its directory")
+        if code in _AWAY:
+            free = ""
+            with contextlib.suppress(OSError):
+                disk = os.statvfs(Path(path).absolute().parent)
+                free = f"; {disk.f_bavail * disk.f_frsize >> 20} MiB are free there"
+            return Unavailable(f"cannot use {path}: {error}{free}")
+        return Rejected(f"{path}: {error}")
+
+
+def _main_code(error: BaseException) -> str:
+    """`SQLITE_CONSTRAINT` of `SQLITE_CONSTRAINT_UNIQUE`; empty for errors of Python's own layer."""
+    return "_".join(getattr(error, "sqlite_errorname", None or "").split("_")[:2])
+
+
+def _only_this_file(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH) else sqlite3.SQLITE_OK
