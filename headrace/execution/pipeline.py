@@ -198,9 +198,11 @@ class PipelineRun:
     def _begin(self) -> Checkpoint:
         """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
         base = self._store.latest(self.context.job_id, self._pipeline.id)
-        target = self._target_positions(base)
         for step in self._sinks.values():
+            if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
+                self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
             self._job.call("start_sink", step.id, self.context)
+        target = self._target_positions(base)  # after the fence: until then an older task may still move them
         if base is None:
             splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
             base = self._first_record(splits)

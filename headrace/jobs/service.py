@@ -368,7 +368,8 @@ class JobService:
         except HeadraceError as error:
             self._end_orphan(record, JobStatus.FAILED, str(error))
             return
-        values: dict[str, Any] = {"restore": restore}
+        # Even before the first checkpoint the first record counts: a transactional target may hold rows already.
+        values: dict[str, Any] = {"restore": restore or not fresh}
         if record.status is not JobStatus.CREATED:
             values["status"] = JobStatus.CREATED if not fresh else record.status
         again = self.store.change(record, **values).result()
