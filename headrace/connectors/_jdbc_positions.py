@@ -53,7 +53,7 @@ def check_epoch(database: Sqlite, job: JobContext) -> None:
 def _replaced(database: Sqlite, job: JobContext, epoch: int) -> Rejected:
     return Rejected(
         f"cannot commit to {database.path}: start {job.epoch} of pipeline {job.pipeline} of job {job.job_id} was "
-        f"replaced by start {epoch}"
+        f"replaced by start {epoch}; if the state of that start was removed, run the job under a new id"
     )
 
 
