@@ -53,6 +53,7 @@ class JdbcSource(Source):
 
     Options = JdbcSourceOptions
     options: JdbcSourceOptions
+    _told = False
 
     def tables(self) -> list[TableSchema]:
         """The tables as the database describes them."""
@@ -69,7 +70,8 @@ class JdbcSource(Source):
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the split's rows."""
-        if task.index == 0:
+        if task.index == 0 and not self._told:
+            self._told = True
             for name, reason in self.options.idle():
                 task.log.warning("Jdbc source: %s does nothing: %s", name, reason)
         entry = next((e for e in self._entries if e.schema.path == split.data["entry"]), None)

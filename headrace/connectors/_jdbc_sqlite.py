@@ -128,7 +128,7 @@ class Sqlite:
 
     def begin(self) -> None:
         """Take the write lock. Waits as long as others commit now and then, else as long as the settings say."""
-        seen, deadline = -1, 0.0
+        seen, deadline = -1, time.monotonic() + self._settings.patience
         self._connection.execute(f"PRAGMA busy_timeout = {min(BEGIN_MS, int(self._settings.patience * 1000))}")
         try:
             while True:
@@ -139,8 +139,9 @@ class Sqlite:
                     if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
                         raise
                     version = self._version()
-                    if version not in (seen, -1):
-                        seen, deadline = version, time.monotonic() + self._settings.patience
+                    if seen != -1 and version not in (seen, -1):
+                        deadline = time.monotonic() + self._settings.patience
+                    seen = seen if version == -1 else version
                     if time.monotonic() >= deadline:
                         raise
         except sqlite3.Error as error:

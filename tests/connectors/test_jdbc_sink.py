@@ -4,12 +4,13 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from threading import Timer
 
 import pyarrow as pa
 import pytest
 
 from headrace.connector import Batch, JobContext, sinks
-from headrace.connectors import _jdbc_spool
+from headrace.connectors import _jdbc_spool, _jdbc_sqlite
 from headrace.errors import BadRow, Rejected, Unavailable
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, RowKind, TableSchema
@@ -549,6 +550,22 @@ def test_a_locked_database_is_waited_for_and_then_unavailable(path, caplog):
     assert "waiting once more" in caplog.text
     run.commit().close()
     assert people(path) == [(1, "a")]
+
+
+def test_a_lock_that_ends_while_it_is_waited_for_is_no_trouble(path, monkeypatch):
+    monkeypatch.setattr(_jdbc_sqlite, "BEGIN_MS", 10)
+    sink = jdbc_sink(path)
+    sink.save_mode(TABLE)
+    run = Run(sink).write(batch((2, "b")))
+    run.session.database.execute("SELECT 1")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("INSERT INTO people VALUES (1, 'a')")
+        ending = Timer(0.2, other.execute, ["COMMIT"])
+        ending.start()
+        run.commit().close()
+        ending.join()
+    assert people(path) == [(1, "a"), (2, "b")]
 
 
 def test_a_full_disk_commits_nothing_and_can_be_tried_again(path):

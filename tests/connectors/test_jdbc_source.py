@@ -332,3 +332,14 @@ def test_the_arrow_types_are_those_promised(path):
     fill(path, [(1, None)])
     [read] = jdbc_source(path, table_path="t").read(jdbc_source(path, table_path="t").splits(1)[0], None, make_task())
     assert read.batch.rows.schema.types == [pa.int32(), pa.string()]
+
+
+def test_options_that_do_nothing_are_named_once(path, caplog):
+    fill(path, [(i, "x") for i in range(9)])
+    source = jdbc_source(path, table_path="t", skip_analyze=True, **{"split.size": 2, "split.allow-sampling": False})
+    with caplog.at_level("WARNING"):
+        read_all(source)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Jdbc source: skip_analyze does nothing: no row counts are needed to split",
+        "Jdbc source: split.allow-sampling does nothing: splits need no samples",
+    ]
