@@ -126,6 +126,13 @@ class Client:
         """The cluster's figures."""
         return dict(self._ask("GET", "/overview"))
 
+    def members(self) -> list[dict[str, Any]]:
+        """The nodes, the master first: address, uuid, localMember. Raises Unavailable where the group is off."""
+        status, content = self._send("GET", "/hazelcast/rest/cluster")
+        if status != 200:
+            raise HeadraceError(f"{self._url} answered {status} to /hazelcast/rest/cluster")
+        return list(json.loads(content)["members"])
+
     def monitoring(self) -> list[dict[str, str]]:
         """What each node measures of itself."""
         return list(self._ask("GET", "/system-monitoring-information"))

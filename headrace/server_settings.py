@@ -28,7 +28,7 @@ class Strategy(Choice):
 
 
 class ServerSettings(Settings):
-    """Beside the settings of every command: `name` is `HEADRACE_NAME` in the environment, and `name` in headrace.yaml."""
+    """Beside those of every command: `name` is `HEADRACE_NAME` in the environment, and `name` in headrace.yaml."""
 
     runner: RunnerName = Field(
         default=RunnerName.PROCESSES, description="processes: one worker per core; embedded: threads of the server."

@@ -213,6 +213,24 @@ def logs(
     raise typer.Exit(print_log(server, job_id, follow=follow))
 
 
+@app.command(
+    hidden=True,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def script(context: typer.Context, name: Annotated[str, typer.Argument()]) -> None:
+    """Do what SeaTunnel's script of this name does; its arguments follow."""
+    from headrace.cli.seatunnel import client, node
+
+    scripts = {
+        "seatunnel.sh": client.main,
+        "seatunnel-cluster.sh": node.start,
+        "stop-seatunnel-cluster.sh": node.stop,
+    }
+    if name not in scripts:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(scripts)}")
+    raise typer.Exit(scripts[name](context.args))
+
+
 @app.command()
 def doctor(home: Home = None) -> None:
     """Say what is installed, what is missing, and how to get it."""

@@ -29,7 +29,7 @@ def submit_job(
     """Submit a job file; the exit code."""
 
     def act(client: Client) -> int:
-        text, form = _job_text(file, variables)
+        text, form = job_text(file, variables)
         number = client.submit(text, job_id=job_id, name=name, savepoint=restore, format=form)
         if not wait:
             print(json.dumps({"jobId": number}) if as_json else number)
@@ -137,7 +137,7 @@ def _talk(server: str | None, act: Callable[[Client], int]) -> int:
         return 1
 
 
-def _job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
+def job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
     """The text to send: a file as it is, or with its variables filled as JSON; its secrets stay encrypted."""
     from headrace.config.job import load_job
 

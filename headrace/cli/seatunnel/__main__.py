@@ -1,0 +1,7 @@
+"""`python -m headrace.cli.seatunnel` is seatunnel.sh."""
+
+import sys
+
+from headrace.cli.seatunnel.client import main
+
+sys.exit(main(sys.argv[1:]))
