@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
-from sqlglot.tokens import Tokenizer
+from sqlglot.tokens import Tokenizer as _Tokenizer
 
 from headrace.errors import ConfigError, Problem
 from headrace.sql.functions import wrong
@@ -24,7 +24,7 @@ Node = Any
 class SeaTunnelSql(Dialect):
     """Texts in single quotes, names in double quotes or backticks, and no functions that sqlglot knows better."""
 
-    class Tokenizer(Tokenizer):
+    class Tokenizer(_Tokenizer):
         """The quotes."""
 
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012  sqlglot declares these so
