@@ -13,6 +13,8 @@ HeadraceError
 ├── JobCanceled        a job was stopped before its end
 ├── StuckTask          a plugin's thread cannot be ended; .plugin and .thread name it
 ├── CheckpointError    saved state cannot be written, read, or used for this job
+│   ├── StoreUnavailable  the place of checkpoints cannot be used now; the engine tries again
+│   └── Replaced       another start of the pipeline has taken over
 ├── JobNotFound        no job has this id
 ├── JobExists          the id belongs to another job
 └── NotEnoughSlots     no worker has room for the job
@@ -148,6 +150,16 @@ class StuckTask(HeadraceError):
 
 class CheckpointError(HeadraceError):
     """Saved state cannot be written, read, or used for this job."""
+
+
+class StoreUnavailable(CheckpointError):
+    """The place where checkpoints are kept is away, full or refuses; the engine tries again."""
+
+    retryable = True
+
+
+class Replaced(CheckpointError):
+    """Another start of the pipeline has taken over: this one may change nothing any more (guarantee 9)."""
 
 
 class JobNotFound(HeadraceError):

@@ -1,7 +1,7 @@
 """Settings of a server: SeaTunnel's own hazelcast.yaml and seatunnel.yaml, headrace.yaml, environment, command line."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, ValidationError
 
 from headrace.errors import ConfigError, Problem
 from headrace.options import Choice
-from headrace.settings import PREFIX, RunnerName, Settings
+from headrace.seatunnel_storage import storage_settings
+from headrace.settings import PREFIX, RunnerName, Settings, leaves
 
 
 class Wire(Choice):
@@ -101,6 +102,7 @@ _SEATUNNEL: dict[str, Conversion] = {
 """Key below `seatunnel.engine` → our setting, and what its number is divided by (milliseconds there, seconds here)."""
 
 _READ_ELSEWHERE = ("slot-service.dynamic-slot",)
+_STORAGE = "checkpoint.storage."
 
 _NO_MEANING = {
     "backup-count": "state lives in the store of jobs, not in copies of maps",
@@ -110,7 +112,6 @@ _NO_MEANING = {
     "job-metrics-backup-interval": "counts are stored every second",
     "task_execution_thread_share_mode": "each task has its own thread",
     "classloader-cache-mode": "there are no class loaders",
-    "checkpoint.storage": "checkpoints are kept under the home of this server",
     "checkpoint.schema-change-timeout": "a schema change waits for no checkpoint",
     "checkpoint.max-concurrent": "one checkpoint is taken at a time",
     "checkpoint.tolerable-failure": "see the setting checkpoint_patience",
@@ -201,7 +202,7 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
     root = _read(file).get("hazelcast") or {}
     groups = {"CLUSTER_READ": True, "HEALTH_CHECK": True, "CLUSTER_WRITE": False, "DATA": False}
     values: dict[str, Any] = {"rest_enabled": False, "groups": groups}
-    for path, value in _leaves(root):
+    for path, value in leaves(root):
         match path.split("."):
             case ["cluster-name"]:
                 values["cluster_name"] = str(value)
@@ -227,14 +228,19 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
 def _from_seatunnel(file: Path, warnings: list[Problem]) -> dict[str, Any]:
     engine = (_read(file).get("seatunnel") or {}).get("engine") or {}
     values: dict[str, Any] = {}
-    leaves = dict(_leaves(engine))
-    for path, value in leaves.items():
+    found = dict(leaves(engine))
+    storage = {path.removeprefix(_STORAGE): value for path, value in found.items() if path.startswith(_STORAGE)}
+    stored, reasons = storage_settings(storage)
+    values |= stored
+    for path, reason in reasons.items():
+        warnings.append(Problem(_STORAGE + path, "this key does nothing here", reason, str(file)))
+    for path, value in found.items():
         if path in _SEATUNNEL:
             name, divisor = _SEATUNNEL[path]
             values[name] = value / divisor if divisor and isinstance(value, int | float) else value
-        elif path not in _READ_ELSEWHERE:
+        elif path not in _READ_ELSEWHERE and not path.startswith(_STORAGE):
             warnings.append(_meaningless(path, file, tuple(_SEATUNNEL)))
-    if leaves.get("slot-service.dynamic-slot", True):
+    if found.get("slot-service.dynamic-slot", True):
         values.pop("slots", None)
     else:
         values.setdefault("slots", 2)
@@ -257,15 +263,6 @@ def _from_own(file: Path) -> dict[str, Any]:
             ]
         )
     return values
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        path = f"{above}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{path}.")
-        else:
-            yield path, value
 
 
 def _meaningless(path: str, file: Path, known: tuple[str, ...]) -> Problem:

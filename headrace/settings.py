@@ -1,14 +1,15 @@
 """Settings of this installation: from the command line, the environment, or their defaults. One table, documented."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from headrace.errors import ConfigError, Problem
 from headrace.options import Choice, Options
+from headrace.seatunnel_storage import storage_settings
 
 PREFIX = "HEADRACE_"
 
@@ -39,13 +40,43 @@ class Settings(Options):
     checkpoint_patience: float = Field(
         default=300.0, gt=0, description="Seconds that saving a checkpoint may keep failing before the job fails."
     )
+    checkpoint_store: str | None = Field(
+        default=None,
+        description="Where checkpoints are kept: a directory, s3://bucket/prefix, gs://… or az://…; in the home else.",
+    )
+    checkpoint_endpoint: str | None = Field(
+        default=None, description="Address of an S3 server other than Amazon's, such as http://minio:9000."
+    )
+    checkpoint_region: str | None = Field(default=None, description="Region of the S3 bucket.")
+    checkpoint_access_key: SecretStr | None = Field(
+        default=None, description="Key of the S3 bucket; the environment's (AWS_…) or the machine's role when left out."
+    )
+    checkpoint_secret_key: SecretStr | None = Field(default=None, description="Secret of that key.")
+    checkpoint_path_style: bool = Field(
+        default=True, description="Whether the bucket stands in the path; else in the host's name."
+    )
     log_level: str = Field(default="WARNING", description="DEBUG, INFO, WARNING or ERROR, for the terminal.")
 
+    def store_options(self) -> dict[str, str | None]:
+        """What checkpoint.location.open_store wants to know, secrets in plain text."""
+        keys = {"access_key": self.checkpoint_access_key, "secret_key": self.checkpoint_secret_key}
+        return {
+            "endpoint": self.checkpoint_endpoint,
+            "region": self.checkpoint_region,
+            "path_style": None if self.checkpoint_path_style else "false",
+            **{name: secret.get_secret_value() if secret else None for name, secret in keys.items()},
+        }
 
-def load_settings(overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    on_warning: Callable[[Problem], None] = lambda problem: None,
+) -> Settings:
     """The settings in force. overrides: what the command line gives; None means not given. Raises ConfigError.
 
-    A seatunnel.yaml (of `config`, of SEATUNNEL_CONFIG, or in ./config) comes before the defaults and behind all else.
+    on_warning: gets what a seatunnel.yaml wants of the store of checkpoints and does not get. That file (of
+    `config`, of SEATUNNEL_CONFIG, or in ./config) comes before the defaults and behind all else.
     """
     environment = os.environ if environment is None else environment
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
@@ -56,7 +87,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None, environment: Mappi
     }
     values |= given
     named = values.get("config") or environment.get("SEATUNNEL_CONFIG")
-    values = {**_seatunnel_yaml(Path(named or "config"), needed=named is not None), **values}
+    values = {**_seatunnel_yaml(Path(named or "config"), needed=named is not None, on_warning=on_warning), **values}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -76,7 +107,7 @@ _YAML_KEYS = {
 """Path below `seatunnel.engine` → our setting, and what its number is divided by (milliseconds there, seconds here)."""
 
 
-def _seatunnel_yaml(place: Path, *, needed: bool) -> dict[str, Any]:
+def _seatunnel_yaml(place: Path, *, needed: bool, on_warning: Callable[[Problem], None]) -> dict[str, Any]:
     """What a seatunnel.yaml says of our settings; a directory may hold none unless it was named."""
     file = place / "seatunnel.yaml" if place.is_dir() else place
     if not file.is_file():
@@ -93,9 +124,27 @@ def _seatunnel_yaml(place: Path, *, needed: bool) -> dict[str, Any]:
         raise ConfigError([Problem("config", f"cannot read {str(file)!r}: {error}")]) from error
     found: dict[str, Any] = {}
     for path, (name, divisor) in _YAML_KEYS.items():
-        value: Any = content
-        for key in ("seatunnel", "engine", *path):
-            value = value.get(key) if isinstance(value, dict) else None
+        value = _below(content, path)
         if isinstance(value, int | float):
             found[name] = value / divisor if divisor != 1 else value
-    return found
+    storage = _below(content, ("checkpoint", "storage"))
+    values, reasons = storage_settings(dict(leaves(storage)) if isinstance(storage, dict) else {})
+    for key, reason in reasons.items():
+        on_warning(Problem(f"checkpoint.storage.{key}", "this key does nothing here", reason, str(file)))
+    return found | values
+
+
+def _below(content: Any, path: tuple[str, ...]) -> Any:
+    for key in ("seatunnel", "engine", *path):
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key → value of everything that is no mapping itself."""
+    for key, value in values.items():
+        path = f"{above}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{path}.")
+        else:
+            yield path, value

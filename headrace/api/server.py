@@ -15,6 +15,7 @@ from headrace import __version__
 from headrace.api.app import make_app
 from headrace.api.security import check_listening
 from headrace.api.state import State
+from headrace.checkpoint.location import open_store
 from headrace.errors import ConfigError, Problem
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobSettings
@@ -35,6 +36,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     on_ready: called with one sentence when requests are answered. Raises ConfigError when it cannot start.
     """
     check_listening(settings)
+    checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())
     listening = listen(settings)
     home = settings.home.resolve()
     close_log = _open_log(settings)
@@ -44,7 +46,8 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     runner = ProcessesRunner(settings.workers) if settings.runner is RunnerName.PROCESSES else EmbeddedRunner()
     if isinstance(runner, ProcessesRunner):
         runner.warm_up()
-    service = JobService(home, store_in(home, settings.database), runner, _service_settings(settings, address), _log)
+    store = store_in(home, settings.database)
+    service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
     state = State(service, settings, lambda: len(workers()))
     server = _Server(settings, state, lambda: on_ready(_sentence(settings, address)))
@@ -53,7 +56,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     finally:
         LOG.info("the server stops; its running jobs go on when it starts again")
         service.close()
-        service.store.close()
+        store.close()
         state.monitor.close()
         close_log()
 

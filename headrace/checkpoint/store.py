@@ -1,31 +1,41 @@
-"""Where checkpoints are kept: one small contract, and files in a directory. Whole or not at all (guarantee 5)."""
+"""Where checkpoints are kept: one contract, and its rules over any place of small contents."""
 
-import contextlib
-import fcntl
-import os
-import shutil
+import hashlib
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
+from headrace.checkpoint.blobs import Blobs, FileBlobs
 from headrace.checkpoint.checkpoint import Checkpoint
-from headrace.errors import CheckpointError
+from headrace.errors import CheckpointError, Replaced, StoreUnavailable
+
+CLAIM_TRIES = 100
 
 
 class CheckpointStore(ABC):
-    """Keeps the checkpoints of many jobs."""
+    """Keeps the checkpoints of many jobs. Every method raises StoreUnavailable when the place cannot be used now."""
 
     @abstractmethod
-    def claim_epoch(self, job_id: int, pipeline: int) -> int:
-        """Begin a new start of a pipeline: one more than any epoch claimed before, also by other processes."""
+    def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:
+        """Begin a new start of a pipeline: one more than any epoch claimed before, also by other processes.
+
+        held: the epoch that the caller has claimed before; 0 at its first. Raises Replaced when another has claimed
+        one since: whoever was taken over cannot take back (guarantee 9).
+        """
+
+    @abstractmethod
+    def epoch(self, job_id: int, pipeline: int) -> int:
+        """The newest epoch that was claimed; 0 when none was."""
 
     @abstractmethod
     def save(self, checkpoint: Checkpoint, retain: int) -> None:
         """Store a checkpoint, keep the newest `retain` ones of its pipeline.
 
-        Raises CheckpointError when it cannot be stored, or when a newer epoch was claimed (guarantee 9).
+        Raises StoreUnavailable when it cannot be stored, Replaced when its epoch is not the newest (guarantee 9).
         """
 
     @abstractmethod
@@ -36,89 +46,142 @@ class CheckpointStore(ABC):
     def delete(self, job_id: int) -> None:
         """Forget a job's checkpoints and epochs."""
 
-    def latest(self, job_id: int, pipeline: int) -> Checkpoint | None:
-        """The newest checkpoint of a pipeline."""
+    def latest(self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None) -> Checkpoint | None:
+        """The newest checkpoint of a pipeline. Raises CheckpointError when it cannot be read.
+
+        skip_broken: take the newest that can be read, and call this with what is wrong with those after it. Rows since
+        then come again: not for a pipeline with a staged sink, whose later rows may be visible already.
+        """
         found = self.all(job_id, pipeline)
         return found[-1] if found else None
 
 
-class FileStore(CheckpointStore):
-    """`<folder>/<job id>/<pipeline>-<checkpoint id>.json`, written under another name, synced and renamed."""
+class BlobStore(CheckpointStore):
+    """`<job id>/<pipeline>-<epoch>-<checkpoint id>.json`, and `<job id>/<pipeline>.epoch` with the newest epoch.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    A save puts the checkpoint first and looks at the epoch after that: either the start that claimed a newer one finds
+    the checkpoint and goes on from it, or the save is refused. A refused one stays, for that start may have found it.
+    """
 
-    def claim_epoch(self, job_id: int, pipeline: int) -> int:  # noqa: D102
-        with self._locked(job_id, pipeline) as file:
-            epoch = int(file.read_text() or 0) + 1
-            _write_whole(file, str(epoch).encode())
-            return epoch
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:  # noqa: D102
+        name = f"{job_id}/{pipeline}.epoch"
+        for _ in range(CLAIM_TRIES):
+            found = self._blobs.get(name)
+            newest = _number(found[0], name) if found else 0
+            if held and newest != held:
+                raise _replaced(job_id, pipeline, held, newest)
+            if self._blobs.swap(name, str(newest + 1).encode(), found[1] if found else None):
+                return newest + 1
+        raise StoreUnavailable(f"cannot claim an epoch of job {job_id} in {self._blobs.place}: others were quicker")
+
+    def epoch(self, job_id: int, pipeline: int) -> int:  # noqa: D102
+        name = f"{job_id}/{pipeline}.epoch"
+        found = self._blobs.get(name)
+        return _number(found[0], name) if found else 0
 
     def save(self, checkpoint: Checkpoint, retain: int) -> None:  # noqa: D102
-        with self._locked(checkpoint.job_id, checkpoint.pipeline) as file:
-            newest = int(file.read_text() or 0)
-            if newest > checkpoint.epoch:
-                raise CheckpointError(
-                    f"cannot save checkpoint {checkpoint.id} of job {checkpoint.job_id}: epoch {checkpoint.epoch} "
-                    f"was replaced by epoch {newest}"
-                )
-            name = f"{checkpoint.pipeline}-{checkpoint.id:012d}.json"
-            try:
-                _write_whole(self._job(checkpoint.job_id) / name, orjson.dumps(checkpoint.to_json()))
-            except OSError as error:
-                raise CheckpointError(f"cannot save checkpoint {checkpoint.id} in {self.folder}: {error}") from error
-            for old in self._files(checkpoint.job_id, checkpoint.pipeline)[: -max(retain, 1)]:
-                old.unlink(missing_ok=True)
+        job_id, pipeline = checkpoint.job_id, checkpoint.pipeline
+        self._check_epoch(checkpoint)
+        name = f"{job_id}/{pipeline}-{checkpoint.epoch:06d}-{checkpoint.id:012d}.json"
+        self._blobs.put(name, _encode(checkpoint))
+        self._check_epoch(checkpoint)
+        with suppress(StoreUnavailable):  # the next save removes them
+            self._blobs.delete(self._names(job_id, pipeline)[: -max(retain, 1)])
+
+    def _check_epoch(self, checkpoint: Checkpoint) -> None:
+        newest = self.epoch(checkpoint.job_id, checkpoint.pipeline)
+        if newest != checkpoint.epoch:
+            raise _replaced(checkpoint.job_id, checkpoint.pipeline, checkpoint.epoch, newest)
 
     def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:  # noqa: D102
-        return [_read(file) for file in self._files(job_id, pipeline)]
+        return [found for name in self._names(job_id, pipeline) if (found := self._read(name)) is not None]
 
-    def latest(self, job_id: int, pipeline: int) -> Checkpoint | None:  # noqa: D102
-        files = self._files(job_id, pipeline)
-        return _read(files[-1]) if files else None
+    def latest(  # noqa: D102
+        self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None
+    ) -> Checkpoint | None:
+        problem: CheckpointError | None = None
+        for name in reversed(self._names(job_id, pipeline)):
+            try:
+                found = self._read(name)
+            except StoreUnavailable:
+                raise
+            except CheckpointError as error:
+                if skip_broken is None:
+                    raise
+                problem = error
+                skip_broken(str(error))
+                continue
+            if found is not None:
+                return found
+        if problem is not None:
+            raise problem
+        return None
 
-    def delete(self, job_id: int) -> None:  # noqa: D102
-        shutil.rmtree(self._job(job_id), ignore_errors=True)
+    def delete(self, job_id: int) -> None:
+        """Only what is ours: SeaTunnel may keep its files in the same directory."""
+        own = [name for name in self._blobs.names(str(job_id)) if re.search(r"/\d+(\.epoch|-\d+-\d+\.json)$", name)]
+        self._blobs.delete(own)
 
-    def _job(self, job_id: int) -> Path:
-        return self.folder / str(job_id)
+    def _names(self, job_id: int, pipeline: int | None) -> list[str]:
+        """Checkpoints, oldest first."""
+        found = []
+        for name in self._blobs.names(str(job_id)):
+            match = re.fullmatch(r"(\d+)-(\d+)-(\d+)\.json", name.rpartition("/")[2])
+            if match and pipeline in (None, int(match[1])):
+                found.append(([int(part) for part in match.groups()], name))
+        return [name for _, name in sorted(found)]
 
-    def _files(self, job_id: int, pipeline: int | None) -> list[Path]:
-        pattern = "*-*.json" if pipeline is None else f"{pipeline}-*.json"
-        return sorted(self._job(job_id).glob(pattern), key=lambda f: f.stem.rpartition("-")[::2][::-1])
-
-    @contextlib.contextmanager
-    def _locked(self, job_id: int, pipeline: int) -> Iterator[Path]:
-        """The file that holds the pipeline's newest epoch, while no other process changes it."""
+    def _read(self, name: str) -> Checkpoint | None:
+        """None when retention has removed it meanwhile."""
+        found = self._blobs.get(name)
+        if found is None:
+            return None
         try:
-            self._job(job_id).mkdir(parents=True, exist_ok=True)
-            with open(self._job(job_id) / f"{pipeline}.lock", "wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                file = self._job(job_id) / f"{pipeline}.epoch"
-                if not file.exists():
-                    file.touch()
-                yield file
-        except OSError as error:
-            raise CheckpointError(f"cannot use the checkpoint directory {self.folder}: {error}") from error
+            return _decode(found[0])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"cannot read checkpoint {name} in {self._blobs.place}: {error}; put it back from a backup. Without it "
+                "the one before would be used, and rows since then would come again; to accept that, remove it"
+            ) from error
 
 
-def _read(file: Path) -> Checkpoint:
+class FileStore(BlobStore):
+    """Checkpoints in a directory."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(FileBlobs(folder))
+
+
+_HEAD = b'{"sha256":"'
+_MIDDLE = b'","checkpoint":'
+_DIGEST = 64
+
+
+def _encode(checkpoint: Checkpoint) -> bytes:
+    """JSON that holds its own checksum."""
+    body = orjson.dumps(checkpoint.to_json())
+    return _HEAD + hashlib.sha256(body).hexdigest().encode() + _MIDDLE + body + b"}"
+
+
+def _decode(content: bytes) -> Checkpoint:
+    """Raises ValueError when it was cut or changed."""
+    start = len(_HEAD) + _DIGEST + len(_MIDDLE)
+    digest, body = content[len(_HEAD) : len(_HEAD) + _DIGEST], content[start:-1]
+    if not content.startswith(_HEAD) or hashlib.sha256(body).hexdigest().encode() != digest:
+        raise ValueError(f"its {len(content)} bytes do not have the checksum they were stored with")
+    return Checkpoint.from_json(orjson.loads(body))
+
+
+def _number(content: bytes, name: str) -> int:
     try:
-        return Checkpoint.from_json(orjson.loads(file.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"cannot read checkpoint {file}: {error}") from error
+        return int(content)
+    except ValueError:
+        raise CheckpointError(f"cannot read {name}: it should hold the number of an epoch") from None
 
 
-def _write_whole(file: Path, content: bytes) -> None:
-    """Temporary name, fsync, rename, fsync of the directory."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    with open(temporary, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:
+    by = f"epoch {newest}" if newest else "nothing: the job has ended"
+    return Replaced(f"pipeline {pipeline} of job {job_id}: epoch {epoch} was replaced by {by}")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headrace.checkpoint.location import open_store
 from headrace.cli.output import amount, duration, print_error, print_warnings, statistics, table_lines
 from headrace.config.job import load_job
 from headrace.errors import ConfigError, HeadraceError, Problem
@@ -72,14 +73,15 @@ def run_job(
 ) -> int:
     """Run a job file; the exit code."""
     try:
-        settings = load_settings(overrides)
+        notes: list[Problem] = []
+        settings = load_settings(overrides, on_warning=notes.append)
         plan = make_plan(load_job(job, parse_variables(variables)), strict=strict)
         local, close_log = _local(plan, settings, job_id, name, restore=restore, as_json=as_json)
     except HeadraceError as error:
         print_error(error)
         return 1
     if not quiet:
-        print_warnings(plan.warnings)
+        print_warnings([*notes, *plan.warnings])
     with _Signals(local) as signals:
         screen = None if quiet or as_json else _Screen(local)
         result = local.run()
@@ -119,6 +121,7 @@ def _local(
             retain=settings.checkpoint_retain,
             patience=settings.checkpoint_patience,
         ),
+        checkpoints=open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options()),
         on_print=on_print,
         on_log=on_log,
     )

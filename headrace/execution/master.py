@@ -8,19 +8,21 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headrace.checkpoint.checkpoint import CheckpointKind
 from headrace.checkpoint.coordinator import CheckpointSettings
 from headrace.checkpoint.store import CheckpointStore
 from headrace.connector import JobContext, Owner
-from headrace.errors import HeadraceError, JobCanceled, StuckTask, Unavailable
+from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
 from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
 from headrace.execution.progress import Counts, Progress
 from headrace.execution.runner import Lane, Runner
 from headrace.plan.plan import Plan
 from headrace.rows import TableSchema
+
+T = TypeVar("T")
 
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel does not tear away: they leave the target whole."""
@@ -29,6 +31,9 @@ REPEATABLE_CALLS = frozenset({"describe", "save_modes"})
 """Calls that are made again on another worker when theirs dies: nothing was moved yet."""
 
 CALL_TRIES = 3
+
+CLEAN_UP_SECONDS = 10.0
+"""How long the end of a job waits until what it no longer needs is removed."""
 
 CALL_SECONDS = 300.0
 """How long a worker may take to answer a call, such as describing a source; commits may take as long as they need."""
@@ -121,8 +126,7 @@ class JobMaster:
         except Exception as error:
             self._error, status = portable(error), "FAILED"
         if not self._abandoned:
-            with suppress(HeadraceError):
-                self._clean_up(status)
+            self._clean_up_within(CLEAN_UP_SECONDS, status)
         self._runner.detach(self._key)
         self._ended, self._status = time.time(), status
         if self._savepoint_answer is not None:
@@ -133,14 +137,26 @@ class JobMaster:
     def _prepare(self) -> None:
         """Describe everything, then let the save modes act, but only before the very first row."""
         if not self._restore:
-            self._store.delete(self.job_id)
+            self._patiently(lambda: self._store.delete(self.job_id))
         lane = self.lanes(1)[0]
         self._tables = self.call("describe")
         self._known_tables.add(lane.name)
-        fresh = all(self._store.latest(self.job_id, p.id) is None for p in self.plan.pipelines)
-        if fresh:
+        if self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines)):
             for step, tables in self._first_of_each_sink().items():
                 self.call("save_modes", step, tables, deadline=None)
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Do it again while the place of checkpoints cannot be used."""
+        began = time.monotonic()
+        while True:
+            try:
+                return do()
+            except StoreUnavailable as error:
+                if time.monotonic() - began >= self._settings.patience:
+                    raise
+                self.log("warning", f"{error}; it is tried again")
+                if self._canceled.wait(1.0):
+                    raise JobCanceled(f"job {self.job_id} was canceled") from None
 
     def _first_of_each_sink(self) -> dict[int, list[TableSchema]]:
         """For each sink of the job file one of its steps, with the tables that reach any of its copies, each once."""
@@ -228,8 +244,23 @@ class JobMaster:
             return "SAVEPOINT_DONE"
         return "FINISHED"
 
+    def _clean_up_within(self, seconds: float, status: str) -> None:
+        """An end does not wait long for a place of checkpoints that is away; what stays is found by the next start."""
+
+        def work() -> None:
+            try:
+                self._clean_up(status)
+            except HeadraceError as error:
+                self.log("warning", f"not everything of job {self.job_id} was cleaned up: {error}")
+
+        thread = threading.Thread(target=work, name=f"clean-up-{self._key}", daemon=True)
+        thread.start()
+        thread.join(seconds)
+
     def _clean_up(self, status: str) -> None:
         """Nothing is left behind of a job that will not be restored; saved state of the others stays."""
+        if not self._is_ours():
+            return
         saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
         if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not saved):
             for pipeline in self.plan.pipelines:
@@ -240,6 +271,11 @@ class JobMaster:
                             self.call("end_sink", step.id, run.context, deadline=10.0)
         if status in ("FINISHED", "CANCELED"):
             self._store.delete(self.job_id)
+
+    def _is_ours(self) -> bool:
+        """Whether nobody has taken the job over: then what is stored and staged is his (guarantee 9)."""
+        claimed = [(number, run.context.epoch) for number, run in self._pipelines.items() if run.claimed]
+        return all(self._store.epoch(self.job_id, number) == epoch for number, epoch in claimed)
 
     # ------------------------------------------------------------------------------------------- asked from outside
 

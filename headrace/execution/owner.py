@@ -12,12 +12,13 @@ from headrace.errors import JobExists
 class JobLock:
     """Held from its making to `close`, or to the end of this process, however it ends.
 
-    Raises JobExists when a living process holds the job.
+    owner: which of those that had the job one after the other; a lock of its own is only for one that was taken over
+    from a process that hangs. Raises JobExists when a living process holds the job.
     """
 
-    def __init__(self, home: Path, job_id: int) -> None:
+    def __init__(self, home: Path, job_id: int, owner: int = 1) -> None:
         self._folder, self._job_id = home.resolve() / "owners", job_id
-        self._file = self._folder / f"{job_id}.lock"
+        self._file = self._folder / (f"{job_id}.lock" if owner == 1 else f"{job_id}.{owner}.lock")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire()
         while not self._is_current():  # the former owner removed the file between our opening and our locking it

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
 from headrace.checkpoint.coordinator import (
@@ -29,7 +29,15 @@ from headrace.checkpoint.coordinator import (
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
 from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
-from headrace.errors import CheckpointError, HeadraceError, JobCanceled, StuckTask, Unavailable
+from headrace.errors import (
+    CheckpointError,
+    HeadraceError,
+    JobCanceled,
+    Replaced,
+    StoreUnavailable,
+    StuckTask,
+    Unavailable,
+)
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -50,6 +58,8 @@ from headrace.execution.messages import (
 from headrace.execution.progress import Counts
 from headrace.execution.runner import Lane
 from headrace.plan.plan import Pipeline, Step
+
+T = TypeVar("T")
 
 DISCOVERY_SECONDS = 5.0
 """How often an unbounded source is asked for new splits."""
@@ -147,6 +157,7 @@ class PipelineRun:
         self.running = False
         self._delivered = False
         self._cancel_by: float | None = None
+        self.claimed = 0
         self.restarts = 0
         self.checkpoints = 0
         self.restored_from: int | None = None
@@ -174,7 +185,9 @@ class PipelineRun:
         return f"{self.restarts} of {self._settings.restarts}"
 
     def _epoch(self) -> CheckpointKind:
-        epoch = self._store.claim_epoch(self.context.job_id, self._pipeline.id)
+        job_id, pipeline = self.context.job_id, self._pipeline.id
+        epoch = self._patiently(lambda: self._store.claim_epoch(job_id, pipeline, self.claimed))
+        self.claimed = epoch
         self.context = replace(self.context, epoch=epoch)
         base = self._begin()
         self._base = self._last = base
@@ -197,7 +210,7 @@ class PipelineRun:
 
     def _begin(self) -> Checkpoint:
         """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
-        base = self._store.latest(self.context.job_id, self._pipeline.id)
+        base = self._patiently(self._latest)
         for step in self._sinks.values():
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
@@ -205,8 +218,8 @@ class PipelineRun:
         target = self._target_positions(base)  # after the fence: until then an older task may still move them
         if base is None:
             splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
-            base = self._first_record(splits)
-            self._save(base)
+            base = first = self._first_record(splits)
+            self._patiently(lambda: self._save(first))
         else:
             self._check_steps(base)
             base = replace(base, epoch=self.context.epoch, run=self.context.run)
@@ -214,6 +227,27 @@ class PipelineRun:
                 self.restored_from = base.id
             self._commit(base)
         return base.with_target_positions(target.positions, target.finished) if target else base
+
+    def _latest(self) -> Checkpoint | None:
+        """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""
+        staged = any(step.sink.kind is SinkKind.STAGED for step in self._sinks.values())
+
+        def skip(problem: str) -> None:
+            self._job.log("warning", f"{problem}. This pipeline has no staged sink, so the one before it is used")
+
+        return self._store.latest(self.context.job_id, self._pipeline.id, None if staged else skip)
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Do it again each second while the place of checkpoints cannot be used, as long as a save would be."""
+        began = time.monotonic()
+        while True:
+            try:
+                return do()
+            except StoreUnavailable as error:
+                if time.monotonic() - began >= self._settings.checkpoints.patience:
+                    raise
+                self._job.log("warning", f"{error}; it is tried again")
+                self._wait(self._settings.checkpoints.retry_save)
 
     def _first_record(self, splits: list[Split]) -> Checkpoint:
         return Checkpoint(
@@ -426,6 +460,7 @@ class PipelineRun:
                 self._commit(checkpoint)
         except Exception as problem:  # the coordinator decides what a failure means
             error = portable(problem)
+            refused = refused or isinstance(error, Replaced)
         self.inbox.put(_Stored(checkpoint.epoch, checkpoint, type(action), error, refused and error is not None))
 
     def _finish(self, checkpoint: Checkpoint) -> None:
@@ -440,7 +475,7 @@ class PipelineRun:
                 keep.parent.mkdir(parents=True, exist_ok=True)
                 keep.touch()
             except OSError as error:
-                raise CheckpointError(f"cannot mark checkpoint {checkpoint.id} in {keep}: {error}") from error
+                raise StoreUnavailable(f"cannot mark checkpoint {checkpoint.id} in {keep}: {error}") from error
         self._store.save(checkpoint, self._settings.retain)
 
     def _commit(self, checkpoint: Checkpoint) -> None:

@@ -3,12 +3,11 @@
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.checkpoint.store import FileStore
-from headrace.errors import HeadraceError, JobExists
+from headrace.errors import CheckpointError, HeadraceError, JobExists
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
 from headrace.jobs.outline import outline_of
@@ -40,11 +39,6 @@ class RunningJob:
             plan.job.env_raw, *(plugin.options for plugin in plan.job.plugins), plan.job.variables or {}
         )
         self._write, self._close_log = job_log(service.home, record.job_id)
-
-    @staticmethod
-    def has_checkpoint(home: Path, job_id: int) -> bool:
-        """Whether there is saved state to go on from."""
-        return any(checkpoint.id > 0 for checkpoint in FileStore(home / "checkpoints").all(job_id))
 
     def start(self) -> None:
         """Run the job on a thread of its own."""
@@ -124,14 +118,15 @@ class RunningJob:
         self.log("info", f"Init JobMaster for Job {record.name} ({record.job_id})")
         for warning in self.plan.warnings:
             self.log("warning", str(warning))
-        if record.restore and not self.has_checkpoint(service.home, record.job_id):
-            self.log("warning", f"job {record.job_id} has no saved state: it starts from the beginning")
+        with suppress(CheckpointError):  # the master finds out, and waits where that helps
+            if record.restore and not service.has_checkpoint(record.job_id):
+                self.log("warning", f"job {record.job_id} has no saved state: it starts from the beginning")
         lock = self._lock()
         try:
             self._master = JobMaster(
                 self.plan,
                 service.runner,
-                FileStore(service.home / "checkpoints"),
+                service.checkpoints,
                 job_id=record.job_id,
                 run=record.run,
                 name=record.name,
@@ -153,12 +148,16 @@ class RunningJob:
         self._take_result(result)
 
     def _lock(self) -> JobLock:
+        """A job that was taken over from a service that is frozen, not dead, gets a lock beside that of the frozen one:
+        its epoch is closed, so that it changes nothing when it thaws (guarantee 9)."""
+        record, home = self.record, self._service.home
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
+            late = time.monotonic() > deadline
             try:
-                return JobLock(self._service.home, self.record.job_id)
+                return JobLock(home, record.job_id, record.epoch if late else 1)
             except JobExists:
-                if self.canceled.is_set() or time.monotonic() > deadline:
+                if self.canceled.is_set() or (late and (record.epoch == 1 or time.monotonic() > deadline + 1)):
                     raise
                 time.sleep(0.1)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from headrace.checkpoint.store import CheckpointStore, FileStore
 from headrace.config.job import JobConfig, parse_job
 from headrace.connector import Sink
-from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots, StoreUnavailable
 from headrace.execution.master import JobSettings
 from headrace.execution.runner import Runner
 from headrace.jobs.outline import Outline, outline_of
@@ -94,8 +95,10 @@ class JobService:
         runner: Runner,
         settings: ServiceSettings | None = None,
         on_log: Callable[[str, str], None] = lambda level, text: None,
+        checkpoints: CheckpointStore | None = None,
     ) -> None:
         self.home, self.store, self.runner = home.resolve(), store, runner
+        self.checkpoints = checkpoints or FileStore(self.home / "checkpoints")
         self.settings = settings or ServiceSettings()
         self.id = uuid.uuid4().hex
         self.started = time.time()
@@ -103,6 +106,7 @@ class JobService:
         self._tags: Mapping[str, str] = dict(self.settings.tags)
         self._slots = Slots(self.settings.slots)
         self._running: dict[tuple[int, int], RunningJob] = {}
+        self._waiting: list[JobRecord] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -246,6 +250,10 @@ class JobService:
 
     # ------------------------------------------------------------------------------- called by the jobs that run here
 
+    def has_checkpoint(self, job_id: int) -> bool:
+        """Whether there is saved state of a job to go on from. Raises CheckpointError when that cannot be told."""
+        return any(checkpoint.id > 0 for checkpoint in self.checkpoints.all(job_id))
+
     def take_slots(self, job: RunningJob) -> bool:
         """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""
         count = job.record.outline.slots()
@@ -343,6 +351,9 @@ class JobService:
 
     def _adopt(self) -> None:
         """Take over the jobs of services that are dead."""
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            self._recover(record)
         alive = {node.id for node in living(self.store.nodes(), time.time())}
         for record in self.store.unfinished():
             if record.owner not in alive:
@@ -362,9 +373,13 @@ class JobService:
             text = self.store.text(record)
             plan = make_plan(parse_job(text.text, format=text.format, variables=text.variables))
             fresh = record.status in (JobStatus.CREATED, JobStatus.PENDING)
-            restore = record.restore or (not fresh and RunningJob.has_checkpoint(self.home, record.job_id))
+            restore = record.restore or (not fresh and self.has_checkpoint(record.job_id))
             if not fresh and not restore:
                 self._check_repeatable(record, plan)
+        except StoreUnavailable as error:
+            self.log("warning", f"job {record.job_id} cannot be started again yet: {error}")
+            self._waiting.append(record)
+            return
         except HeadraceError as error:
             self._end_orphan(record, JobStatus.FAILED, str(error))
             return

@@ -82,7 +82,7 @@ seatunnel:
     server = start(files={"hazelcast.yaml": HAZELCAST % port, "seatunnel.yaml": seatunnel})
     assert server.port == port
     log = (server.home / "logs" / "headrace-server.log").read_text()
-    for key in ("network.join.tcp-ip.enabled", "queue-type", "http.enable-http", "checkpoint.storage.type"):
+    for key in ("network.join.tcp-ip.enabled", "queue-type", "http.enable-http"):
         assert log.count(f": {key}: this key does nothing here") == 1
     assert "history-job-expire-minutes" not in log
 

