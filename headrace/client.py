@@ -111,6 +111,10 @@ class Client:
         path = "/finished-jobs" if status is None else f"/finished-jobs/{quote(status)}"
         return [_job(answer) for answer in self._ask("GET", path)]
 
+    def checkpoints(self, job_id: int) -> dict[str, Any]:
+        """The checkpoints of a job's pipelines, as the server answers."""
+        return dict(self._ask("GET", f"/jobs/checkpoints/{job_id}"))
+
     def wait(self, job_id: int, timeout: float | None = None, poll: float = 0.1) -> Job:
         """The job when it has ended. Raises Unavailable after `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 MAPS = "/hazelcast/rest/maps"
 
 GET = (
+    "jobs/checkpoints/history",
+    "jobs/checkpoints",
     "running-jobs",
     "finished-jobs",
     "running-job",
@@ -18,7 +20,7 @@ GET = (
     "log",
 )
 POST = ("submit-jobs", "submit-job", "stop-jobs", "stop-job", "encrypt-config", "update-tags")
-_WITH_REST = ("finished-jobs", "running-job", "job-info", "logs", "log")
+_WITH_REST = ("jobs/checkpoints/history", "jobs/checkpoints", "finished-jobs", "running-job", "job-info", "logs", "log")
 
 GROUPS = {
     "/hazelcast/rest/maps": "DATA",

@@ -1,6 +1,7 @@
 """REST v1: the endpoints below /hazelcast/rest/maps. SeaTunnel pages «rest-api» (2.3.3) and «rest-api-v1»."""
 
 import json
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from headrace.api import answers, models
+from headrace.api import answers, checkpoints, models
 from headrace.api.body import list_of, long_of, need_blocks, object_of, query_of, text_of, truth
 from headrace.api.log_files import page
 from headrace.api.paths import MAPS
@@ -58,6 +59,7 @@ def router(state: State) -> APIRouter:
     """All routes of v1 over one state."""
     routes = APIRouter(prefix=MAPS, responses=_REFUSED, tags=["REST v1"])
     _reading(routes, state)
+    checkpoint_routes(routes, state)
     _changing(routes, state)
     _logs(routes, state)
     return routes
@@ -140,6 +142,38 @@ def _reading(routes: APIRouter, state: State) -> None:
     def threads() -> Response:
         """The names of this node's threads."""
         return Json(running_threads())
+
+
+# ---------------------------------------------------------------------------------------------------------- checkpoints
+
+
+def checkpoint_routes(routes: APIRouter, state: State) -> None:
+    """Routes of SeaTunnel's v2 that v1 answers, too."""
+    service = state.service
+
+    @routes.get("/jobs/checkpoints", include_in_schema=False)
+    @routes.get("/jobs/checkpoints/history", include_in_schema=False)
+    def no_checkpoints() -> Response:
+        """The id is missing."""
+        raise BadRequest("The jobId must not be empty.", [Problem("", "the job id is missing", "add it to the path")])
+
+    @routes.get("/jobs/checkpoints/{job_id}", responses={200: {"model": dict[str, Any]}})
+    def job_checkpoints(job_id: str) -> Response:
+        """The checkpoints of a job's pipelines: counts, the newest ones, those under way, the last twenty."""
+        number = long_of(job_id)
+        return Json(checkpoints.overview(number, service.histories(number), time.time()))
+
+    @routes.get("/jobs/checkpoints/history/{job_id}", responses={200: {"model": list[dict[str, Any]]}})
+    def checkpoint_history(request: Request, job_id: str) -> Response:
+        """The checkpoints of a job, newest first; pipelineId, status and limit (20) choose among them."""
+        pipeline, status = query_value(request, "pipelineId"), query_value(request, "status")
+        if status and status not in checkpoints.STATUSES:
+            text = f"No enum constant org.apache.seatunnel.engine.core.checkpoint.CheckpointStatus.{status}"
+            cure = f"ask for one of {', '.join(checkpoints.STATUSES)}"
+            raise BadRequest(text, [Problem("status", f"{status!r} is no status of a checkpoint", cure)])
+        limit = long_of(query_value(request, "limit") or "20")
+        found = service.histories(long_of(job_id))
+        return Json(checkpoints.entries(found, long_of(pipeline) if pipeline else None, status or None, max(limit, 0)))
 
 
 # ------------------------------------------------------------------------------------------------------------- changing

@@ -113,9 +113,13 @@ class Coordinator:
     base: the saved state this start began from. tasks: 0 … tasks-1, all of which answer every barrier.
     Every method returns the actions to take, in order; the caller reports their results. Calls of an older epoch never
     reach it: the caller makes one coordinator for each epoch and drops what is not of it (guarantee 9).
+    date: seconds since 1970 at `now`, for the times in checkpoints; `now` itself when left out.
     """
 
-    def __init__(self, base: Checkpoint, tasks: int, settings: CheckpointSettings, now: float) -> None:
+    def __init__(
+        self, base: Checkpoint, tasks: int, settings: CheckpointSettings, now: float, date: float | None = None
+    ) -> None:
+        self._to_date = 0.0 if date is None else date - now
         self.base, self.tasks, self.settings = base, tasks, settings
         self.last = base
         self._next_id = base.id + 1
@@ -138,6 +142,11 @@ class Coordinator:
     def idle(self) -> bool:
         """Whether no checkpoint is under way."""
         return self._pending is None and self._saving is None and self._committing is None
+
+    @property
+    def pending_kind(self) -> CheckpointKind:
+        """Why the checkpoint whose answers are awaited is taken."""
+        return self._pending.kind if self._pending is not None else CheckpointKind.CHECKPOINT
 
     def next_wake(self) -> float | None:
         """When `tick` should be called at the latest; None when only an answer can change anything."""
@@ -324,8 +333,8 @@ class Coordinator:
             committables=committables,
             counts=counts,
             parallelism=self.tasks,
-            triggered=pending.triggered,
-            completed=now,
+            triggered=pending.triggered + self._to_date,
+            completed=now + self._to_date,
         )
 
     def _complete(self, checkpoint: Checkpoint, now: float) -> list[Action]:

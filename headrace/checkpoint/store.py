@@ -11,6 +11,7 @@ import orjson
 
 from headrace.checkpoint.blobs import Blobs, FileBlobs
 from headrace.checkpoint.checkpoint import Checkpoint
+from headrace.checkpoint.history import History
 from headrace.errors import CheckpointError, Replaced, StoreUnavailable
 
 CLAIM_TRIES = 100
@@ -32,8 +33,8 @@ class CheckpointStore(ABC):
         """The newest epoch that was claimed; 0 when none was."""
 
     @abstractmethod
-    def save(self, checkpoint: Checkpoint, retain: int) -> None:
-        """Store a checkpoint, keep the newest `retain` ones of its pipeline.
+    def save(self, checkpoint: Checkpoint, retain: int) -> int:
+        """Store a checkpoint, keep the newest `retain` ones of its pipeline; its size in bytes.
 
         Raises StoreUnavailable when it cannot be stored, Replaced when its epoch is not the newest (guarantee 9).
         """
@@ -82,14 +83,16 @@ class BlobStore(CheckpointStore):
         found = self._blobs.get(name)
         return _number(found[0], name) if found else 0
 
-    def save(self, checkpoint: Checkpoint, retain: int) -> None:  # noqa: D102
+    def save(self, checkpoint: Checkpoint, retain: int) -> int:  # noqa: D102
         job_id, pipeline = checkpoint.job_id, checkpoint.pipeline
         self._check_epoch(checkpoint)
         name = f"{job_id}/{pipeline}-{checkpoint.epoch:06d}-{checkpoint.id:012d}.json"
-        self._blobs.put(name, _encode(checkpoint))
+        content = _encode(checkpoint)
+        self._blobs.put(name, content)
         self._check_epoch(checkpoint)
         with suppress(StoreUnavailable):  # the next save removes them
             self._blobs.delete(self._names(job_id, pipeline)[: -max(retain, 1)])
+        return len(content)
 
     def _check_epoch(self, checkpoint: Checkpoint) -> None:
         newest = self.epoch(checkpoint.job_id, checkpoint.pipeline)
@@ -146,6 +149,14 @@ class BlobStore(CheckpointStore):
                 f"cannot read checkpoint {name} in {self._blobs.place}: {error}; put it back from a backup. Without it "
                 "the one before would be used, and rows since then would come again; to accept that, remove it"
             ) from error
+
+
+def stored_histories(store: CheckpointStore, job_id: int) -> list[History]:
+    """What the store knows of a job, a history for each pipeline; none when it knows nothing."""
+    found: dict[int, list[tuple[Checkpoint, int]]] = {}
+    for checkpoint in store.all(job_id):
+        found.setdefault(checkpoint.pipeline, []).append((checkpoint, len(_encode(checkpoint))))
+    return [History.of_stored(pipeline, stored) for pipeline, stored in found.items()]
 
 
 class FileStore(BlobStore):

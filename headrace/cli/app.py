@@ -202,6 +202,20 @@ def stop(
 
 
 @app.command()
+def checkpoints(
+    job_id: JobId,
+    server: Server = None,
+    home: Home = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Directory of seatunnel.yaml.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a job's checkpoints: those stored here, or what a server tells when --server or HEADRACE_SERVER names it."""
+    from headrace.cli.checkpoints import show_checkpoints
+
+    raise typer.Exit(show_checkpoints(server, job_id, {"home": home, "config": config}, as_json=json))
+
+
+@app.command()
 def logs(
     job_id: JobId,
     server: Server = None,

@@ -36,7 +36,7 @@ def submit_job(
             return 0
         return _follow(client, number, as_json=as_json)
 
-    return _talk(server, act)
+    return talk(server, act)
 
 
 def list_jobs(server: str | None, *, everything: bool, as_json: bool) -> int:
@@ -60,7 +60,7 @@ def list_jobs(server: str | None, *, everything: bool, as_json: bool) -> int:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         return 0
 
-    return _talk(server, act)
+    return talk(server, act)
 
 
 def show_job(server: str | None, job_id: int, *, watch: bool, as_json: bool) -> int:
@@ -76,7 +76,7 @@ def show_job(server: str | None, job_id: int, *, watch: bool, as_json: bool) -> 
             _print_job(job)
         return 1 if job.status == "FAILED" else 0
 
-    return _talk(server, act)
+    return talk(server, act)
 
 
 def stop_job(server: str | None, job_id: int, *, savepoint: bool) -> int:
@@ -101,7 +101,7 @@ def stop_job(server: str | None, job_id: int, *, savepoint: bool) -> int:
             doing = doing or job.status == "DOING_SAVEPOINT"
             time.sleep(POLL_SECONDS / 5)
 
-    return _talk(server, act)
+    return talk(server, act)
 
 
 def print_log(server: str | None, job_id: int, *, follow: bool) -> int:
@@ -119,10 +119,11 @@ def print_log(server: str | None, job_id: int, *, follow: bool) -> int:
                 return 0
             time.sleep(POLL_SECONDS)
 
-    return _talk(server, act)
+    return talk(server, act)
 
 
-def _talk(server: str | None, act: Callable[[Client], int]) -> int:
+def talk(server: str | None, act: Callable[[Client], int]) -> int:
+    """Do something with a server; the exit code."""
     url = server or os.environ.get("HEADRACE_SERVER") or "http://localhost:5801"
     try:
         with Client(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from headrace.checkpoint.checkpoint import CheckpointKind
 from headrace.checkpoint.coordinator import CheckpointSettings
+from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
 from headrace.connector import JobContext, Owner
 from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable
@@ -363,6 +364,10 @@ class JobMaster:
             str(self._error) if self._error else "",
             frozenset(p.source.id for p in self.plan.pipelines),
         )
+
+    def histories(self) -> list[History]:
+        """What became of the checkpoints of each pipeline."""
+        return [run.history for run in list(self._pipelines.values())]
 
     @property
     def tables(self) -> Mapping[int, list[TableSchema]]:

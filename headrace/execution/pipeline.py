@@ -26,6 +26,7 @@ from headrace.checkpoint.coordinator import (
     Save,
     SendBarrier,
 )
+from headrace.checkpoint.history import History
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
 from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
@@ -158,6 +159,8 @@ class PipelineRun:
         self._delivered = False
         self._cancel_by: float | None = None
         self.claimed = 0
+        self.history = History(pipeline.id)
+        self._saved_size = 0
         self.restarts = 0
         self.checkpoints = 0
         self.restored_from: int | None = None
@@ -191,13 +194,16 @@ class PipelineRun:
         self.context = replace(self.context, epoch=epoch)
         base = self._begin()
         self._base = self._last = base
-        coordinator = Coordinator(base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic())
+        coordinator = Coordinator(
+            base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic(), time.time()
+        )
         try:
             self._start_tasks(base)
             self.running = True
             self._on_change()
             end = self._drive(coordinator)
-        except BaseException:
+        except BaseException as error:
+            self.history.stopped(str(error), time.time())
             self._stop_tasks()
             with suppress(
                 TimeoutError
@@ -225,6 +231,7 @@ class PipelineRun:
             base = replace(base, epoch=self.context.epoch, run=self.context.run)
             if base.id:
                 self.restored_from = base.id
+                self.history.restored_from(base)
             self._commit(base)
         return base.with_target_positions(target.positions, target.finished) if target else base
 
@@ -330,7 +337,7 @@ class PipelineRun:
             if isinstance(item, Decision) and item.stop:
                 return CheckpointKind.SAVEPOINT
             for action in actions:
-                end = self._act(action)
+                end = self._act(action, coordinator)
                 if end is not None:
                     return end
 
@@ -409,8 +416,9 @@ class PipelineRun:
 
     # ----------------------------------------------------------------------------------------------- the actions
 
-    def _act(self, action: Action) -> CheckpointKind | None:
+    def _act(self, action: Action, coordinator: Coordinator) -> CheckpointKind | None:
         if isinstance(action, SendBarrier):
+            self.history.began(action.checkpoint_id, coordinator.pending_kind, time.time())
             for task in self._tasks:
                 self._send(task, Barrier(*self._address(task), action.checkpoint_id, action.pause))
         elif isinstance(action, Resume):
@@ -422,6 +430,7 @@ class PipelineRun:
             return self._completed(action)
         elif isinstance(action, NotTaken):
             self._job.log("warning", f"{action.kind} {action.checkpoint_id} was not taken: {action.reason}")
+            self.history.gave_up(action.checkpoint_id, action.reason, time.time())
             if action.kind is CheckpointKind.SAVEPOINT:
                 self._job.savepoint_taken(self._pipeline.id, action.reason)
         elif isinstance(action, Fail):
@@ -431,6 +440,7 @@ class PipelineRun:
     def _completed(self, action: Completed) -> CheckpointKind | None:
         checkpoint = self._last = action.checkpoint
         self.checkpoints += 1
+        self.history.done(checkpoint, self._saved_size)
         self._on_change()
         if checkpoint.positions and type(self._source).checkpointed is not Source.checkpointed:
             self._side.submit(self._tell_source, checkpoint)
@@ -476,7 +486,7 @@ class PipelineRun:
                 keep.touch()
             except OSError as error:
                 raise StoreUnavailable(f"cannot mark checkpoint {checkpoint.id} in {keep}: {error}") from error
-        self._store.save(checkpoint, self._settings.retain)
+        self._saved_size = self._store.save(checkpoint, self._settings.retain)
 
     def _commit(self, checkpoint: Checkpoint) -> None:
         for name, committables in checkpoint.committables.items():

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from headrace.checkpoint.history import History
 from headrace.errors import CheckpointError, HeadraceError, JobExists
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
@@ -47,6 +48,10 @@ class RunningJob:
     def metrics(self) -> Metrics | None:
         """Its counts at this moment; None before it runs."""
         return None if self._master is None else Metrics.of(self._master.progress())
+
+    def histories(self) -> list[History]:
+        """See JobMaster.histories."""
+        return [] if self._master is None else self._master.histories()
 
     def act(self, request: str) -> None:
         """Do what a user asked for, once."""

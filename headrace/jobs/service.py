@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from headrace.checkpoint.store import CheckpointStore, FileStore
+from headrace.checkpoint.history import History
+from headrace.checkpoint.store import CheckpointStore, FileStore, stored_histories
 from headrace.config.job import JobConfig, parse_job
 from headrace.connector import Sink
 from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots, StoreUnavailable
@@ -220,6 +221,12 @@ class JobService:
     def finished_keys(self, status: str | None = None) -> list[tuple[int, int, int]]:
         """See JobStore.finished_keys; runs that are too old are left out."""
         return self.store.finished_keys(status, time.time() - self.settings.history)
+
+    def histories(self, job_id: int) -> list[History]:
+        """The checkpoints of a job's pipelines: live where this service runs it, else those that are stored."""
+        with self._lock:
+            running = [job for key, job in self._running.items() if key[0] == job_id]
+        return (running[-1].histories() if running else []) or stored_histories(self.checkpoints, job_id)
 
     def overview(self, tags: Mapping[str, str] | None = None) -> Overview:
         """Figures of all services; slots and workers only of those that have all `tags`."""
