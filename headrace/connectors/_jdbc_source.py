@@ -106,7 +106,7 @@ class JdbcSource(Source):
         if options.query:
             query = options.query.strip().rstrip(";")
             columns = database.query_columns(query)
-            path = options.table_path or self.output
+            path = options.table_path or _origin(query) or self.output
             known = database.table(_name(options.table_path, database.names())) if options.table_path else None
             schema = TableSchema(path, columns, known.primary_key if known else None).with_columns(columns)
             yield _Entry(schema, f"({query})", None, options)
@@ -163,6 +163,30 @@ class JdbcSource(Source):
         if "null" in data:
             found.append(f"{column} IS {'' if data['null'] else 'NOT '}NULL")
         return found
+
+
+def _origin(query: str) -> str | None:
+    """The path of a query's rows: the table its first column comes from, as catalog and as table.
+
+    That is what SQLite's JDBC driver tells of a result, and SeaTunnel makes the path of it. None where it is not known.
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        select: exp.Expression | None = sqlglot.parse_one(query, dialect="sqlite")
+    except sqlglot.errors.SqlglotError:
+        return None
+    while isinstance(select, exp.Select):
+        parts = [select.args.get("from_"), *select.args.get("joins", ())]
+        tables = [part.this for part in parts if part is not None]
+        first = select.selects[0] if select.selects else None
+        named = first.table if isinstance(first, exp.Column) else ""
+        table = next((t for t in tables if not named or t.alias_or_name == named), None)
+        if isinstance(table, exp.Table):
+            return f"{table.name}.{table.name}"
+        select = table.this if isinstance(table, exp.Subquery) else None
+    return None
 
 
 def _name(path: str | None, names: Sequence[str]) -> str:

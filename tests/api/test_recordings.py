@@ -1,9 +1,11 @@
 """Every recorded request of a real SeaTunnel, asked of us: status, keys, types, texts and forms must be the same."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import sqlite3
 import time
 from functools import cache
 from pathlib import Path
@@ -84,8 +86,6 @@ class Replay:
 
     def __init__(self, server, version):
         self.server, self.version = server, version
-        self.jobs = {}
-
     def run(self, name):
         record = recordings(self.version)[name]
         request, theirs = record["request"], record["response"]
@@ -148,7 +148,7 @@ class Replay:
         elif told.get("isStartWithSavePoint"):
             query = {"isStartWithSavePoint": "true"}
         body, form = self.submission(name, told)
-        self.server.submit(body, jobId=number, jobName=name, **query, **form)
+        self.server.submit(self.with_databases(body, status), jobId=number, jobName=name, **query, **form)
         if status in ("CANCELED", "SAVEPOINT_DONE"):
             self.stop(number, savepoint=status == "SAVEPOINT_DONE")
         self.server.wait(number, status, *(["FINISHED"] if status == "RUNNING" else []))
@@ -167,6 +167,26 @@ class Replay:
         self.server.wait(number, "RUNNING")
         self.server.ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": savepoint})
         self.server.wait(number)
+
+    def with_databases(self, body, status):
+        """The body with databases of ours in the place of the recorded ones; what was seen running runs for half a minute."""
+        text = json.dumps(body) if isinstance(body, dict) else body
+        folder = self.server.home.parent / "databases"
+        if "jdbc:sqlite:" not in text:
+            return body
+        folder.mkdir(exist_ok=True)
+        if not (people := folder / "t.db").exists():
+            with contextlib.closing(sqlite3.connect(people)) as database, database:
+                database.execute("create table people (name text)")
+                database.executemany("insert into people values (?)", [(f"name{i}",) for i in range(7)])
+        text = text.replace("/opt/seatunnel/t.db", str(people))
+        if status == "RUNNING":
+            with contextlib.closing(sqlite3.connect(folder / "x.db")) as database:
+                database.execute("create table if not exists t (name text, age int, card int)")
+            text = text.replace("/nonexistent/x.db", str(folder / "x.db"))
+            slowly = '"row.num": 10, "split.num": 10, "split.read-interval": 3000'
+            text = text.replace('"row.num": 10', slowly)
+        return json.loads(text) if isinstance(body, dict) else text
 
     def submission(self, name, told):
         """(body, query) of the recorded submit of this name; else a job with the recorded env."""

@@ -110,6 +110,21 @@ def test_columns_without_a_type_get_that_of_their_values(path):
     assert read_all(source) == [(1, 1.0, "x", b"x", None, 2, 2), (2, 2.5, "3", None, None, 3, 2)]
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("SELECT * FROM t", "t.t"),
+        ("SELECT b.id FROM t AS a JOIN u AS b ON a.id = b.id", "u.u"),
+        ("SELECT x FROM (SELECT id AS x FROM u)", "u.u"),
+        ("SELECT 1 AS one", "default"),
+    ],
+)
+def test_the_rows_of_a_query_are_called_as_the_table_they_come_from(path, text, name):
+    for table in "tu":
+        query(path, f"CREATE TABLE {table} (id INT)")
+    assert jdbc_source(path, query=text).tables()[0].path == name
+
+
 def test_a_query_keeps_declared_types_and_takes_the_key_of_its_table(path):
     fill(path, [(1, "a")])
     source = jdbc_source(path, query="SELECT id, name AS n FROM t;", table_path="shop.t")
