@@ -169,7 +169,7 @@ class Replay:
         self.server.wait(number)
 
     def with_databases(self, body, status):
-        """The body with databases of ours in the place of the recorded ones; what was seen running runs for half a minute."""
+        """The body with databases of ours for the recorded ones; what was seen running runs for half a minute."""
         text = json.dumps(body) if isinstance(body, dict) else body
         folder = self.server.home.parent / "databases"
         if "jdbc:sqlite:" not in text:

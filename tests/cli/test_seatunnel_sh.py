@@ -315,8 +315,8 @@ def test_the_state_of_an_unknown_job_is_as_recorded(seatunnel):
 
 def test_the_state_tells_of_every_pipeline_and_parallel_task(submit, seatunnel, server):
     two = f"{FAKE}, parallelism = 2 }} }}".replace("fake", "a"), f"{FAKE} }} }}".replace("fake", "b")
-    sinks = "Console { plugin_input = a } Console { plugin_input = b }"
-    text = f"source {{ {two[0][:-2]} {two[1][:-2]} }}\nsink {{ {sinks} }}"
+    sinks = "Console { plugin_input = a }\nConsole { plugin_input = b }"
+    text = f"source {{\n{two[0][:-2]}\n{two[1][:-2]}\n}}\nsink {{\n{sinks}\n}}"
     job_id = submit(text)
     server.wait(job_id)
     pipelines = json.loads(seatunnel("-j", job_id).stdout)["pipelineStateMapperMap"]

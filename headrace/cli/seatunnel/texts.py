@@ -191,7 +191,8 @@ def progress_box(job: Job, before: tuple[int, int, float] | None, now: float) ->
         ("Current Statistic Time", time.strftime(_TIME, time.localtime(now))),
     ]
     line = "*" * BOX_WIDTH
-    title = "Job Progress Information".center(BOX_WIDTH).rstrip()
+    title = "Job Progress Information"
+    title = f"{' ' * ((BOX_WIDTH - len(title)) // 2)}{title}"  # `center` puts the odd blank on the left
     return "\n".join(["", line, title, line, *(f"{name:<26}: {value:>19}" for name, value in rows), line, ""])
 
 
