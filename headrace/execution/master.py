@@ -37,7 +37,7 @@ CLEAN_UP_SECONDS = 10.0
 """How long the end of a job waits until what it no longer needs is removed."""
 
 CALL_SECONDS = 300.0
-"""How long a worker may take to answer a call, such as describing a source; commits may take as long as they need."""
+"""How long a worker may take to answer a call, such as describing a source."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +395,8 @@ class JobMaster:
             lane.send(Call(self._key, number, name, arguments))
             return future.result(deadline)
         except FutureTimeoutError:
+            if name in FINAL_CALLS:  # it is made again, and must not come from two threads at a time
+                self.replace(lane)
             raise Unavailable(f"{name} gave no answer within {deadline:.0f} s") from None
         finally:
             self._calls.pop(number, None)

@@ -187,6 +187,13 @@ class Printed:
 
 
 @dataclass(frozen=True)
+class Heartbeat:
+    """A worker process lives; sent each second. It concerns no job."""
+
+    job: str = ""
+
+
+@dataclass(frozen=True)
 class WorkerGone:
     """A worker's socket closed, or it stopped answering. Made by the runner. lane: the worker's name."""
 
@@ -196,7 +203,7 @@ class WorkerGone:
 
 
 Command = LoadJob | SetTables | Call | StartTask | Assign | Barrier | Continue | StopTask | Forget
-Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | WorkerGone
+Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | Heartbeat | WorkerGone
 
 
 def portable(error: BaseException, plugin: str = "") -> HeadraceError:

@@ -65,6 +65,9 @@ T = TypeVar("T")
 DISCOVERY_SECONDS = 5.0
 """How often an unbounded source is asked for new splits."""
 
+COMMIT_TIMEOUTS = 10
+"""A commit may take so many times what the tasks may take for a checkpoint; one that takes longer hangs."""
+
 STOP_SECONDS = 2.0
 """How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
 
@@ -288,10 +291,13 @@ class PipelineRun:
         for step in self._sinks.values():
             if step.sink.kind is SinkKind.TRANSACTIONAL:
                 found: TargetPositions | None = self._job.call("target_positions", step.id, self.context)
-                if found is None and base is not None and base.positions:
+                known = found.positions.keys() | found.finished if found else set()
+                lost = sorted((base.positions.keys() | base.finished) - known) if base is not None else []
+                if base is not None and lost:
                     raise CheckpointError(
-                        f"{step.name}: the target no longer holds the positions of job {base.job_id}, which had read "
-                        f"{len(base.positions)} splits; restore the table of positions, or start under a new job id"
+                        f"{step.name}: the target no longer holds the positions of job {base.job_id}; {len(lost)} "
+                        f"splits are missing, such as {lost[0]}; restore the table of positions, or start under a new "
+                        "job id"
                     )
                 return found
         return None
@@ -491,7 +497,8 @@ class PipelineRun:
     def _commit(self, checkpoint: Checkpoint) -> None:
         for name, committables in checkpoint.committables.items():
             if committables:
-                self._job.call("commit", self._sinks[name].id, committables, self.context, deadline=None)
+                deadline = COMMIT_TIMEOUTS * self._settings.checkpoints.timeout
+                self._job.call("commit", self._sinks[name].id, committables, self.context, deadline=deadline)
         if self.context.owner.keep:
             Path(self.context.owner.keep).unlink(missing_ok=True)
 

@@ -23,6 +23,11 @@ from headrace.plan.plan import Plan
 
 _LENGTH = struct.Struct("!I")
 
+HEARTBEAT_SECONDS = 1.0
+
+SILENT_BEATS = 30
+"""Heartbeats in a row that a worker may miss before it counts as frozen and is replaced."""
+
 
 class Channel:
     """Messages over a socket. `send` may be called from several threads, `receive` from one."""
@@ -71,6 +76,7 @@ class _ProcessLane(Lane):
         self.name = f"worker-{number}"
         self.jobs: dict[str, Callable[[Event], None]] = {}
         self.alive = True
+        self.silent = 0
         self._channel = Channel(ours)
         self._on_gone = on_gone
         threading.Thread(target=self._listen, name=self.name, daemon=True).start()
@@ -86,6 +92,7 @@ class _ProcessLane(Lane):
 
     def _listen(self) -> None:
         while (event := self._channel.receive()) is not None:
+            self.silent = 0
             listener = self.jobs.get(event.job)
             if listener is not None:
                 listener(event)
@@ -105,14 +112,17 @@ class ProcessesRunner(Runner):
     workers: how many; the number of cores when None. They are started when first needed, or by `warm_up`.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, silent_beats: int = SILENT_BEATS) -> None:
         self._wanted = workers or os.cpu_count() or 1
         self._lanes: list[_ProcessLane] = []
         self._lock = threading.Lock()
         self._started = 0
         self._closed = False
+        self._silent_beats = silent_beats
+        self._over = threading.Event()
         # The kernel ends a worker with the thread that started it, so one thread starts them all and stays.
         self._spawner = ThreadPoolExecutor(1, "spawn-workers")
+        threading.Thread(target=self._watch, name="watch-workers", daemon=True).start()
 
     def warm_up(self) -> None:
         """Start all workers now, so that the first job need not wait for them."""
@@ -151,12 +161,21 @@ class ProcessesRunner(Runner):
 
     def close(self) -> None:  # noqa: D102
         self._closed = True
+        self._over.set()
         with self._lock:
             lanes, self._lanes = self._lanes, []
         for lane in lanes:
             lane.jobs.clear()
             lane.kill()
         self._spawner.shutdown()
+
+    def _watch(self) -> None:
+        """Kill workers that are frozen. Beats are counted, not seconds: none pass while this process is frozen."""
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            for lane in list(self._lanes):
+                lane.silent += 1
+                if lane.silent > self._silent_beats:
+                    lane.process.kill()
 
     def pids(self) -> list[int]:
         """Process ids of the living workers."""

@@ -8,10 +8,11 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from headrace.connector import sinks, sources, transforms
-from headrace.execution.messages import Event
-from headrace.execution.processes import Channel
+from headrace.execution.messages import Event, Heartbeat
+from headrace.execution.processes import HEARTBEAT_SECONDS, Channel
 from headrace.execution.worker import Worker
 
 _PR_SET_PDEATHSIG = 1
@@ -32,9 +33,16 @@ def main(fd: int) -> None:
     for registry in (sources, transforms, sinks):
         registry.names()  # import all plugins now, while nobody waits
     threading.Thread(target=_watch_parent, args=(parent,), name="watch-parent", daemon=True).start()
+    threading.Thread(target=_beat, args=(send,), name="heartbeat", daemon=True).start()
     while (command := channel.receive()) is not None:
         worker.handle(command)
     os._exit(0)
+
+
+def _beat(send: Callable[[Event], None]) -> None:
+    while True:
+        send(Heartbeat())
+        time.sleep(HEARTBEAT_SECONDS)
 
 
 def _die_with_parent(parent: int) -> None:
