@@ -180,7 +180,10 @@ class Split:
 
 
 class Read(NamedTuple):
-    """Rows, and the position after the last of them."""
+    """Rows, and the position after the last of them.
+
+    The batch is never empty, but for one case: all rows up to the position were set aside.
+    """
 
     batch: Batch
     position: Position
@@ -228,7 +231,8 @@ class Source(ABC):
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the rows of `split` after `position`, oldest first; from the start if None.
 
-        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are never empty, and have their table's columns.
+        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are not empty, and have their table's columns.
+        What is set aside belongs to the next position that is yielded: it is not read again after that one.
         Yields None (nothing yet) at least once a second while it waits, and what it has after 100 ms of waiting.
         Ends when the split ends. Free resources in a `finally` block: the engine closes the iterator on cancel.
         Raises Unavailable (the engine restarts from the last checkpoint) or Rejected.
@@ -259,7 +263,11 @@ class Transform(ABC):
 
     @abstractmethod
     def apply(self, batch: Batch, task: TaskContext) -> Batch | list[Batch]:
-        """Rows in, rows out; the number may differ. A list when rows go to several tables. Raises Rejected, BadRow."""
+        """Rows in, rows out; the number may differ. A list when rows go to several tables. Raises Rejected, BadRow.
+
+        A BadRow is taken to be about one row: where bad rows are set aside, `apply` is called again with ever smaller
+        parts of the batch until that row is alone.
+        """
 
     def close(self, task: TaskContext) -> None:
         """A task has ended: free what `apply` opened for it. Called once for each task, also after an error."""
@@ -281,6 +289,12 @@ class SinkKind(StrEnum):
 
 class SinkWriter(ABC):
     """One task's end of a sink, for one table. The columns never change during its life."""
+
+    all_or_nothing: ClassVar[bool] = False
+    """Whether a `write` that raises BadRow has taken no row of its batch.
+
+    Then, where bad rows are set aside, the engine calls `write` again with ever smaller parts until they are alone.
+    """
 
     @abstractmethod
     def write(self, batch: Batch) -> None:
@@ -315,13 +329,21 @@ class SinkSession:
         """
         return self.sink.writer(table, self.task, state)
 
+    def flush(self) -> None:
+        """Transactional sinks: write the rows taken since the last commit within the transaction that will commit them.
+
+        Rows that the target refuses are set aside here, at the latest. Called after every writer's `prepare_commit` and
+        before `commit_positions`. Raises Rejected when a newer epoch owns the pipeline.
+        """
+
     def commit_positions(
         self, checkpoint_id: int, positions: Mapping[str, Position | None], finished: Sequence[str]
     ) -> None:
         """Transactional sinks: commit the rows written since the last call and the positions they reach, together.
 
-        positions: split → position after its last written row. finished: splits that were read to their end.
-        Called after every writer's `prepare_commit`. Raises Rejected when a newer epoch owns the pipeline.
+        positions: split → position after its last written row; a few of the engine's own are among them, which the
+        target keeps likewise. finished: splits that were read to their end.
+        Called right after `flush`. Raises Rejected when a newer epoch owns the pipeline.
         """
 
     def close(self) -> None:
@@ -348,6 +370,15 @@ class Sink(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @classmethod
+    def for_bad_rows(cls, options: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+        """The options, as a job file gives them, of a sink that takes a job's bad rows into the table `table`."""
+        return options
+
+    def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
+        """Options of the source of the same name that reads back what this sink wrote into `table`; None: it cannot."""
+        return None
 
     def is_repeatable(self) -> bool:
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""

@@ -8,6 +8,7 @@ HeadraceError
 │   ├── MissingExtra   a Python package is not installed; the text is the command that installs it
 │   └── PluginFailed   a plugin raised what its contract does not name; the engine tries again
 ├── BadRow             a row cannot be read, changed or written; .table, .row, .column, .value
+├── TooManyBadRows     more rows were set aside than the job allows
 ├── Undelivered        the counts or checksums of a finished job do not balance
 ├── JobFailed          a job ended FAILED; the text is the cause
 ├── JobCanceled        a job was stopped before its end
@@ -123,6 +124,10 @@ class BadRow(HeadraceError):
             if value
         ]
         return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+class TooManyBadRows(HeadraceError):
+    """More rows were set aside than the job allows."""
 
 
 class Undelivered(HeadraceError):

@@ -18,9 +18,6 @@ NO_MEANING = {
     "metalake_url": "Gravitino is not asked for connection secrets",
     "sink.flush.interval": "sinks flush at every checkpoint",
     "multi_table.failure_policy": "the first table that fails stops the job, as FAIL_FAST says",
-    "error_handler": "the first bad row fails the job, as mode DISABLE says",
-    "transform_error_handler": "the first bad row fails the job, as mode DISABLE says",
-    "sink_error_handler": "the first bad row fails the job, as mode DISABLE says",
     "checkpoint.retain-after-job-cancelled": "a canceled job keeps nothing; stop it with a savepoint instead",
 }
 """Keys of SeaTunnel that have no counterpart, with the reason a user is told."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from headrace.config.blocks import INPUT_KEYS, KINDS, OUTPUT_KEYS, Block, plugins_of
 from headrace.config.env import Env, is_meaningless, meaningless
+from headrace.config.error_handlers import ErrorHandlers, Stage, is_error_handler, read_error_handlers
 from headrace.config.hocon import parse_hocon
 from headrace.config.shade import Shade, unknown_cipher
 from headrace.config.sql_file import parse_sql
@@ -26,6 +27,7 @@ class Plugin:
 
     index: its position among its kind, from 0. name: as the user spelt it. options: as written, without the keys that
     all plugins share. inputs, output: names of datasets. place: `source[0].FakeSource`.
+    error_block: of a sink for bad rows, the block of env that it stands in, such as `error_handler`; else empty.
     """
 
     kind: str
@@ -36,25 +38,36 @@ class Plugin:
     output: str | None = None
     parallelism: int | None = None
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    error_block: str = ""
 
     @property
     def place(self) -> str:
         """Where it stands, for messages."""
-        return f"{self.kind}[{self.index}].{self.name}"
+        return f"{self._path}.{self.name}"
+
+    @property
+    def _path(self) -> str:
+        return f"env.{self.error_block}.sink" if self.error_block else f"{self.kind}[{self.index}]"
 
     @property
     def step_name(self) -> str:
         """SeaTunnel's name of the action, under which state is saved: `Source[0]-FakeSource`."""
+        if self.error_block:
+            return f"ErrorSink[{self.error_block}]-{self.name}"
         return f"{self.kind.capitalize()}[{self.index}]-{self.name}"
 
     def line(self, path: str = "") -> int:
         """The line of an option path such as `schema.fields.id`, or of the nearest one above it; 0 when unknown."""
-        whole = f"{self.kind}[{self.index}]" + (f".{path}" if path else "")
-        while whole:
-            if found := self.lines.get(whole):
-                return found
-            whole = whole[: max(whole.rfind("."), whole.rfind("["), 0)]
-        return 0
+        return _nearest(self.lines, self._path + (f".{path}" if path else ""))
+
+
+def _nearest(lines: Mapping[str, int], path: str) -> int:
+    """The line of an option path, or of the nearest one above it; 0 when unknown."""
+    while path:
+        if found := lines.get(path):
+            return found
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,7 @@ class JobConfig:
     """A job file, read. env_raw: the env block as written.
 
     variables: the `-i` values it was read with; None when `${…}` was left alone.
+    error_handlers: what becomes of bad rows. lines: option path → line.
     """
 
     env: Env
@@ -74,11 +88,30 @@ class JobConfig:
     format: str = "hocon"
     variables: Mapping[str, str] | None = None
     warnings: tuple[Problem, ...] = ()
+    error_handlers: ErrorHandlers = field(default_factory=lambda: ErrorHandlers({}))
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
         """All plugins: sources, transforms, sinks."""
         return self.sources + self.transforms + self.sinks
+
+    def error_sinks(self) -> dict[Stage, Plugin]:
+        """Stage → the sink that takes its bad rows, where there is one; stages share one or have their own."""
+        made: dict[str, Plugin] = {}
+        found = {}
+        for stage, handler in self.error_handlers.stages.items():
+            if handler.sink is not None:
+                plugin = Plugin(
+                    "sink",
+                    len(made),
+                    handler.plugin_name,
+                    handler.sink,
+                    lines=self.lines,
+                    error_block=handler.sink_block,
+                )
+                found[stage] = made.setdefault(handler.sink_block, plugin)
+        return found
 
 
 def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, decrypt: bool = True) -> JobConfig:
@@ -179,6 +212,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     shade: Shade | None = None
+    error_handlers: ErrorHandlers = field(default_factory=lambda: ErrorHandlers({}))
 
     def job(self) -> JobConfig:
         for key in self.root:
@@ -197,6 +231,8 @@ class _Reader:
             found["sink"],
             file=self.file,
             warnings=tuple(self.warnings),
+            error_handlers=self.error_handlers,
+            lines=self.resolver.lines,
         )
 
     def _env(self) -> tuple[Env, Mapping[str, Any]]:
@@ -216,10 +252,15 @@ class _Reader:
 
         def placed(problem: Problem) -> Problem:
             problem = problem if problem.place.startswith("env") else problem.under("env")
-            return replace(problem, file=self.file, line=lines.get(problem.place, line))
+            return replace(problem, file=self.file, line=_nearest(lines, problem.place) or line)
 
         self.warnings += [placed(p) for p in meaningless(raw)]
-        read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k)})
+        wrong: list[Problem] = []
+        idle: list[Problem] = []
+        self.error_handlers = read_error_handlers(raw, wrong, idle)
+        self.problems += [placed(p) for p in wrong]
+        self.warnings += [placed(p) for p in idle]
+        read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k) and not is_error_handler(k)})
         self.problems += [placed(p) for p in read.problems]
         self.warnings += [placed(p) for p in read.unknown]
         try:

@@ -4,10 +4,10 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -139,6 +139,22 @@ class FileSink(Sink):
     Options = FileSinkOptions
     options: FileSinkOptions
     kind = SinkKind.STAGED
+
+    def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
+        """The files of the table's directory, with the same delimiters."""
+        options: FileSinkOptions = self.options_for(table)
+        if options.file_format_type == "csv" and options.quote_mode.upper() == "NONE":
+            return None
+        found = {
+            "path": options.path,
+            "file_format_type": options.file_format_type,
+            "encoding": options.encoding,
+            "row_delimiter": options.row_delimiter,
+            "skip_header_row_number": int(options.header),
+            "schema": {"fields": {c.name: "string" for c in table.columns}},
+        }
+        given = {"field_delimiter": options.field_delimiter, "filename_extension": options.filename_extension}
+        return {**found, **{key: value for key, value in given.items() if value is not None}}
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
@@ -283,6 +299,7 @@ class _FileWriter(SinkWriter):
             names = [name for name in names if name not in options.partitions]
         self._names = names
         self._schema = pa.schema([f for name in names for f in table.arrow if f.name == name])
+        self._other_encoding = "utf" not in options.encoding.lower() and not self._form.own_schema
         self._unique = uuid.uuid4().hex[:10]
         self._open: dict[str, _OpenFile] = {}
         self._finished: list[_OpenFile] = []
@@ -290,9 +307,28 @@ class _FileWriter(SinkWriter):
         self._folder: Path | None = None
 
     def write(self, batch: Batch) -> None:
+        if self._other_encoding:
+            batch = self._encodable(batch)
         with _translated(Path(self._options.path)):
             for partition, rows in self._parts(batch.rows):
                 self._write_part(partition, rows.select(self._names))
+
+    def _encodable(self, batch: Batch) -> Batch:
+        """The rows whose texts the files' encoding has; the others are set aside before any row is written."""
+        bad: dict[int, str] = {}
+        for name in self._names:
+            if pa.types.is_string(batch.rows.schema.field(name).type):
+                for row, text in enumerate(batch.rows.column(name).to_pylist()):
+                    try:
+                        (text or "").encode(self._options.encoding)
+                    except UnicodeEncodeError as error:
+                        char = error.object[error.start]
+                        bad.setdefault(row, f"column {name}: {self._options.encoding} has no {char!r}")
+        if not bad:
+            return batch
+        mask = pa.array([row in bad for row in range(batch.num_rows)])
+        self._task.rejects.add(batch, mask, pa.array([bad.get(row, "") for row in range(batch.num_rows)]))
+        return batch.filter(pc.invert(mask))
 
     def _write_part(self, partition: str, rows: pa.RecordBatch) -> None:
         limit = None if self._options.single_file_mode else self._options.batch_size

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +50,17 @@ class JdbcSink(Sink):
     Options = JdbcSinkOptions
     options: JdbcSinkOptions
     kind = SinkKind.TRANSACTIONAL
+
+    @classmethod
+    def for_bad_rows(cls, options: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+        """Only where the database is must be said; rows are added, never upserted."""
+        return {"table": table, "generate_sink_sql": True, "primary_keys": [], **options}
+
+    def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
+        """A query of the table."""
+        options: JdbcSinkOptions = self.options_for(table)
+        found = {"url": options.url, "properties": options.properties}
+        return {**found, "query": f"SELECT * FROM {quoted(target_table(options))}"}
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Keys and columns that the options or the target name must be there."""
@@ -248,6 +260,7 @@ class JdbcSession(SinkSession):
         self._database: Sqlite | None = None
         self._targets: dict[str, _Target] = {}
         self._spool = Spool()
+        self._flushed = False
         self._committed: dict[str, tuple[Position | None, bool]] | None = None
 
     @property
@@ -284,31 +297,53 @@ class JdbcSession(SinkSession):
         if batch.num_rows:
             self._spool.add(batch)
 
-    def commit_positions(
-        self, checkpoint_id: int, positions: Mapping[str, Position | None], finished: Sequence[str]
-    ) -> None:
-        """Rows and positions in one transaction, which also checks the epoch (guarantees 4 and 9)."""
-        ended = frozenset(finished)
-        now = {split: (positions.get(split), split in ended) for split in {*positions, *finished}}
-        if not self._spool and self._committed == now:
+    def flush(self) -> None:
+        """Begin the transaction, check the epoch (guarantee 9), write the rows."""
+        if not self._spool:
             return
         self._begin()
-        database = self.database
         try:
-            positions_table.check_epoch(database, self.task.job)
             refused = [found for batch in self._spool for found in self._write_batch(batch)]
             for batch, reason in refused:
                 self.task.rejects.add(batch, pa.array([True]), reason)
+        except BaseException:
+            self.database.rollback()
+            raise
+        self._flushed = True
+        self._spool.clear()
+
+    def commit_positions(
+        self, checkpoint_id: int, positions: Mapping[str, Position | None], finished: Sequence[str]
+    ) -> None:
+        """The positions in the transaction of the rows, which has checked the epoch (guarantees 4 and 9)."""
+        self.flush()
+        ended = frozenset(finished)
+        now = {split: (positions.get(split), split in ended) for split in {*positions, *finished}}
+        if not self._flushed:
+            if self._committed == now:
+                return
+            self._begin()
+        database = self.database
+        try:
             before = self._committed or {}
             changed = {split: state for split, state in now.items() if before.get(split) != state}
             positions_table.save(database, self.task.job, checkpoint_id, changed)
             database.commit()
         finally:
+            self._flushed = False
             database.rollback()
         self._committed = now
-        self._spool.clear()
 
     def _begin(self) -> None:
+        """Begin the transaction of this epoch."""
+        self._lock()
+        try:
+            positions_table.check_epoch(self.database, self.task.job)
+        except BaseException:
+            self.database.rollback()
+            raise
+
+    def _lock(self) -> None:
         for attempt in range(self._options.max_retries + 1):
             try:
                 self.database.begin()

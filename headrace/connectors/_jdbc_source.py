@@ -290,8 +290,7 @@ class _Reader:
             if not count:
                 return
             position = last
-            if rows is not None:
-                yield Read(Batch(rows, self._entry.schema.path), position)
+            yield Read(Batch(rows, self._entry.schema.path), position)
 
     def by_count(self, position: Position | None) -> Iterator[Read]:
         """One query; the position is the number of rows."""
@@ -302,16 +301,15 @@ class _Reader:
                 if not count:
                     return
                 done += count
-                if rows is not None:
-                    yield Read(Batch(rows, self._entry.schema.path), done)
+                yield Read(Batch(rows, self._entry.schema.path), done)
 
     def _select(self, what: str, more: Sequence[str]) -> str:
         conditions = [*self._conditions, *more]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"SELECT {what} FROM {self._entry.sql}{where}"
 
-    def _batch(self, fetch: Fetch, done: int) -> tuple[int, Any, pa.RecordBatch | None]:
-        """How many rows were fetched, the last one's number, and the good ones as columns; None when none is good."""
+    def _batch(self, fetch: Fetch, done: int) -> tuple[int, Any, pa.RecordBatch]:
+        """How many rows were fetched, the last one's number, and the good ones as columns."""
         parts: list[pa.RecordBatch] = []
         count, size, last = 0, 0, None
         while count < self._task.batch_rows and size < TARGET_BYTES:
@@ -322,7 +320,8 @@ class _Reader:
             count, size, last = count + len(rows), size + part.nbytes, rows[-1][-1]
             self._chunk = max(1, min(self._most, len(rows) * CHUNK_BYTES // max(1, part.nbytes)))
             parts += [part] if part.num_rows else []
-        return count, last, pa.concat_batches(parts) if parts else None
+        none = pa.RecordBatch.from_pylist([], self._entry.schema.arrow)
+        return count, last, pa.concat_batches(parts) if parts else none
 
     def _columnar(self, rows: Sequence[tuple[Any, ...]], done: int) -> pa.RecordBatch:
         """Fetched rows as columns, without those that are set aside."""

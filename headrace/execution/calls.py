@@ -20,7 +20,7 @@ class LoadedJob:
 
     def step(self, step_id: int) -> Step:
         """The step with this id."""
-        return next(s for p in self.plan.pipelines for s in p.steps() if s.id == step_id)
+        return next(s for p in self.plan.pipelines for s in p.all_steps() if s.id == step_id)
 
     def source(self, step_id: int) -> Source:
         """The source of this step."""
@@ -51,7 +51,7 @@ def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
         raise ConfigError(problems)
     tables = describe_plan(job.plan, given)
     for pipeline in job.plan.pipelines:
-        for step in pipeline.sinks():
+        for step in pipeline.all_sinks():
             sink = job.sink(step.id)
             problems += [p.under(step.plugin.place) for p in sink.check(tables[step.id])]
     if problems:

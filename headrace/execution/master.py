@@ -16,6 +16,7 @@ from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
 from headrace.connector import JobContext, Owner
 from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable
+from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
 from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
 from headrace.execution.progress import Counts, Progress
@@ -161,10 +162,10 @@ class JobMaster:
 
     def _first_of_each_sink(self) -> dict[int, list[TableSchema]]:
         """For each sink of the job file one of its steps, with the tables that reach any of its copies, each once."""
-        found: dict[int, tuple[int, dict[str, TableSchema]]] = {}
+        found: dict[str, tuple[int, dict[str, TableSchema]]] = {}
         for pipeline in self.plan.pipelines:
-            for step in pipeline.sinks():
-                _, tables = found.setdefault(step.plugin.index, (step.id, {}))
+            for step in pipeline.all_sinks():
+                _, tables = found.setdefault(step.plugin.place, (step.id, {}))
                 tables.update({t.path: t for t in self._tables[step.id] if t.path not in tables})
         return {step: list(tables.values()) for step, tables in found.values()}
 
@@ -188,6 +189,7 @@ class JobMaster:
             rows_per_second=env.read_limit_rows_per_second,
             bytes_per_second=env.read_limit_bytes_per_second,
             buffer_bytes=settings.buffer_bytes,
+            limits=self.plan.job.error_handlers.limits,
         )
         context = JobContext(self.job_id, self._run_number, name=self._name, mode=mode)
         for pipeline in self.plan.pipelines:
@@ -267,9 +269,8 @@ class JobMaster:
             for pipeline in self.plan.pipelines:
                 run = self._pipelines.get(pipeline.id)
                 if run is not None:
-                    for step in run.steps():
-                        if not step.outputs:
-                            self.call("end_sink", step.id, run.context, deadline=10.0)
+                    for step in run.sinks():
+                        self.call("end_sink", step.id, run.context, deadline=10.0)
         if status in ("FINISHED", "CANCELED"):
             self._store.delete(self.job_id)
 
@@ -413,6 +414,14 @@ class JobMaster:
     def replace(self, lane: Lane) -> list[str]:
         """See Runner.replace."""
         return self._runner.replace(self._key, lane)
+
+    def check_bad_rows(self) -> None:
+        """See pipeline.Job.check_bad_rows."""
+        limits = self.plan.job.error_handlers.limits
+        if limits:
+            runs = list(self._pipelines.values())
+            counts = {key: count for run in runs for key, count in run.counts(final=False).items()}
+            check_limits(limits, self.plan, counts, [reason for run in runs for reason in run.reasons])
 
     def log(self, level: str, text: str) -> None:
         """See pipeline.Job.log."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
+from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, Position, Split, State
 from headrace.errors import HeadraceError, PluginFailed
 from headrace.execution.progress import Counts
@@ -50,7 +51,8 @@ class Call:
 class TaskSpec:
     """What one task needs to know. states: sink's step id → table → merged state, for the first task only.
 
-    limits: rows and bytes per second; None is unlimited. buffer_bytes: how much a reader may run ahead.
+    rows_per_second, bytes_per_second: None is unlimited. buffer_bytes: how much a reader may run ahead.
+    limits: how many bad rows are too many.
     """
 
     context: JobContext
@@ -59,6 +61,7 @@ class TaskSpec:
     rows_per_second: int | None = None
     bytes_per_second: int | None = None
     buffer_bytes: int = 64 * 1024 * 1024
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,14 @@ class Assign(ToTask):
 
 @dataclass(frozen=True)
 class Barrier(ToTask):
-    """Answer for everything handed to the sinks so far; with `pause` then wait for Continue or StopTask."""
+    """Answer for everything handed to the sinks so far; with `pause` then wait for Continue or StopTask.
+
+    committed: the last checkpoint whose commits are done.
+    """
 
     checkpoint_id: int
     pause: bool
+    committed: int = 0
 
 
 @dataclass(frozen=True)
@@ -168,13 +175,17 @@ class TaskEnded(FromTask):
 
 @dataclass(frozen=True)
 class TaskReport(FromTask):
-    """How far a task is, sent about twice a second and before it ends; totals since its start."""
+    """How far a task is, sent about twice a second and before it ends; totals since its start.
+
+    reasons: why its first bad rows were set aside.
+    """
 
     counts: Mapping[tuple[int, str], Counts]
     batches: int
     busy: Mapping[int, float]
     waiting_for_source: float
     waiting_for_sink: float
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from headrace.checkpoint.coordinator import (
 from headrace.checkpoint.history import History
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
-from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
+from headrace.config.error_handlers import Limit
+from headrace.connector import JobContext, Position, SinkKind, Source, Split, State, TargetPositions
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
@@ -39,6 +40,7 @@ from headrace.errors import (
     StuckTask,
     Unavailable,
 )
+from headrace.execution.aside import SHOWN_REASONS
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -58,6 +60,7 @@ from headrace.execution.messages import (
 )
 from headrace.execution.progress import Counts
 from headrace.execution.runner import Lane
+from headrace.execution.task import OWED
 from headrace.plan.plan import Pipeline, Step
 
 T = TypeVar("T")
@@ -113,6 +116,9 @@ class Job(Protocol):
     def log(self, level: str, text: str) -> None:
         """Write into the job's log."""
 
+    def check_bad_rows(self) -> None:
+        """Raises TooManyBadRows when the tasks of all pipelines have set more rows aside than the job allows."""
+
     def savepoint_taken(self, pipeline: int, problem: str) -> None:
         """The pipeline's answer to Savepoint; `problem` is empty when it was taken."""
 
@@ -128,6 +134,7 @@ class PipelineSettings:
     rows_per_second: int | None = None
     bytes_per_second: int | None = None
     buffer_bytes: int = 64 * 1024 * 1024
+    limits: tuple[Limit, ...] = ()
 
 
 class PipelineRun:
@@ -147,13 +154,15 @@ class PipelineRun:
         self.context = replace(context, pipeline=pipeline.id, parallelism=pipeline.parallelism)
         self._on_change = on_change
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._sinks = {step.name: step for step in pipeline.sinks()}
+        self._sinks = {step.name: step for step in pipeline.all_sinks()}
         self._source: Source = pipeline.source.instance  # type: ignore[assignment]
         self._bounded = self._source.is_bounded(context.mode)
         self._tasks: dict[int, Lane] = {}
         self._idle: set[int] = set()
         self._reports: dict[int, TaskReport] = {}
-        self._names = {step.id: step.name for step in pipeline.steps()}
+        self._names = {step.id: step.name for step in pipeline.all_steps()}
+        self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
+        self.reasons: list[str] = []
         self._base: Checkpoint | None = None
         self._last: Checkpoint | None = None
         self._assigner = SplitAssigner((), {}, ())
@@ -236,7 +245,22 @@ class PipelineRun:
                 self.restored_from = base.id
                 self.history.restored_from(base)
             self._commit(base)
-        return base.with_target_positions(target.positions, target.finished) if target else base
+        if target is None:
+            return base
+        positions = self._commit_owed(target.positions)
+        return base.with_target_positions(positions, target.finished)
+
+    def _commit_owed(self, positions: Mapping[str, Position]) -> dict[str, Position]:
+        """Commit what other sinks prepared for positions that a transactional target has; gives back those of splits.
+
+        Doing it again changes nothing (guarantee 3).
+        """
+        for key, owed in sorted(positions.items()):
+            for committables in owed if key.startswith(OWED) else ():
+                for name, items in committables.items():
+                    if name in self._sinks:
+                        self._job.call("commit", self._sinks[name].id, items, self.context, deadline=None)
+        return {split: position for split, position in positions.items() if not split.startswith(OWED)}
 
     def _latest(self) -> Checkpoint | None:
         """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""
@@ -273,7 +297,7 @@ class PipelineRun:
         )
 
     def _step_names(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self._pipeline.steps())
+        return tuple(step.name for step in self._pipeline.all_steps())
 
     def _check_steps(self, base: Checkpoint) -> None:
         """A saved state fits only the plugins that saved it: names are the keys, as in SeaTunnel."""
@@ -319,6 +343,7 @@ class PipelineRun:
                 self._settings.rows_per_second,
                 self._settings.bytes_per_second,
                 self._settings.buffer_bytes,
+                self._settings.limits,
             )
             lane.send(StartTask(self._key, spec))
 
@@ -358,7 +383,8 @@ class PipelineRun:
             if isinstance(item, Acked):
                 return coordinator.acked(item.task, item.checkpoint_id, item.ack, now)
             if isinstance(item, TaskReport):
-                self._reports[item.task] = item
+                self._take_report(item)
+                self._job.check_bad_rows()
             elif isinstance(item, TaskFailed):
                 self._tasks.pop(item.task, None)
                 raise item.error
@@ -372,6 +398,11 @@ class PipelineRun:
             self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
             raise Unavailable(item.reason)
         return []
+
+    def _take_report(self, item: TaskReport) -> None:
+        self._reports[item.task] = item
+        fresh = [reason for reason in item.reasons if reason not in self.reasons]
+        self.reasons += fresh[: SHOWN_REASONS - len(self.reasons)]
 
     def _take_idle(self, item: Idle, coordinator: Coordinator) -> list[Action]:
         self._idle.add(item.task)
@@ -425,8 +456,9 @@ class PipelineRun:
     def _act(self, action: Action, coordinator: Coordinator) -> CheckpointKind | None:
         if isinstance(action, SendBarrier):
             self.history.began(action.checkpoint_id, coordinator.pending_kind, time.time())
+            committed = self._last.id if self._last is not None else 0
             for task in self._tasks:
-                self._send(task, Barrier(*self._address(task), action.checkpoint_id, action.pause))
+                self._send(task, Barrier(*self._address(task), action.checkpoint_id, action.pause, committed))
         elif isinstance(action, Resume):
             for task in self._tasks:
                 self._send(task, Continue(*self._address(task), action.checkpoint_id))
@@ -518,7 +550,7 @@ class PipelineRun:
                 break
             if isinstance(item, FromTask) and item.epoch == self.context.epoch:
                 if isinstance(item, TaskReport):
-                    self._reports[item.task] = item
+                    self._take_report(item)
                 elif isinstance(item, TaskEnded | TaskFailed):
                     self._tasks.pop(item.task, None)
             elif isinstance(item, WorkerGone):
@@ -539,12 +571,14 @@ class PipelineRun:
             )
 
     def _abort(self, coordinator: Coordinator) -> None:
+        """Drop what no checkpoint names; beside a transactional sink it belongs to rows that are committed already."""
+        call = "commit" if self._transactional else "abort"
         for name, committables in coordinator.unsaved().items():
             if committables:
                 try:
-                    self._job.call("abort", self._sinks[name].id, committables, self.context)
-                except HeadraceError as error:  # the next start removes what is left
-                    self._job.log("warning", f"{name}: prepared rows were not removed: {error}")
+                    self._job.call(call, self._sinks[name].id, committables, self.context)
+                except HeadraceError as error:  # the next start does it
+                    self._job.log("warning", f"{name}: cannot {call} prepared rows: {error}")
 
     def _wait(self, seconds: float) -> None:
         """Wait between two tries; a cancel ends it, a savepoint is taken after the restart."""
@@ -580,9 +614,9 @@ class PipelineRun:
 
     # -------------------------------------------------------------------------------------------------- outside
 
-    def steps(self) -> list[Step]:
-        """The pipeline's steps."""
-        return self._pipeline.steps()
+    def sinks(self) -> list[Step]:
+        """The pipeline's sinks, those for bad rows among them."""
+        return self._pipeline.all_sinks()
 
     def totals(self) -> "_Totals":
         """Times and batches of all tasks of all epochs."""
@@ -620,7 +654,7 @@ class PipelineRun:
 
 def _with_committed(name: str, counts: Counts, committed: Counts) -> Counts:
     if name.startswith("Sink["):
-        return replace(counts, committed=committed.rows, committed_bytes=committed.bytes)
+        return replace(counts, committed=committed.rows - committed.rejected, committed_bytes=committed.bytes)
     return counts
 
 

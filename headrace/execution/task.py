@@ -9,18 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
+from headrace.config.error_handlers import Stage
 from headrace.connector import (
     Committable,
-    FailOnReject,
     Position,
     Read,
-    Rejects,
     Sink,
+    SinkKind,
     SinkSession,
     SinkWriter,
     Source,
@@ -29,8 +29,11 @@ from headrace.connector import (
     TaskContext,
     Transform,
 )
-from headrace.errors import HeadraceError
+from headrace.errors import BadRow, HeadraceError, TooManyBadRows
+from headrace.execution.aside import Collected, DeadLetters
+from headrace.execution.bad_rows import BadRecord
 from headrace.execution.buffer import Buffer
+from headrace.execution.limits import too_many
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -54,6 +57,9 @@ REPORT_SECONDS = 0.5
 EAGER_TABLES = 16
 """A sink with at most this many tables gets its writers before the first row, so that a table without rows is seen."""
 
+OWED = "headrace:owed:"
+"""Before a task's number: the position under which a transactional target keeps what other sinks have prepared."""
+
 MAX_WRITERS = 64
 """Writers a task keeps open; the one that was idle longest is prepared and closed to make room."""
 
@@ -66,6 +72,7 @@ class _Stopped(Exception):
 class _SplitEnd:
     split: str
     error: Exception | None = None
+    rejected: tuple[BadRecord, ...] = ()
 
 
 @dataclass
@@ -104,16 +111,22 @@ class Task:
             spec.context,
             spec.index,
             batch_rows=_batch_rows(spec.rows_per_second),
-            rejects=self._rejects(),
             print=lambda text: send(Printed(job, text)),
             log=logging.getLogger("headrace.plugin"),
         )
+        self._aside: Collected | None = None
+        if pipeline.aside:
+            self._aside = Collected(pipeline.aside, lambda: self._steps[self._step])
+            self._context = replace(self._context, rejects=self._aside)
+        self._letters = DeadLetters(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
+        self._owed: dict[int, dict[str, list[Committable]]] = {}
         self.readers: list[threading.Thread] = []
         self._positions: dict[str, Position] = {}
         self._finished: set[str] = set()
         self._sessions: dict[int, SinkSession] = {}
         self._writers: dict[tuple[int, str], SinkWriter] = {}
-        self._states = {(s, table): state for s, of in spec.states.items() for table, state in of.items()}
+        sinks = {step.id for step in pipeline.sinks()}
+        self._states = {(s, table): v for s, of in spec.states.items() if s in sinks for table, v in of.items()}
         self._early: dict[str, list[Committable]] = {}
         self._counters: dict[tuple[int, str], _Counter] = {}
         self._busy: dict[int, float] = {}
@@ -158,6 +171,7 @@ class Task:
         if isinstance(item, tuple):
             self._handle(*item)
         elif isinstance(item, _SplitEnd):
+            self._set_aside(item.rejected)
             if item.error is not None:
                 self._step = self._pipeline.source.id
                 raise item.error
@@ -171,16 +185,19 @@ class Task:
         elif isinstance(item, StopTask):
             raise _Stopped
 
-    def _handle(self, split: str, read: Read) -> None:
+    def _handle(self, split: str, read: Read, rejected: tuple[BadRecord, ...] = ()) -> None:
         """Bring one batch to all sinks, then remember the position after it."""
         source = self._pipeline.source
         batch = read.batch
-        counter = self._counter(source.id, batch.table)
-        counter.rows += batch.num_rows
-        counter.bytes += self._size(batch)
-        self._pass_on(source, batch)
+        if rejected:
+            self._set_aside(rejected)
+        if batch.num_rows:
+            counter = self._counter(source.id, batch.table)
+            counter.rows += batch.num_rows
+            counter.bytes += self._size(batch)
+            self._pass_on(source, batch)
+            self._batches += 1
         self._positions[split] = read.position
-        self._batches += 1
 
     def _pass_on(self, step: Step, batch: Batch) -> None:
         for output in step.outputs:
@@ -193,26 +210,78 @@ class Task:
         self._step = step.id
         transform: Transform = step.instance  # type: ignore[assignment]
         began = time.perf_counter()
-        result = transform.apply(batch, self._context)
+        if self._aside is None:
+            results = _batches(transform.apply(batch, self._context))
+        else:
+            results = self._apply_by_parts(self._aside, step, transform, batch)
         self._spent(step.id, began)
-        results = [result] if isinstance(result, Batch) else result
+        rejected = self._settle()
         counter = self._counter(step.id, batch.table)
         counter.rows += batch.num_rows
-        change = sum(out.num_rows for out in results) - batch.num_rows
+        change = sum(out.num_rows for out in results) + rejected - batch.num_rows
         counter.added += max(change, 0)
         counter.filtered += max(-change, 0)
         for out in results:
             if out.num_rows:
                 self._pass_on(step, out)
 
+    def _apply_by_parts(self, aside: Collected, step: Step, transform: Transform, batch: Batch) -> list[Batch]:
+        parts = aside.by_parts(step, batch, lambda part: _batches(transform.apply(part, self._context)))
+        return [out for part in parts for out in part]
+
     def _write(self, step: Step, batch: Batch) -> None:
         self._step = step.id
         began = time.perf_counter()
-        self._writer(step, batch).write(batch)
+        writer = self._writer(step, batch)
+        if self._aside is None:
+            writer.write(batch)
+        else:
+            self._write_by_parts(self._aside, step, writer, batch)
         self._spent(step.id, began)
+        self._settle()
         counter = self._counter(step.id, batch.table)
         counter.rows += batch.num_rows
         counter.bytes += self._size(batch)
+
+    def _write_by_parts(self, aside: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
+        if writer.all_or_nothing:
+            aside.by_parts(step, batch, writer.write)
+            return
+        try:
+            writer.write(batch)
+        except BadRow as error:
+            if not aside.takes(step):
+                raise
+            msg = f"{step.plugin.name} cannot set one row of a batch aside: {error.message}"
+            raise BadRow(msg, error.table, error.row, error.column, error.value) from error
+
+    def _settle(self) -> int:
+        """Count, log and write what the plugin called last has set aside; gives back how many rows that were."""
+        if self._aside is None or not self._aside.found:
+            return 0
+        return self._set_aside(tuple(self._aside.take()))
+
+    def _set_aside(self, records: tuple[BadRecord, ...]) -> int:
+        """A row that a source set aside was read and rejected; elsewhere it was counted when it arrived."""
+        for record in records:
+            counter = self._counter(record.step.id, record.table)
+            counter.rejected += 1
+            if record.step is self._pipeline.source:
+                counter.rows += 1
+        self._letters.take(records)
+        self._check_limits()
+        return len(records)
+
+    def _check_limits(self) -> None:
+        """What this task knows by itself; the job's master checks the sum of all tasks."""
+        for limit in self._spec.limits:
+            rejected = sum(
+                counter.rejected
+                for (step, _), counter in self._counters.items()
+                if Stage(self._steps[step].plugin.kind.upper()) in limit.stages
+            )
+            if limit.records and rejected > limit.records:
+                raise TooManyBadRows(too_many(limit, rejected, None, self._letters.reasons))
 
     def _answer(self, barrier: Barrier) -> None:
         """Prepare everything written so far and say how far it reaches (guarantee 1)."""
@@ -229,14 +298,33 @@ class Task:
                 committables.setdefault(name, []).append(committable)
             if (state := writer.state()) is not None:
                 states.setdefault(name, {})[table] = state
+            self._settle()
         for step_id, session in self._sessions.items():
             self._step = step_id
-            session.commit_positions(barrier.checkpoint_id, dict(self._positions), sorted(self._finished))
+            session.flush()
+            self._settle()
+        self._letters.prepare(barrier.checkpoint_id, committables, states)
+        for step_id, session in self._sessions.items():
+            self._step = step_id
+            positions = self._positions
+            if self._steps[step_id].sink.kind is SinkKind.TRANSACTIONAL:
+                positions = {**positions, **self._owing(barrier, committables)}
+            session.commit_positions(barrier.checkpoint_id, dict(positions), sorted(self._finished))
         ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._counts_by_name())
         self._report()
         self._send(Acked(*self._address, barrier.checkpoint_id, ack))
         if barrier.pause:
             self._wait_for(Continue, barrier.checkpoint_id)
+
+    def _owing(self, barrier: Barrier, committables: dict[str, list[Committable]]) -> dict[str, Position]:
+        """What other sinks have prepared and nobody has committed yet, for the transaction that commits the positions.
+
+        After a crash the rows before these positions are never read again: whoever goes on commits this first.
+        """
+        self._owed = {number: owed for number, owed in self._owed.items() if number > barrier.committed}
+        if committables:
+            self._owed[barrier.checkpoint_id] = committables
+        return {f"{OWED}{self._spec.index}": list(self._owed.values())} if self._owed else {}
 
     def _wait_for(self, kind: type[Continue], checkpoint_id: int) -> None:
         while True:
@@ -257,8 +345,12 @@ class Task:
     def _read(self, split: Split, position: Position | None) -> None:
         limit = _Limiter(self._spec.rows_per_second, self._spec.bytes_per_second, self._stop)
         step = self._pipeline.source.id
+        context, aside = self._context, None
+        if Stage.SOURCE in self._pipeline.aside:
+            aside = Collected(self._pipeline.aside, lambda: self._pipeline.source)
+            context = replace(context, rejects=aside)
         try:
-            with closing(self._source.read(split, position, self._context)) as reading:  # type: ignore[type-var]
+            with closing(self._source.read(split, position, context)) as reading:  # type: ignore[type-var]
                 while not self._stop.is_set():
                     began = time.perf_counter()
                     try:
@@ -268,17 +360,19 @@ class Task:
                     if read is None:
                         continue
                     self._spent(step, began)
-                    if not self._buffer.put((split.id, read), read.batch.nbytes):
+                    item = (split.id, read) if aside is None else (split.id, read, tuple(aside.take()))
+                    if not self._buffer.put(item, read.batch.nbytes):
                         return
                     limit.take(read.batch)
             if not self._stop.is_set():
-                self._buffer.put(_SplitEnd(split.id), 0)
+                self._buffer.put(_SplitEnd(split.id, rejected=tuple(aside.take()) if aside else ()), 0)
         except Exception as error:  # the task's thread raises it, after the rows that came before
             self._buffer.put(_SplitEnd(split.id, error), 0)
 
     # -------------------------------------------------------------------------------------------------- writers
 
     def _open(self) -> None:
+        self._letters.open(self._spec.states)
         for step in self._pipeline.sinks():
             self._step = step.id
             sink: Sink = step.instance  # type: ignore[assignment]
@@ -329,6 +423,7 @@ class Task:
         calls: list[Callable[[], None]] = [
             *(w.close for w in self._writers.values()),
             *(s.close for s in self._sessions.values()),
+            *self._letters.closing(),
             *(partial(t.close, self._context) for t in transforms),
         ]
         for close in calls:
@@ -341,9 +436,6 @@ class Task:
         return problem
 
     # ------------------------------------------------------------------------------------------------- counting
-
-    def _rejects(self) -> Rejects:
-        return FailOnReject()
 
     def _counter(self, step: int, table: str) -> _Counter:
         counter = self._counters.get((step, table))
@@ -382,8 +474,13 @@ class Task:
                     dict(self._busy),
                     self._buffer.writer_waited,
                     self._buffer.reader_waited,
+                    tuple(self._letters.reasons),
                 )
             )
+
+
+def _batches(result: Batch | list[Batch]) -> list[Batch]:
+    return [result] if isinstance(result, Batch) else result
 
 
 def _batch_rows(rows_per_second: int | None) -> int:

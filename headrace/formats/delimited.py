@@ -13,7 +13,15 @@ import pyarrow.csv as pacsv
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_cell
-from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, slices
+from headrace.formats.file_format import (
+    BadLine,
+    FileFormat,
+    FilePart,
+    FormatWriter,
+    ReadSettings,
+    WriteSettings,
+    slices,
+)
 from headrace.formats.java_dates import strftime_pattern
 from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
 
@@ -49,11 +57,25 @@ class DelimitedFormat(FileFormat):
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
             for block in blocks(part.path, offset, part.end, form):
-                rows = parser.parse(block, part.path, task, table)
-                yield from slices(rows, task, block.start, block.end, skip)
+                rows, bad = parser.parse(block, part.path)
+                yield from slices(rows, task, block.start, block.end, skip, bad, table)
                 skip = 0
         except UnicodeError as error:
             raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+
+    def parse(  # noqa: D102
+        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+    ) -> tuple[pa.Table, list[BadLine]]:
+        form = self._lines(settings)
+        names = schema.names
+        if settings.use_header:
+            try:
+                names = _header(header, settings, form, self._delimiter(settings))
+            except OSError as error:
+                text = f"its columns stand in the first line of {header}, which cannot be read: {error.strerror}"
+                raise ValueError(text) from error
+        parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
+        return parser.parse_slowly(Block(memoryview(raw), 0, 0), "")
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         delimiter = settings.field_delimiter or self.delimiter
@@ -104,6 +126,23 @@ def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str)
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
+class _BadCell(ValueError):
+    """What is wrong with a line. place: which column, as text to append to the line's number."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def _as_it_was(text: str) -> bytes | str:
+    """A text whose wrong bytes were escaped, as bytes; a good one as it is."""
+    try:
+        text.encode()
+    except UnicodeError:
+        return text.encode("utf-8", "surrogateescape")
+    return text
+
+
 class _Parser:
     """Parses blocks of one file. names: the fields of a line in order; schema: the wanted columns."""
 
@@ -133,13 +172,13 @@ class _Parser:
             include_missing_columns=True,
         )
 
-    def parse(self, block: Block, path: str, task: TaskContext, table: str) -> pa.Table:
+    def parse(self, block: Block, path: str) -> tuple[pa.Table, list[BadLine]]:
         if len(self._delimiter) == 1 and self._form.delimiter in (b"\n", b"\r\n"):
             try:
-                return self._fast(block)
+                return self._fast(block), []
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 pass
-        return self._slow(block, path, task, table)
+        return self.parse_slowly(block, path)
 
     def _fast(self, block: Block) -> pa.Table:
         if self._delimiter in "\r\n":
@@ -171,26 +210,46 @@ class _Parser:
             return None
         return parse_cell(text, dtype, self._settings.patterns())
 
-    def _slow(self, block: Block, path: str, task: TaskContext, table: str) -> pa.Table:
-        """Cell by cell: too few fields are null, too many are dropped, as SeaTunnel does; wrong values are rejected."""
+    def parse_slowly(self, block: Block, path: str) -> tuple[pa.Table, list[BadLine]]:
+        """Cell by cell: too few fields are null, too many are dropped, as in SeaTunnel; wrong values are bad lines."""
         columns: list[list[Any]] = [[] for _ in self._schema]
+        bad: list[BadLine] = []
         wanted = [(self._names.index(f.name) if f.name in self._names else -1, f) for f in self._schema]
         first: int | None = None
-        for number, (raw, fields) in enumerate(self._rows(str(block.data, "utf-8"))):
-            values = []
-            for at, field in wanted:
-                text = fields[at] if 0 <= at < len(fields) else None
-                try:
-                    values.append(self._cell(text, field.type))
-                except ValueError as error:
-                    first = first or line_number(path, block.start, self._form)
-                    place = f"{path} row {first + number}, column {field.name}"
-                    task.rejects.add_raw(table, [raw], str(error), place)
-                    break
-            else:
-                for column, value in zip(columns, values, strict=True):
-                    column.append(value)
-        return pa.table([pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)], self._schema)
+        for number, (raw, fields) in enumerate(self._rows(str(block.data, "utf-8", "surrogateescape"))):
+            try:
+                values = self._values(raw, fields, wanted)
+            except _BadCell as error:
+                if first is None:
+                    first = line_number(path, block.start, self._form)
+                place = f"{path} row {first + number}{error.place}"
+                bad.append(BadLine(len(columns[0]) if columns else 0, _as_it_was(raw), str(error), place))
+                continue
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)], self._schema), bad
+
+    def _values(self, raw: str, fields: list[str], wanted: Sequence[tuple[int, pa.Field]]) -> list[Any]:
+        """The values of a line. Raises _BadCell."""
+        try:
+            raw.encode()
+        except UnicodeEncodeError as error:
+            text = f"it is not {self._settings.encoding}: {_as_it_was(raw[error.start : error.end])!r}"
+            raise _BadCell(f"{text}; set the option encoding") from error
+        values = []
+        for at, field in wanted:
+            cell = fields[at] if 0 <= at < len(fields) else None
+            try:
+                values.append(self._cell(cell, field.type))
+            except ValueError as error:
+                raise _BadCell(str(error), f", column {field.name}") from error
+        return values
+
+    def _quoted(self, field: str) -> str:
+        """A field as it may stand in a line."""
+        if any(mark in field for mark in (self._delimiter, self._quote, "\n", "\r")):
+            return self._quote + field.replace(self._quote, self._quote * 2) + self._quote
+        return field
 
     def _rows(self, text: str) -> Iterator[tuple[str, list[str]]]:
         if self._quote and len(self._delimiter) == 1:
@@ -204,7 +263,7 @@ class _Parser:
             )
             for fields in reader:
                 if fields:
-                    yield self._delimiter.join(fields), fields
+                    yield self._delimiter.join(map(self._quoted, fields)), fields
             return
         for line in text.split(self._form.delimiter.decode()):
             line = line.removesuffix("\r") if self._form.delimiter == b"\n" else line

@@ -1,7 +1,7 @@
 """What a file format must do: say how a file can be cut, read a part of it, write one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -79,6 +79,15 @@ class FilePart(NamedTuple):
     end: int
 
 
+class BadLine(NamedTuple):
+    """A line that makes no row. after: how many rows of its block come before it. place: file, row and column."""
+
+    after: int
+    raw: bytes | str
+    reason: str
+    place: str
+
+
 class FormatWriter(ABC):
     """Writes one file. Nobody sees it before it is whole."""
 
@@ -122,15 +131,46 @@ class FileFormat(ABC):
         Rows that do not fit go to `task.rejects` with file and row. Raises Rejected for what makes no rows at all.
         """
 
+    def parse(
+        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+    ) -> tuple[pa.Table, Sequence[BadLine]]:
+        """The row of a line that was set aside once, or why it still is none. header: a file with the same first line.
+
+        Raises ValueError when lines of this format cannot be read by themselves.
+        """
+        raise ValueError(f"{self.name} has no lines")
+
     @abstractmethod
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:
         """Begin a file."""
 
 
-def slices(rows: pa.Table, task: TaskContext, start: int, end: int, skip: int) -> Iterator[tuple[pa.RecordBatch, Any]]:
-    """Batches of a block's rows with positions `[offset, rows after it]`; the first `skip` rows were read before."""
-    done = skip
+def slices(
+    rows: pa.Table,
+    task: TaskContext,
+    start: int,
+    end: int,
+    skip: int,
+    bad: Sequence[BadLine] = (),
+    table: str = "",
+) -> Iterator[tuple[pa.RecordBatch, Any]]:
+    """Batches of a block's rows with positions `[offset, rows after it]`; the first `skip` rows were read before.
+
+    A bad line is set aside with the rows around it: with the batch whose position lies behind it, and only with that.
+    """
+    done, waiting = skip, [line for line in bad if line.after >= skip]
     for batch in (rows.slice(skip) if skip else rows).to_batches(max_chunksize=task.batch_rows):
         done += batch.num_rows
         if batch.num_rows:
-            yield batch, [start, done] if done < rows.num_rows else [end, 0]
+            last = done >= rows.num_rows
+            while waiting and (last or waiting[0].after < done):
+                _set_aside(waiting.pop(0), task, table)
+            yield batch, [end, 0] if last else [start, done]
+    if waiting:
+        for line in waiting:
+            _set_aside(line, task, table)
+        yield pa.RecordBatch.from_pylist([], rows.schema), [end, 0]
+
+
+def _set_aside(line: BadLine, task: TaskContext, table: str) -> None:
+    task.rejects.add_raw(table, [line.raw], line.reason, line.place)

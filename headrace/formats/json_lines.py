@@ -11,7 +11,15 @@ import pyarrow.json as pajson
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
-from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, slices
+from headrace.formats.file_format import (
+    BadLine,
+    FileFormat,
+    FilePart,
+    FormatWriter,
+    ReadSettings,
+    WriteSettings,
+    slices,
+)
 from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
 from headrace.values import parse_value, to_array
 
@@ -39,13 +47,19 @@ class JsonFormat(FileFormat):
         native = all(_is_native(field.type) for field in schema)
         try:
             for block in blocks(part.path, offset, part.end, form):
+                bad: list[BadLine] = []
                 rows = _fast(block, schema) if native else None
                 if rows is None:
-                    rows = _slow(block, schema, part.path, form, task, table)
-                yield from slices(rows, task, block.start, block.end, skip)
+                    rows, bad = _slow(block, schema, part.path, form)
+                yield from slices(rows, task, block.start, block.end, skip, bad, table)
                 skip = 0
         except UnicodeError as error:
             raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+
+    def parse(  # noqa: D102
+        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+    ) -> tuple[pa.Table, list[BadLine]]:
+        return _slow(Block(memoryview(raw), 0, 0), schema, "", LineFormat())
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _JsonWriter(stream, settings)
@@ -77,8 +91,10 @@ def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
         return None
 
 
-def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat, task: TaskContext, table: str) -> pa.Table:
+def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat) -> tuple[pa.Table, list[BadLine]]:
     columns: list[list[Any]] = [[] for _ in schema]
+    bad: list[BadLine] = []
+    first: int | None = None
     for number, line in enumerate(bytes(block.data).split(b"\n")):
         if not line.strip():
             continue
@@ -93,12 +109,14 @@ def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat, task: Ta
         except ValueError as error:
             problem = str(error)
         if problem:
-            row = line_number(path, block.start, form) + number
-            task.rejects.add_raw(table, [line], problem, f"{path} row {row}" + (f", column {column}" if column else ""))
+            if first is None:
+                first = line_number(path, block.start, form)
+            place = f"{path} row {first + number}" + (f", column {column}" if column else "")
+            bad.append(BadLine(len(columns[0]) if columns else 0, line, problem, place))
             continue
         for target, item in zip(columns, values, strict=True):
             target.append(item)
-    return pa.table([to_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+    return pa.table([to_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema), bad
 
 
 class _JsonWriter(FormatWriter):

@@ -157,5 +157,7 @@ def _decoded_blocks(path: str, position: int, form: LineFormat) -> Iterator[Bloc
 
 def line_number(path: str, offset: int, form: LineFormat) -> int:
     """The number of the line that starts at `offset`, from 1; for messages, so the file is read up to there."""
+    if not offset:
+        return 1
     with open(path, "rb") as file:
         return 1 + _count(file, 0, offset, form.delimiter)

@@ -34,7 +34,7 @@ class Permissions:
 
     def check(self, plan: Plan) -> None:
         """Raises ConfigError with everything in the job that is not allowed."""
-        steps = {step.plugin.place: step for pipeline in plan.pipelines for step in pipeline.steps()}
+        steps = {step.plugin.place: step for pipeline in plan.pipelines for step in pipeline.all_steps()}
         problems = [problem for step in steps.values() for problem in self._of_step(step, plan.job.file)]
         if problems:
             raise ConfigError(problems)

@@ -400,7 +400,7 @@ class JobService:
 
     def _check_repeatable(self, record: JobRecord, plan: Plan) -> None:
         """Raises HeadraceError when starting the job again would write rows a second time."""
-        sinks = {step.name: step.instance for pipeline in plan.pipelines for step in pipeline.sinks()}
+        sinks = {step.name: step.instance for pipeline in plan.pipelines for step in pipeline.all_sinks()}
         once = [name for name, sink in sinks.items() if isinstance(sink, Sink) and not sink.is_repeatable()]
         if record.recover == "fail" or (record.recover == "auto" and once):
             cause = f"{', '.join(once)} would get rows a second time" if once else "recover is set to fail"

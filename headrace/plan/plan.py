@@ -1,16 +1,18 @@
 """What will run: JobConfig in, Plan out. Opens nothing, starts nothing."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
 from headrace.config.env import JobMode
+from headrace.config.error_handlers import ErrorHandlerOptions, Stage
 from headrace.config.job import JobConfig, Plugin, placed
 from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
 from headrace.plan.graph import Graph, connect
+from headrace.plan.spooled import SpooledSink
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +53,25 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class Aside:
+    """What becomes of the bad rows of one stage of a pipeline. step: the sink that takes them; None: the job's log."""
+
+    options: ErrorHandlerOptions
+    step: Step | None = None
+    table: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Pipeline:
-    """One source path with its transforms and sinks. id: from 1. parallelism: how many tasks run copies of it."""
+    """One source path with its transforms and sinks. id: from 1. parallelism: how many tasks run copies of it.
+
+    aside: stage → what becomes of its bad rows; a stage that is missing fails with the first one.
+    """
 
     id: int
     source: Step
     parallelism: int
+    aside: Mapping[Stage, Aside] = field(default_factory=dict)
 
     def steps(self) -> list[Step]:
         """All steps in the order rows reach them, each once."""
@@ -76,6 +91,18 @@ class Pipeline:
         """The sink steps."""
         return [step for step in self.steps() if isinstance(step.instance, Sink)]
 
+    def error_sinks(self) -> list[Step]:
+        """The sinks for bad rows, each once; they are none of `steps`, since no output leads to them."""
+        return list(dict.fromkeys(aside.step for aside in self.aside.values() if aside.step is not None))
+
+    def all_sinks(self) -> list[Step]:
+        """Whoever writes: the sinks, and those for bad rows."""
+        return [*self.sinks(), *self.error_sinks()]
+
+    def all_steps(self) -> list[Step]:
+        """The steps, and the sinks for bad rows."""
+        return [*self.steps(), *self.error_sinks()]
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -93,7 +120,10 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
     """
     problems: list[Problem] = []
     warnings = list(job.warnings)
-    made = {plugin.place: _make(plugin, job, strict, problems, warnings) for plugin in job.plugins}
+    made: dict[str, Any] = {plugin.place: _make(plugin, job, strict, problems, warnings) for plugin in job.plugins}
+    for stage, plugin in job.error_sinks().items():
+        if plugin.place not in made:
+            made[plugin.place] = _make_error_sink(plugin, stage, job, strict, problems, warnings)
     if strict:
         problems += [w for w in job.warnings if w.message == "unknown option"]
     graph = None
@@ -132,6 +162,21 @@ def _make(
     if isinstance(made, Source) and plugin.output:
         made.output = plugin.output
     return made
+
+
+def _make_error_sink(
+    plugin: Plugin, stage: Stage, job: JobConfig, strict: bool, problems: list[Problem], warnings: list[Problem]
+) -> Sink | None:
+    """A sink for bad rows; a transactional one gets them once a checkpoint has saved them."""
+    cls = sinks.find(plugin.name)
+    if cls is not None:
+        table = job.error_handlers.stages[stage].error_table
+        plugin = replace(plugin, options=cls.for_bad_rows(plugin.options, table))
+    made = _make(plugin, job, strict, problems, warnings)
+    if made is None:
+        return None
+    assert isinstance(made, Sink)
+    return SpooledSink(made, plugin.error_block) if made.kind is SinkKind.TRANSACTIONAL else made
 
 
 def _unbounded(job: JobConfig, made: dict[str, Any]) -> list[Problem]:
@@ -181,11 +226,25 @@ class _Planner:
     def __init__(self, job: JobConfig, graph: Graph, made: dict[str, Any]) -> None:
         self._job, self._graph, self._made = job, graph, made
         self._taken: dict[tuple[int, str], int] = {}
-        self._copies = {plugin.place: 0 for plugin in job.plugins}
+        self._error_sinks = job.error_sinks()
+        self._places = list(dict.fromkeys(p.place for p in (*job.plugins, *self._error_sinks.values())))
+        self._copies = dict.fromkeys(self._places, 0)
 
     def pipeline(self, number: int, source: Plugin, without: frozenset[str]) -> Pipeline:
         parallelism = source.parallelism or self._job.env.parallelism
-        return Pipeline(number, self._step(number, source, without, {}), parallelism)
+        return Pipeline(number, self._step(number, source, without, {}), parallelism, self._aside())
+
+    def _aside(self) -> dict[Stage, Aside]:
+        steps: dict[str, Step] = {}
+        found = {}
+        for stage, handler in self._job.error_handlers.stages.items():
+            plugin = self._error_sinks.get(stage)
+            if plugin is not None and plugin.place not in steps:
+                steps[plugin.place] = Step(self._id(plugin), plugin, self._made[plugin.place])
+            found[stage] = Aside(
+                handler.options, steps[plugin.place] if plugin is not None else None, handler.error_table
+            )
+        return found
 
     def _step(self, pipeline: int, plugin: Plugin, without: frozenset[str], known: dict[str, Step]) -> Step:
         if plugin.place in known:
@@ -200,5 +259,4 @@ class _Planner:
         """Places of the job file first; further copies of a plugin are numbered after all of them."""
         copy = self._copies[plugin.place]
         self._copies[plugin.place] += 1
-        places = [p.place for p in self._job.plugins]
-        return places.index(plugin.place) + 1 + copy * len(places)
+        return self._places.index(plugin.place) + 1 + copy * len(self._places)

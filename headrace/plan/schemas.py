@@ -6,6 +6,7 @@ from dataclasses import replace
 from headrace.config.job import placed
 from headrace.connector import Sink
 from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.plan.error_table import error_table
 from headrace.plan.plan import Pipeline, Plan, Step
 from headrace.rows import TableSchema
 
@@ -22,6 +23,10 @@ def describe(plan: Plan, given: Mapping[int, list[TableSchema]]) -> dict[int, li
         if pipeline.source.id in given:
             tables[pipeline.source.id] = list(given[pipeline.source.id])
             _pass_on(pipeline.source, tables, problems, plan.job.file)
+        for aside in pipeline.aside.values():
+            if aside.step is not None:
+                known = {t.path: t for t in tables.get(aside.step.id, [])}
+                tables[aside.step.id] = list({**known, aside.table: error_table(aside.table)}.values())
     problems += _unequal_unions(plan, tables)
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))

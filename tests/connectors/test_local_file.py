@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
-from headrace.errors import BadRow, ConnectorError, Rejected, Unavailable
+from headrace.errors import BadRow, Rejected, Unavailable
 from headrace.rows import TableSchema
-from headrace.testing import TABLE, ListRejects, SinkContract, SourceContract, batch, make, task
+from headrace.testing import TABLE, ListRejects, SinkContract, SourceContract, batch, make, task, through_json
 
 PEOPLE = {"fields": {"id": "bigint", "name": "string"}}
 
@@ -177,9 +177,27 @@ def test_reads_other_encodings(tmp_path, encoding):
     assert read_all(csv(tmp_path, text, encoding=encoding, file_split_size=40)) == [(i, name) for i in range(30)]
 
 
-def test_a_wrong_encoding_names_the_file_and_the_cure(tmp_path):
-    with pytest.raises(ConnectorError, match=r"in\.csv is not UTF-8.*set the option encoding"):
-        read_all(csv(tmp_path, b"1,\xff\xfe\n"))
+def test_a_wrong_encoding_names_the_row_and_the_cure(tmp_path):
+    with pytest.raises(BadRow, match=r"in\.csv row 2: it is not UTF-8: b'\\xff\\xfe'; set the option encoding"):
+        read_all(csv(tmp_path, b"1,a\n2,\xff\xfe\n"))
+
+
+def test_lines_that_are_no_text_are_set_aside_as_bytes(tmp_path):
+    rejects = ListRejects()
+    assert read_all(csv(tmp_path, b"1,a\n2,\xff\xfe\n3,c\n"), rejects=rejects) == [(1, "a"), (3, "c")]
+    assert rejects.found[0][1] == b"2,\xff\xfe"
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 100])
+def test_a_bad_line_belongs_to_one_position(tmp_path, batch_rows):
+    source = csv(tmp_path, "x,0\n1,a\nx,1\n2,b\nx,2\nx,3\n3,c\n4,d\nx,4\n")
+    (split,) = source.splits(1)
+    whole = ListRejects()
+    for read in source.read(split, None, task(batch_rows=batch_rows, rejects=whole)):
+        before, after = len(whole.found), ListRejects()
+        list(source.read(split, through_json(read.position), task(batch_rows=batch_rows, rejects=after)))
+        assert before + len(after.found) == 5
+    assert [raw for _, raw, _ in whole.found] == ["x,0", "x,1", "x,2", "x,3", "x,4"]
 
 
 def test_a_value_that_does_not_fit_names_file_row_column_and_value(tmp_path):
