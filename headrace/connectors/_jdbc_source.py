@@ -174,7 +174,7 @@ def _origin(query: str) -> str | None:
     from sqlglot import exp
 
     try:
-        select: exp.Expression | None = sqlglot.parse_one(query, dialect="sqlite")
+        select: Any = sqlglot.parse_one(query, dialect="sqlite")
     except sqlglot.errors.SqlglotError:
         return None
     while isinstance(select, exp.Select):

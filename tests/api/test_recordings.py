@@ -86,6 +86,7 @@ class Replay:
 
     def __init__(self, server, version):
         self.server, self.version = server, version
+
     def run(self, name):
         record = recordings(self.version)[name]
         request, theirs = record["request"], record["response"]
