@@ -54,7 +54,21 @@ def json_of(text: str) -> tuple[Any, str]:
             "Invalid JSON format in request body.",
             [Problem("", "it is nested too deeply", f"nest {MAX_DEPTH} levels at most")],
         )
+    if "\\ud" in stripped.lower():
+        _refuse_halves(value)
     return value, stripped[:end]
+
+
+def _refuse_halves(value: Any) -> None:
+    """An escape such as \\ud83d alone is half a character: no store and no target can hold it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        cure = "send both halves, or the character itself"
+        raise BadRequest(
+            "Invalid JSON format in request body.", [Problem("", f"{half} alone is half a character", cure)]
+        ) from None
 
 
 def object_of(text: str, wire: Wire) -> tuple[dict[str, Any], str]:

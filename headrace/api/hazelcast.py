@@ -78,12 +78,14 @@ def _cluster(routes: APIRouter, state: State) -> None:
         """The node's name."""
         return Json({"name": "main"})
 
-    @routes.get("/rest/instance/metrics")
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+
+    @routes.get("/rest/instance/metrics", responses=text)
     def metrics() -> Response:
         """Metrics for Prometheus; empty unless telemetry is on."""
         return _metrics(state, openmetrics=False)
 
-    @routes.get("/rest/instance/openmetrics")
+    @routes.get("/rest/instance/openmetrics", responses=text)
     def openmetrics() -> Response:
         """The same in OpenMetrics' format."""
         return _metrics(state, openmetrics=True)

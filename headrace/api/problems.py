@@ -1,5 +1,6 @@
 """Errors as answers: SeaTunnel's text first, where it has one, and beside it all problems with place and cure."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,12 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         """The bytes of a value, or those given."""
-        return content if isinstance(content, bytes) else orjson.dumps(content)
+        if isinstance(content, bytes):
+            return content
+        try:
+            return orjson.dumps(content)
+        except TypeError:  # whole numbers of more than 64 bits
+            return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -> Json:

@@ -347,27 +347,35 @@ def _logs(routes: APIRouter, state: State) -> None:
             return Json([{"node": address.address, "logLink": link, "logName": name} for link, name in found])
         return html(page(found))
 
-    @routes.get("/logs", responses={200: {"model": list[models.LogAnswer]}})
+    page_or_list: dict[int | str, dict[str, Any]] = {
+        200: {"model": list[models.LogAnswer], "content": {"text/html": {}}}
+    }
+    text: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {}}, "description": "The end of the file."},
+        400: {"description": "There is no such file."},
+    }
+
+    @routes.get("/logs", responses=page_or_list)
     def all_logs(request: Request) -> Response:
         """All log files: a page, or JSON with format=json."""
         return listing(request)
 
-    @routes.get("/logs/{name}")
+    @routes.get("/logs/{name}", responses={**text, 200: {"content": {"text/html": {}, "text/plain": {}}}})
     def log_or_job(request: Request, name: str) -> Response:
         """The content of a log file, or the files of a job."""
         return file(name) if ".log" in name else listing(request, name)
 
-    @routes.get("/log")
+    @routes.get("/log", responses={200: {"content": {"text/html": {}}}})
     def own_logs() -> Response:
         """A page of this node's log files."""
         return html(page([(f"log/{quote(name)}", name) for name in logs.names()]))
 
-    @routes.get("/log/{name}")
+    @routes.get("/log/{name}", responses=text)
     def one_log(name: str) -> Response:
         """The content of a log file."""
         return file(name)
 
-    @routes.get("/get-all-log-name")
+    @routes.get("/get-all-log-name", responses={200: {"content": {"text/plain": {}}}})
     def log_names() -> Response:
         """The names of this node's log files."""
         return plain(json.dumps(logs.names(), separators=(",", ":")).encode())
