@@ -171,15 +171,19 @@ class Client:
         return answer
 
     def _send(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        """One request. What changes something is sent once only, on a new connection: nobody knows whether a server
+        that hung up has taken it."""
         content = None if body is None else body.encode()
-        for fresh in (False, True):
+        if method != "GET":
+            self._connection.close()
+        for last in (False, True) if method == "GET" else (True,):
             try:
                 self._connection.request(method, path, content, self._headers)
                 answer = self._connection.getresponse()
                 return answer.status, answer.read()
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()  # a kept connection may have been closed by the server: once more on a new one
-                if fresh or (method != "GET" and not isinstance(error, http.client.RemoteDisconnected)):
+                if last:
                     raise Unavailable(f"cannot reach {self._url}: {error}") from error
         raise AssertionError
 

@@ -1,6 +1,7 @@
 """Who reads what: splits are given to idle tasks, the biggest first, after those they wait for."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from headrace.connector import Position, Split
 
@@ -18,6 +19,11 @@ class SplitAssigner:
         self.finished = set(finished) & self.splits.keys()
         self._waiting = sorted(self.splits.keys() - self.finished, key=self._order)
         self._owner: dict[str, int] = {}
+        self._sizes = _Sizes()
+        for split in self.splits.values():
+            self._sizes.add(split)
+        for split_id in self.finished:
+            self._sizes.done += self.splits[split_id].size
 
     def _order(self, split_id: str) -> tuple[int, str]:
         return -self.splits[split_id].size, split_id
@@ -52,9 +58,12 @@ class SplitAssigner:
             if split.id not in self.splits:
                 self.splits[split.id] = split
                 self._waiting.append(split.id)
+                self._sizes.add(split)
 
     def finish(self, split_id: str) -> None:
         """A task read a split to its end."""
+        if split_id not in self.finished:
+            self._sizes.done += self.splits[split_id].size
         self.finished.add(split_id)
         self._owner.pop(split_id, None)
 
@@ -63,7 +72,19 @@ class SplitAssigner:
         return len(self.finished) == len(self.splits)
 
     def size(self) -> tuple[int, int]:
-        """(size of the finished splits, size of all); (0, 0) when a split's size is unknown."""
-        if any(s.size <= 0 for s in self.splits.values()):
-            return 0, 0
-        return sum(self.splits[s].size for s in self.finished), sum(s.size for s in self.splits.values())
+        """(size of the finished splits, size of all); (0, 0) when a split's size is unknown. Asked by other threads."""
+        sizes = self._sizes
+        return (0, 0) if sizes.unknown else (sizes.done, sizes.all)
+
+
+@dataclass
+class _Sizes:
+    """Sums that are kept, so that whoever asks goes through no splits while they change."""
+
+    done: int = 0
+    all: int = 0
+    unknown: bool = False
+
+    def add(self, split: Split) -> None:
+        self.all += split.size
+        self.unknown |= split.size <= 0

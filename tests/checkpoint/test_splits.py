@@ -37,3 +37,13 @@ def test_tells_sizes_only_when_all_are_known():
     assigner.finish("a")
     assert assigner.size() == (10, 30)
     assert SplitAssigner([Split("a", 10), Split("b")], {}, ()).size() == (0, 0)
+
+
+def test_sizes_count_what_was_finished_before_and_what_appears_later():
+    assigner = SplitAssigner([Split("a", 10), Split("b", 20)], {}, ("b",))
+    assigner.add([Split("c", 5), Split("a", 10)])
+    assigner.finish("a")
+    assigner.finish("a")
+    assert assigner.size() == (30, 35)
+    assigner.add([Split("d")])
+    assert assigner.size() == (0, 0)
