@@ -70,3 +70,59 @@ def test_every_command_is_documented():
     text = (ROOT / "docs" / "cli.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in names if f"## headrace {name}" not in text] == []
+
+
+def test_every_endpoint_is_documented(tmp_path):
+    from headrace.api.hazelcast import router as hazelcast
+    from headrace.api.paths import MAPS
+    from headrace.api.state import State
+    from headrace.api.v1 import router as v1
+    from headrace.execution.embedded import EmbeddedRunner
+    from headrace.jobs.service import JobService
+    from headrace.jobs.store import store_in
+    from headrace.server_settings import ServerSettings
+
+    text = (ROOT / "docs" / "rest.md").read_text()
+    store = store_in(tmp_path)
+    service = JobService(tmp_path, store, EmbeddedRunner())
+    state = State(service, ServerSettings(), lambda: 0)
+    try:
+        routes = [*v1(state).routes, *hazelcast(state).routes]
+    finally:
+        state.monitor.close()
+        service.close()
+        store.close()
+    assert len(routes) > 25
+    for route in routes:
+        path = re.sub(r"{\w+}", "", route.path.removeprefix(f"{MAPS}/")).rstrip("/")
+        for method in route.methods - {"HEAD"}:
+            row = next((line for line in text.splitlines() if f"`{method} " in line and path in line), None)
+            assert row is not None, (method, path)
+
+
+def test_every_difference_is_documented():
+    from tests.api.test_recordings import OTHER_STATUS
+
+    text = " ".join((ROOT / "docs" / "compatibility.md").read_text().split())
+    assert [reason for reason in OTHER_STATUS if reason not in text] == []
+
+
+def test_every_monitoring_key_is_documented():
+    from headrace.api.monitoring import Monitor
+    from headrace.jobs.record import Node
+
+    names = "waiting_jobs waiting_writes waiting_requests running_requests answered_requests asked_jobs running_jobs"
+    monitor = Monitor({name: lambda: 0 for name in (*names.split(), "connections", "clients", "workers")})
+    try:
+        keys = monitor.values(Node("a", "localhost:1", 0.0, 1.0, None, 0, {}), master=True)
+    finally:
+        monitor.close()
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_every_setting_of_a_server_is_documented():
+    from headrace.server_settings import ServerSettings
+
+    text = (ROOT / "docs" / "server.md").read_text() + (ROOT / "docs" / "settings.md").read_text()
+    assert [name for name in ServerSettings.model_fields if f"`HEADRACE_{name.upper()}`" not in text] == []
