@@ -238,6 +238,13 @@ class Source(ABC):
         Raises Unavailable (the engine restarts from the last checkpoint) or Rejected.
         """
 
+    def parse_again(self, table: str, raw: bytes | str, place: str) -> Batch:
+        """The row of input that `read` once set aside by `Rejects.add_raw` with these words, read anew for a replay.
+
+        Raises ValueError when it is still bad, or when this source cannot read a row by itself; the text says why.
+        """
+        raise ValueError("this source cannot read one row again by itself; read its table again")
+
     def checkpointed(self, positions: Mapping[str, Position]) -> None:
         """These positions are safely saved: an outside system may forget what lies before. Called on a new instance."""
 
@@ -377,7 +384,10 @@ class Sink(ABC):
         return options
 
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
-        """Options of the source of the same name that reads back what this sink wrote into `table`; None: it cannot."""
+        """Options of the source of the same name that reads back what this sink wrote into `table`.
+
+        Empty when there is nothing yet; None when the sink only writes.
+        """
         return None
 
     def is_repeatable(self) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from headrace.api.dag import NO_TABLE, table_path
@@ -14,7 +14,7 @@ from headrace.server_settings import Wire
 
 _SIDES: tuple[tuple[str, str, Callable[[Counts], int], Callable[[Counts], int]], ...] = (
     ("SourceReceived", "source", lambda c: c.rows, lambda c: c.bytes),
-    ("SinkWrite", "sink", lambda c: c.rows, lambda c: c.bytes),
+    ("SinkWrite", "sink", lambda c: c.rows - c.rejected, lambda c: c.bytes),
     ("SinkCommitted", "sink", lambda c: c.committed, lambda c: c.committed_bytes),
 )
 
@@ -22,7 +22,8 @@ _SIDES: tuple[tuple[str, str, Callable[[Counts], int], Callable[[Counts], int]],
 def metrics(record: JobRecord, wire: Wire) -> dict[str, Any]:
     """Counts are texts of whole numbers, rates texts as Java prints doubles: the mean since the start.
 
-    Tables are keyed by their path, or with the wire of 2.3.13 by `Source[0].path`.
+    Tables are keyed by their path, or with the wire of 2.3.13 by `Source[0].path`. Rows set aside as bad are ours: they
+    are left out while there are none.
     """
     seconds = _seconds(record)
     found: dict[str, Any] = {}
@@ -33,6 +34,10 @@ def metrics(record: JobRecord, wire: Wire) -> dict[str, Any]:
             found[f"{name}{rate}"] = _rate(sum(values.values()), seconds)
             found[f"Table{name}{suffix}"] = {table: str(value) for table, value in values.items()}
             found[f"Table{name}{rate}"] = {table: _rate(value, seconds) for table, value in values.items()}
+    rejected = [_tables(record, kind, lambda c: c.rejected, wire) for kind in ("source", "transform", "sink")]
+    if any(count for tables in rejected for count in tables.values()):
+        found["RejectedCount"] = str(sum(count for tables in rejected for count in tables.values()))
+        found["TableRejectedCount"] = _sums(rejected)
     found["IntermediateQueueSize"] = "0"
     found["sourceReceivedCount"] = found["SourceReceivedCount"]
     found["sinkWriteCount"] = found["SinkWriteCount"]
@@ -49,6 +54,15 @@ def _tables(record: JobRecord, kind: str, value_of: Callable[[Counts], int], wir
         if step in parts:
             found[_key(parts[step], path, wire)] += value_of(counts)
     return dict(found)
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, str]:
+    """The sums by table, as texts; tables without a count are left out."""
+    found: defaultdict[str, int] = defaultdict(int)
+    for tables in counts:
+        for table, count in tables.items():
+            found[table] += count
+    return {table: str(count) for table, count in found.items() if count}
 
 
 def _parts(record: JobRecord, kind: str) -> Iterable[Part]:

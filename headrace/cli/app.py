@@ -60,6 +60,24 @@ def run(
 
 
 @app.command()
+def replay(
+    job: JobFile,
+    variable: Variables = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Directory of seatunnel.yaml.")] = None,
+    home: Home = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
+    json: Json = False,
+) -> None:
+    """Send the bad rows that a job has set aside in again, from the plugin that refused them; each row once.
+
+    The job's error sink says where they are. Exit code 0 when every row is delivered, or there was none.
+    """
+    from headrace.cli.replay import replay_job
+
+    raise typer.Exit(replay_job(job, variable or [], {"home": home, "config": config}, quiet=quiet, as_json=json))
+
+
+@app.command()
 def check(
     job: JobFile,
     variable: Variables = None,

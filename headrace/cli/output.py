@@ -67,10 +67,12 @@ def statistics(started: float, ended: float, read: int, written: int) -> str:
 
 
 def table_lines(counts: dict[tuple[str, str], Counts]) -> list[str]:
-    """One line for each table at each source and sink."""
+    """One line for each table at each source and sink, and at each transform that rejected rows."""
     lines = []
     for (step, table), c in sorted(counts.items(), key=lambda item: not item[0][0].startswith("Source[")):
         if step.startswith("Transform["):
+            if c.rejected:
+                lines.append(f"  {step} {table}: {c.rejected:,} rejected")
             continue
         rows = c.rows if step.startswith("Source[") else c.committed
         verb = "read" if step.startswith("Source[") else "written"

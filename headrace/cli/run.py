@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +76,13 @@ def run_job(
         notes: list[Problem] = []
         settings = load_settings(overrides, on_warning=notes.append)
         plan = make_plan(load_job(job, parse_variables(variables)), strict=strict)
-        local, close_log = _local(plan, settings, job_id, name, restore=restore, as_json=as_json)
+        local, close_log = make_local(plan, settings, job_id, name, restore=restore, as_json=as_json)
     except HeadraceError as error:
         print_error(error)
         return 1
     if not quiet:
         print_warnings([*notes, *plan.warnings])
-    with _Signals(local) as signals:
+    with Signals(local.cancel) as signals:
         screen = None if quiet or as_json else _Screen(local)
         result = local.run()
         if screen:
@@ -91,9 +91,19 @@ def run_job(
     return _report(plan, result, signals.interrupted, quiet=quiet, as_json=as_json)
 
 
-def _local(
-    plan: Plan, settings: Settings, job_id: int | None, name: str | None, *, restore: bool, as_json: bool
+def make_local(
+    plan: Plan,
+    settings: Settings,
+    job_id: int | None,
+    name: str | None,
+    *,
+    restore: bool,
+    as_json: bool,
+    runner: str | None = None,
+    save_modes: bool = True,
+    on_delivered: Callable[[], None] = lambda: None,
 ) -> tuple[LocalJob, Any]:
+    """A job that prints and logs as commands do, and what closes its log. runner: instead of the settings'."""
     log: list[Any] = []
 
     def on_log(level: str, text: str) -> None:
@@ -111,7 +121,7 @@ def _local(
     local = LocalJob(
         plan,
         settings.home,
-        runner=make_runner(settings.runner, settings.workers),
+        runner=make_runner(runner or settings.runner, settings.workers),
         job_id=job_id,
         restore=restore,
         name=name,
@@ -122,6 +132,8 @@ def _local(
             patience=settings.checkpoint_patience,
         ),
         checkpoints=open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options()),
+        save_modes=save_modes,
+        on_delivered=on_delivered,
         on_print=on_print,
         on_log=on_log,
     )
@@ -130,14 +142,14 @@ def _local(
     return local, close
 
 
-class _Signals:
+class Signals:
     """Ctrl-C and SIGTERM cancel the job cleanly; a second Ctrl-C ends the process at once."""
 
-    def __init__(self, job: LocalJob) -> None:
-        self._job = job
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
         self.interrupted = False
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -151,7 +163,7 @@ class _Signals:
             signal.raise_signal(number)
         self.interrupted = True
         print("canceling; nothing that is not committed will be visible", file=sys.stderr)
-        threading.Thread(target=self._job.cancel, daemon=True).start()
+        threading.Thread(target=self._cancel, daemon=True).start()
 
 
 class _Screen:
@@ -186,6 +198,8 @@ def progress_line(progress: Progress, before: tuple[Progress, float] | None, now
     """`RUNNING  1.2 M rows  340 K rows/s  45 MiB/s  62 %, 12 s left  waits for the sink 80% of the time`."""
     rows, size = progress.rows_read, progress.bytes_read
     parts = [progress.status, f"{amount(rows)} rows"]
+    if progress.rows_rejected:
+        parts.append(f"{amount(progress.rows_rejected)} rejected")
     if before is not None and now > before[1]:
         seconds = now - before[1]
         parts.append(f"{amount((rows - before[0].rows_read) / seconds)} rows/s")
@@ -219,8 +233,16 @@ def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_js
                     "seconds": round(ended - started, 3),
                     "rowsRead": read,
                     "rowsWritten": written,
+                    "rowsRejected": progress.rows_rejected,
                     "tables": [
-                        {"step": step, "table": table, "rows": c.rows, "bytes": c.bytes, "committed": c.committed}
+                        {
+                            "step": step,
+                            "table": table,
+                            "rows": c.rows,
+                            "bytes": c.bytes,
+                            "committed": c.committed,
+                            "rejected": c.rejected,
+                        }
                         for (step, table), c in counts.items()
                     ],
                     "error": str(result.error) if result.error else None,

@@ -145,6 +145,8 @@ class FileSink(Sink):
         options: FileSinkOptions = self.options_for(table)
         if options.file_format_type == "csv" and options.quote_mode.upper() == "NONE":
             return None
+        if not any(_visible(Path(options.path))):
+            return {}
         found = {
             "path": options.path,
             "file_format_type": options.file_format_type,

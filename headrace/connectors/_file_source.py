@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
-from headrace.errors import Rejected, Unavailable
+from headrace.errors import HeadraceError, Rejected, Unavailable
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import FilePart, ReadSettings
 from headrace.formats.registry import file_format
@@ -155,6 +155,28 @@ class FileSource(Source):
         schema = wanted if form.own_schema or all_columns is None else all_columns.arrow
         for rows, after in form.read(part, position, schema, options, task, table.path):
             yield Read(Batch(_shape(rows, table, partitions), table.path), after)
+
+    def parse_again(self, table: str, raw: bytes | str, place: str) -> Batch:
+        """See Source.parse_again; a csv file with a header line must still be where it was."""
+        path = place.rpartition(" row ")[0]
+        data = raw if isinstance(raw, bytes) else raw.encode()
+        try:
+            options, schema = next(
+                (o, t) for o, t in ((o, self._table(o)[0]) for o in self._configs()) if t.path == table
+            )
+            partitions = _partitions(path, options)
+            declared = self._declared(options)
+            columns = declared or schema.with_columns([c for c in schema.columns if c.name not in partitions])
+            rows, bad = file_format(options.file_format_type).parse(data, path, columns.arrow, options)
+        except StopIteration:
+            raise ValueError(f"the source gives no table {table} any more") from None
+        except HeadraceError as error:
+            raise ValueError(str(error)) from error
+        if bad:
+            raise ValueError(f"it is still bad: {bad[0].reason}")
+        if rows.num_rows != 1:
+            raise ValueError(f"it is {rows.num_rows} rows now")
+        return Batch(_shape(rows.to_batches()[0], schema, partitions), table)
 
     def _configs(self) -> Sequence[FileTableOptions]:
         return self.options.tables_configs or [self.options]

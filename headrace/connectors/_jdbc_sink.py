@@ -59,8 +59,14 @@ class JdbcSink(Sink):
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """A query of the table."""
         options: JdbcSinkOptions = self.options_for(table)
+        name = target_table(options)
+        if not os.path.exists(options.settings().path):
+            return {}
+        with self.database() as database:
+            if database.table(name) is None:
+                return {}
         found = {"url": options.url, "properties": options.properties}
-        return {**found, "query": f"SELECT * FROM {quoted(target_table(options))}"}
+        return {**found, "query": f"SELECT * FROM {quoted(name)}"}
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Keys and columns that the options or the target name must be there."""

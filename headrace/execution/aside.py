@@ -23,7 +23,7 @@ from headrace.connector import (
 from headrace.errors import HeadraceError
 from headrace.execution.bad_rows import MAX_MESSAGE, BadRecord, as_batch, raw_text, row_texts, shorten
 from headrace.plan.error_table import error_table
-from headrace.plan.plan import Aside, Pipeline, Step
+from headrace.plan.plan import Pipeline, Step
 
 R = TypeVar("R")
 
@@ -33,10 +33,10 @@ the error sink, with LOG only in the log."""
 
 
 class Collected(Rejects):
-    """The rejects of one thread. asides: by stage; a stage that has none fails with its first bad row."""
+    """The rejects of one thread. step: who works now. A stage without a handler fails with its first bad row."""
 
-    def __init__(self, asides: Mapping[Stage, Aside], step: Callable[[], Step]) -> None:
-        self._asides, self._step = asides, step
+    def __init__(self, pipeline: Pipeline, step: Callable[[], Step]) -> None:
+        self._pipeline, self._asides, self._step = pipeline.id, pipeline.aside, step
         self.found: list[BadRecord] = []
 
     def takes(self, step: Step) -> bool:
@@ -57,7 +57,9 @@ class Collected(Rejects):
         originals: Sequence[str | None] = [None] * len(rows)
         if options.keeps_rows:
             bad = batch.take(pa.array(rows, pa.int64()))
-            originals = [shorten(text, options.original_data_max_length) for text in row_texts(step, bad)]
+            originals = [
+                shorten(text, options.original_data_max_length) for text in row_texts(self._pipeline, step, bad)
+            ]
         self._extend(step, batch.table, texts, originals)
 
     def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:
@@ -70,7 +72,7 @@ class Collected(Rejects):
         originals: Sequence[str | None] = [None] * len(raw)
         if options.keeps_rows:
             length = options.original_data_max_length
-            originals = [shorten(raw_text(step, table, item, place), length) for item in raw]
+            originals = [shorten(raw_text(self._pipeline, step, table, item, place), length) for item in raw]
         self._extend(step, table, [f"{place}: {reason}" if place else reason] * len(raw), originals)
 
     def _extend(self, step: Step, table: str, texts: Sequence[str], originals: Sequence[str | None]) -> None:

@@ -70,14 +70,14 @@ def shorten(text: str, length: int) -> str:
     return text if not length or len(text) <= length else text[: length - 1] + "…"
 
 
-def row_texts(step: Step, batch: Batch) -> list[str]:
+def row_texts(pipeline: int, step: Step, batch: Batch) -> list[str]:
     """Each row as JSON with all that a replay needs: who refused it, its table, kind, values and metadata."""
     rows = _plain_rows(batch.rows)
     metadata = _plain_rows(batch.metadata) if batch.metadata is not None else None
     kinds = batch.kinds.to_pylist() if batch.kinds is not None else None
     texts = []
     for i, row in enumerate(rows):
-        found: dict[str, Any] = {"step": step.name, "table": batch.table}
+        found: dict[str, Any] = {"pipeline": pipeline, "step": step.name, "table": batch.table}
         found["kind"] = RowKind(kinds[i]).short if kinds else RowKind.INSERT.short
         found["row"] = row
         if metadata is not None:
@@ -86,9 +86,9 @@ def row_texts(step: Step, batch: Batch) -> list[str]:
     return texts
 
 
-def raw_text(step: Step, table: str, raw: bytes | str, place: str) -> str:
+def raw_text(pipeline: int, step: Step, table: str, raw: bytes | str, place: str) -> str:
     """Input that never became a row, likewise. Bytes that are no text stand in base64."""
-    found: dict[str, Any] = {"step": step.name, "table": table, "place": place}
+    found: dict[str, Any] = {"pipeline": pipeline, "step": step.name, "table": table, "place": place}
     try:
         found["raw"] = raw if isinstance(raw, str) else raw.decode()
         found["raw"].encode()
@@ -101,7 +101,9 @@ def raw_text(step: Step, table: str, raw: bytes | str, place: str) -> str:
 
 def raw_of(original: Mapping[str, Any]) -> bytes | str:
     """What `raw_text` was given."""
-    return original["raw"] if "raw" in original else base64.b64decode(original["base64"])
+    if "raw" in original:
+        return str(original["raw"])
+    return base64.b64decode(original["base64"])
 
 
 def batch_of(originals: Sequence[Mapping[str, Any]], table: TableSchema) -> Batch:

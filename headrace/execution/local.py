@@ -52,6 +52,8 @@ class LocalJob:
         name: str | None = None,
         settings: JobSettings | None = None,
         checkpoints: CheckpointStore | None = None,
+        save_modes: bool = True,
+        on_delivered: Callable[[], None] = lambda: None,
         on_status: Callable[[str], None] = lambda status: None,
         on_print: Callable[[str], None] = print,
         on_log: Callable[[str, str], None] = lambda level, text: None,
@@ -70,6 +72,8 @@ class LocalJob:
             restore=restore,
             owner=self._lock.owner,
             settings=settings,
+            save_modes=save_modes,
+            on_delivered=on_delivered,
             on_status=on_status,
             on_print=on_print,
             on_log=on_log,
@@ -86,6 +90,10 @@ class LocalJob:
     def cancel(self) -> None:
         """See JobMaster.cancel."""
         self._master.cancel()
+
+    def abandon(self) -> None:
+        """See JobMaster.abandon."""
+        self._master.abandon()
 
     def savepoint(self) -> "Future[str]":
         """See JobMaster.savepoint."""

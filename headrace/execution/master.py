@@ -70,6 +70,8 @@ class JobMaster:
     """Runs one job. `run` blocks; the other methods may be called from any thread meanwhile.
 
     restore: go on from the saved state of this job id, when there is one; otherwise state under the id is forgotten.
+    save_modes: False leaves the targets as they are. on_delivered: called once all rows are committed, before the saved
+    state goes; when this process dies before it returns, a restore calls it again.
     on_status: called with RUNNING, DOING_SAVEPOINT, CANCELING, FAILING as they come. on_print: a Console sink's lines.
     on_log: (level, text) of what an operator should know.
     """
@@ -86,6 +88,8 @@ class JobMaster:
         restore: bool = False,
         owner: Callable[[int], Owner] = lambda pipeline: Owner("", ""),
         settings: JobSettings | None = None,
+        save_modes: bool = True,
+        on_delivered: Callable[[], None] = lambda: None,
         on_status: Callable[[str], None] = lambda status: None,
         on_print: Callable[[str], None] = print,
         on_log: Callable[[str, str], None] = lambda level, text: None,
@@ -96,6 +100,7 @@ class JobMaster:
         self._owner = owner
         self._settings = settings or JobSettings()
         self._on_status, self._on_print, self._on_log = on_status, on_print, on_log
+        self._save_modes, self._on_delivered = save_modes, on_delivered
         self._key = f"{job_id}.{run}"
         self._calls: dict[int, tuple[str, Future[Any]]] = {}
         self._call_ids = itertools.count(1)
@@ -121,6 +126,8 @@ class JobMaster:
         try:
             self._prepare()
             status = self._run_pipelines()
+            if status == "FINISHED":
+                self._on_delivered()
         except JobCanceled:
             status = "CANCELED"
         except HeadraceError as error:
@@ -143,7 +150,8 @@ class JobMaster:
         lane = self.lanes(1)[0]
         self._tables = self.call("describe")
         self._known_tables.add(lane.name)
-        if self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines)):
+        fresh = self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines))
+        if fresh and self._save_modes:
             for step, tables in self._first_of_each_sink().items():
                 self.call("save_modes", step, tables, deadline=None)
 

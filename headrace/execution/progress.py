@@ -10,7 +10,8 @@ class Counts:
 
     rows, bytes: what passed, rows that are retried after a restart counted in the attempt that commits.
     committed, committed_bytes: sinks only, what is visible in the target.
-    filtered, added: rows a transform dropped or made. rejected: rows set aside as bad.
+    filtered, added: rows a transform dropped or made. rejected: rows set aside as bad, by the step that refused them;
+    what a source sets aside counts as read and as rejected. So rows + added = passed on + filtered + rejected.
     ignored: row kinds that the sink leaves out by its nature. checksum: order-independent, None when not asked for.
     """
 
@@ -62,6 +63,11 @@ class Progress:
     def bytes_read(self) -> int:
         """Bytes of these rows, as SeaTunnel estimates them."""
         return sum(c.bytes for (step, _), c in self.counts.items() if step in self.sources)
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows set aside at all steps."""
+        return sum(c.rejected for c in self.counts.values())
 
     def rows_by_table(self) -> dict[str, int]:
         """Table → rows read."""

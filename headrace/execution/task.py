@@ -116,7 +116,7 @@ class Task:
         )
         self._aside: Collected | None = None
         if pipeline.aside:
-            self._aside = Collected(pipeline.aside, lambda: self._steps[self._step])
+            self._aside = Collected(pipeline, lambda: self._steps[self._step])
             self._context = replace(self._context, rejects=self._aside)
         self._letters = DeadLetters(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
         self._owed: dict[int, dict[str, list[Committable]]] = {}
@@ -347,7 +347,7 @@ class Task:
         step = self._pipeline.source.id
         context, aside = self._context, None
         if Stage.SOURCE in self._pipeline.aside:
-            aside = Collected(self._pipeline.aside, lambda: self._pipeline.source)
+            aside = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=aside)
         try:
             with closing(self._source.read(split, position, context)) as reading:  # type: ignore[type-var]
