@@ -69,7 +69,8 @@ def listen(settings: ServerSettings) -> socket.socket:
     for port in ports:
         try:
             family = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
-            found = socket.socket(family[0], socket.SOCK_STREAM)
+            # with its protocol named, asyncio sends small answers at once (TCP_NODELAY) on the connections it accepts
+            found = socket.socket(family[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(family[4])
             found.listen(1024)
