@@ -51,8 +51,10 @@ def finished_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
 
 
 def job(record: JobRecord, wire: Wire) -> dict[str, Any]:
-    """A job in either form, and which side it waits for, in words."""
+    """A job in either form; which side it waits for, in words; and of a running one, why its savepoint failed."""
     answer = finished_job(record, wire) if record.status.is_end else running_job(record, wire)
+    if record.error:
+        answer["errorMsg"] = record.error
     if record.metrics.slow_side:
         answer["slowSide"] = record.metrics.slow_side
     return answer

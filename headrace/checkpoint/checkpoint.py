@@ -29,7 +29,8 @@ class Checkpoint:
     that was handed to the sinks before the barrier. finished: splits read to their end.
     states: sink's name → table → the states of all its writers. committables: sink's name → what to make visible.
     counts: `step name|table` → the fields of execution.progress.Counts. steps: names of all steps, in plan order.
-    triggered, completed: seconds since 1970. parallelism: tasks of the start that saved it, for information.
+    columns: table of the source → column → type. triggered, completed: seconds since 1970. parallelism: tasks of the
+    start that saved it, for information.
     """
 
     job_id: int
@@ -45,6 +46,7 @@ class Checkpoint:
     committables: Mapping[str, list[Committable]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parallelism: int = 1
     triggered: float = field(default_factory=time.time)
     completed: float = field(default_factory=time.time)

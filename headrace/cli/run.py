@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from headrace.settings import Settings, load_settings
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect it."""
+
+SAVE_SECONDS = 20.0
+"""How long SIGTERM waits for a savepoint; those who send it usually kill after 30 s."""
 
 PROGRESS_SECONDS = 1.0
 """A job that is over before the first tick prints no progress at all."""
@@ -82,7 +86,7 @@ def run_job(
         return 1
     if not quiet:
         print_warnings([*notes, *plan.warnings])
-    with Signals(local.cancel) as signals:
+    with Signals(local.cancel, partial(_save, local) if local.takes_checkpoints else None) as signals:
         screen = None if quiet or as_json else _Screen(local)
         result = local.run()
         if screen:
@@ -143,10 +147,10 @@ def make_local(
 
 
 class Signals:
-    """Ctrl-C and SIGTERM cancel the job cleanly; a second Ctrl-C ends the process at once."""
+    """Ctrl-C cancels the job; SIGTERM saves it where `save` is given. A second one ends the process at once."""
 
-    def __init__(self, cancel: Callable[[], None]) -> None:
-        self._cancel = cancel
+    def __init__(self, cancel: Callable[[], None], save: Callable[[], None] | None = None) -> None:
+        self._cancel, self._save = cancel, save
         self.interrupted = False
 
     def __enter__(self) -> "Signals":
@@ -162,8 +166,21 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.interrupted = True
-        print("canceling; nothing that is not committed will be visible", file=sys.stderr)
-        threading.Thread(target=self._cancel, daemon=True).start()
+        saves = number == signal.SIGTERM and self._save is not None
+        text = "saving the job, then stopping" if saves else "canceling; nothing that is not committed will be visible"
+        print(text, file=sys.stderr)
+        threading.Thread(target=self._save if saves else self._cancel, daemon=True).start()
+
+
+def _save(job: LocalJob) -> None:
+    """Take a savepoint; where none can be taken in time, the last checkpoint is what a restore goes on from."""
+    try:
+        problem = job.savepoint().result(SAVE_SECONDS)
+    except TimeoutError:
+        problem = f"it took longer than {SAVE_SECONDS:.0f} s"
+    if problem:
+        print(f"warning: no savepoint was taken: {problem}; the last checkpoint is kept", file=sys.stderr)
+        job.abandon()
 
 
 class _Screen:
@@ -256,6 +273,8 @@ def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_js
         print(f"Job {result.job_id} {result.status} in {duration(ended - started)}{rate}")
     if result.error is not None:
         print_error(result.error)
+    if interrupted and result.saved:
+        print(f"job {result.job_id} is saved; go on with --restore --job-id {result.job_id}", file=sys.stderr)
     if result.status == "FINISHED":
         return 0
     return INTERRUPTED if interrupted else 1

@@ -99,6 +99,11 @@ class LocalJob:
         """See JobMaster.savepoint."""
         return self._master.savepoint()
 
+    @property
+    def takes_checkpoints(self) -> bool:
+        """Whether the job saves its state on the way."""
+        return self._master.takes_checkpoints
+
     def progress(self) -> Progress:
         """See JobMaster.progress."""
         return self._master.progress()

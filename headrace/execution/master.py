@@ -57,13 +57,17 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended. status: FINISHED, CANCELED, SAVEPOINT_DONE or FAILED. tables: step id → its tables."""
+    """How a job ended. status: FINISHED, CANCELED, SAVEPOINT_DONE or FAILED. tables: step id → its tables.
+
+    saved: whether it was stopped so that a restore goes on with it.
+    """
 
     job_id: int
     status: str
     progress: Progress
     tables: Mapping[int, list[TableSchema]] = field(default_factory=dict)
     error: HeadraceError | None = None
+    saved: bool = False
 
 
 class JobMaster:
@@ -141,7 +145,8 @@ class JobMaster:
         if self._savepoint_answer is not None:
             answer = "" if status == "SAVEPOINT_DONE" else f"the job ended {status} before it"
             _settle(self._savepoint_answer, None, answer)
-        return Result(self.job_id, status, self.progress(), self._tables, self._error)
+        saved = status == "SAVEPOINT_DONE" or self._abandoned
+        return Result(self.job_id, status, self.progress(), self._tables, self._error, saved)
 
     def _prepare(self) -> None:
         """Describe everything, then let the save modes act, but only before the very first row."""
@@ -209,6 +214,7 @@ class JobMaster:
                 self._store,
                 pipeline_settings,
                 self._pipeline_changed,
+                self._tables[pipeline.source.id],
             )
         if self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
@@ -373,6 +379,12 @@ class JobMaster:
             str(self._error) if self._error else "",
             frozenset(p.source.id for p in self.plan.pipelines),
         )
+
+    @property
+    def takes_checkpoints(self) -> bool:
+        """Whether the job saves its state on the way."""
+        env = self.plan.job.env
+        return env.checkpoint_interval is not None or str(env.job_mode) == "STREAMING"
 
     def histories(self) -> list[History]:
         """What became of the checkpoints of each pipeline."""

@@ -6,7 +6,7 @@ system, run on a second thread and report back the same way.
 
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +26,7 @@ from headrace.checkpoint.coordinator import (
     Save,
     SendBarrier,
 )
+from headrace.checkpoint.fit import check_fit, columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
@@ -62,6 +63,7 @@ from headrace.execution.progress import Counts
 from headrace.execution.runner import Lane
 from headrace.execution.task import OWED
 from headrace.plan.plan import Pipeline, Step
+from headrace.rows import TableSchema
 
 T = TypeVar("T")
 
@@ -138,7 +140,10 @@ class PipelineSettings:
 
 
 class PipelineRun:
-    """`run` returns CheckpointKind.COMPLETED or SAVEPOINT, or raises what made the pipeline fail."""
+    """`run` returns CheckpointKind.COMPLETED or SAVEPOINT, or raises what made the pipeline fail.
+
+    tables: what the source gives now, to be compared with saved state.
+    """
 
     def __init__(
         self,
@@ -149,7 +154,9 @@ class PipelineRun:
         store: CheckpointStore,
         settings: PipelineSettings,
         on_change: Callable[[], None] = lambda: None,
+        tables: Sequence[TableSchema] = (),
     ) -> None:
+        self._columns = columns_of(tables)
         self._job, self._key, self._pipeline, self._store, self._settings = job, key, pipeline, store, settings
         self.context = replace(context, pipeline=pipeline.id, parallelism=pipeline.parallelism)
         self._on_change = on_change
@@ -239,8 +246,8 @@ class PipelineRun:
             base = first = self._first_record(splits)
             self._patiently(lambda: self._save(first))
         else:
-            self._check_steps(base)
-            base = replace(base, epoch=self.context.epoch, run=self.context.run)
+            check_fit(base, self._step_names(), self._columns)
+            base = replace(base, epoch=self.context.epoch, run=self.context.run, columns=self._columns or base.columns)
             if base.id:
                 self.restored_from = base.id
                 self.history.restored_from(base)
@@ -293,23 +300,12 @@ class PipelineRun:
             CheckpointKind.START,
             splits=tuple(splits),
             steps=self._step_names(),
+            columns=self._columns,
             parallelism=self._pipeline.parallelism,
         )
 
     def _step_names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self._pipeline.all_steps())
-
-    def _check_steps(self, base: Checkpoint) -> None:
-        """A saved state fits only the plugins that saved it: names are the keys, as in SeaTunnel."""
-        now = set(self._step_names())
-        held = {base.steps[0], *base.states, *(s for s, items in base.committables.items() if items)}
-        missing = sorted(name for name in held if name not in now)
-        if missing:
-            raise CheckpointError(
-                f"the saved state of job {base.job_id} does not fit the job file: it holds the state of "
-                f"{', '.join(missing)}, the job has {', '.join(self._step_names())}; restore with the plugins in the "
-                "places they had, or start under a new job id"
-            )
 
     def _target_positions(self, base: Checkpoint | None) -> TargetPositions | None:
         for step in self._sinks.values():

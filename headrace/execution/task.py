@@ -60,6 +60,9 @@ EAGER_TABLES = 16
 OWED = "headrace:owed:"
 """Before a task's number: the position under which a transactional target keeps what other sinks have prepared."""
 
+LIMITED_ROW_BYTES = 100
+"""What a row is taken for where only bytes are limited; bigger ones wait longer, and come out right on average."""
+
 MAX_WRITERS = 64
 """Writers a task keeps open; the one that was idle longest is prepared and closed to make room."""
 
@@ -110,7 +113,7 @@ class Task:
         self._context = TaskContext(
             spec.context,
             spec.index,
-            batch_rows=_batch_rows(spec.rows_per_second),
+            batch_rows=_batch_rows(spec.rows_per_second, spec.bytes_per_second),
             print=lambda text: send(Printed(job, text)),
             log=logging.getLogger("headrace.plugin"),
         )
@@ -483,9 +486,11 @@ def _batches(result: Batch | list[Batch]) -> list[Batch]:
     return [result] if isinstance(result, Batch) else result
 
 
-def _batch_rows(rows_per_second: int | None) -> int:
-    """Small batches under a rate limit, so that rows flow evenly and a barrier need not wait."""
-    return TARGET_ROWS if rows_per_second is None else max(1, min(TARGET_ROWS, rows_per_second // 10))
+def _batch_rows(rows_per_second: int | None, bytes_per_second: int | None) -> int:
+    """Small batches under a rate limit, about a tenth of a second's, so that rows flow evenly."""
+    limit = TARGET_ROWS if rows_per_second is None else rows_per_second // 10
+    by_size = TARGET_ROWS if bytes_per_second is None else bytes_per_second // (10 * LIMITED_ROW_BYTES)
+    return max(1, min(TARGET_ROWS, limit, by_size))
 
 
 class _Limiter:
