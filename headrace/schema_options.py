@@ -1,7 +1,7 @@
 """The `schema` option of sources without metadata of their own, as a TableSchema. SeaTunnel page «schema-feature»."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from pydantic import AliasChoices, Field, model_validator
@@ -60,6 +60,9 @@ class ConstraintKeyOptions(Options):
 class SchemaOptions(Options):
     """The `schema` option: which columns a source gives, and what is known of the table."""
 
+    needs_columns: ClassVar[bool] = True
+    """Whether a schema without columns is an error; it is none where the data tell their columns."""
+
     table: str | None = Field(default=None, description="db.table, db.schema.table or table.")
     schema_first: bool = Field(default=False, description="A two-part table is schema.table.")
     comment: str | None = Field(default=None, description="The table's comment.")
@@ -76,7 +79,7 @@ class SchemaOptions(Options):
     def _check(self) -> Self:
         if self.fields is not None and self.columns is not None:
             raise ValueError("fields and columns cannot be given together; keep one of them")
-        if not self.fields and not self.columns:
+        if not self.fields and not self.columns and self.needs_columns:
             raise ValueError("the schema has no columns; give fields { name = type } or columns [ … ]")
         self._columns()
         return self

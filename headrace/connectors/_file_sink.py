@@ -29,10 +29,13 @@ from headrace.connector import (
     owner_of,
     staging_name,
 )
+from headrace.connectors._binary_files import BinaryFilesWriter, splice
 from headrace.errors import Rejected, Unavailable
+from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
+from headrace.formats.packing import Codec, PackedStream
 from headrace.formats.registry import file_format
 from headrace.options import PATH
 
@@ -73,7 +76,7 @@ class FileSinkOptions(WriteSettings):
         json_schema_extra=PATH,
         description="Staging; a hidden directory in `path` where that is another file system.",
     )
-    file_format_type: str = Field(default="csv", description="text, csv, json or parquet.")
+    file_format_type: str = Field(default="csv", description="text, csv, json, parquet, orc, excel, xml or binary.")
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
     file_name_expression: str = Field(
         default="${transactionId}", description="With ${now}, ${uuid}, ${transactionId}; the file's number is added."
@@ -117,7 +120,8 @@ class FileSinkOptions(WriteSettings):
                 strftime_pattern(getattr(self, name) or "")
             except ValueError as error:
                 wrong.append(f"{name}: {error}")
-        codecs = {"parquet": ("none", "snappy", "zstd", "gzip", "lz4", "brotli")}.get(self.file_format_type, ("none",))
+        form = file_format(self.file_format_type)
+        codecs = tuple(Codec) if form.packable else form.codecs
         if self.compress_codec.lower() not in codecs:
             text = f"compress_codec {self.compress_codec!r} is not for {self.file_format_type}"
             wrong.append(f"{text}; possible: {', '.join(codecs)}")
@@ -161,6 +165,10 @@ class FileSink(Sink):
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
         for table in tables:
+            missing = [name for name in BINARY_SCHEMA.names if name not in table.names]
+            if self.options.file_format_type == "binary" and missing:
+                text = f"table {table.path} has no column {missing[0]!r}"
+                yield Problem("file_format_type", text, "binary files come from a source that reads binary files")
             for option in ("partition_by", "sink_columns"):
                 for name in getattr(self.options, option) or ():
                     if name not in table.names:
@@ -199,17 +207,27 @@ class FileSink(Sink):
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
         """See Sink.writer."""
         options: FileSinkOptions = self.options_for(table)
-        return _FileWriter(options, table, task, self._staging(options, task.job))
+        staging = self._staging(options, task.job)
+        if options.file_format_type == "binary":
+            return BinaryFilesWriter(Path(options.path), staging, task, state)
+        return _FileWriter(options, table, task, staging)
+
+    def merge_states(self, states: Sequence[State]) -> State:
+        """The bytes that binary files have so far."""
+        return {path: size for state in states for path, size in state.items()}
 
     def commit(self, committables: Sequence[Committable], job: JobContext) -> None:
         """Rename; what is no longer staged was renamed before (guarantee 3)."""
         folders = set()
-        for staged, final in (move for committable in committables for move in committable["moves"]):
+        for staged, final, *offset in (move for committable in committables for move in committable["moves"]):
             with _translated(Path(final)):
                 if not os.path.exists(staged):
                     continue
                 Path(final).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staged, final)
+                if offset and offset[0]:
+                    splice(staged, final, offset[0])
+                else:
+                    os.replace(staged, final)
                 folders.add(os.path.dirname(final))
         for folder in folders:
             _sync(folder)
@@ -265,8 +283,12 @@ class _OpenFile:
         staged.parent.mkdir(parents=True, exist_ok=True)
         self.staged, self.final, self.rows = staged, final, 0
         self._stream: BinaryIO = open(staged, "xb")
+        self._packed: PackedStream | None = None
         try:
-            self._writer: FormatWriter = form.writer(self._stream, schema, options)
+            if form.packable and options.compress_codec.lower() != "none":
+                self._packed = PackedStream(self._stream, Codec(options.compress_codec))
+            target: Any = self._packed or self._stream
+            self._writer: FormatWriter = form.writer(target, schema, options)
         except BaseException:
             self._stream.close()
             raise
@@ -279,6 +301,8 @@ class _OpenFile:
         """Whole and durable."""
         try:
             self._writer.close()
+            if self._packed is not None:
+                self._packed.close()
             self._stream.flush()
             os.fsync(self._stream.fileno())
         finally:

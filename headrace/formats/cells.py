@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.formats.file_format import ReadSettings
 from headrace.formats.java_dates import format_column, strftime_pattern
 from headrace.values import parse_value
 
@@ -48,6 +50,32 @@ def parse_cell(text: str | None, dtype: pa.DataType, formats: Sequence[str] = ()
     return parse_value(text.strip(), dtype)
 
 
+def parse_text_cell(text: str | None, dtype: pa.DataType, settings: ReadSettings) -> Any:
+    """A cell of an Excel sheet or a field of an XML row: nested values are JSON, rows may be cells with delimiters."""
+    if text is None or not text.strip() or text == settings.null_format:
+        return None
+    if pa.types.is_struct(dtype) and not _is_json(text):
+        parts = text.split(settings.field_delimiter or ";")
+        fields = [dtype.field(i) for i in range(dtype.num_fields)]
+        return {
+            field.name: parse_text_cell(parts[i] if i < len(parts) else None, field.type, settings)
+            for i, field in enumerate(fields)
+        }
+    if pa.types.is_date(dtype) and text.endswith(" 00:00:00"):  # a date cell of Excel
+        text = text.removesuffix(" 00:00:00")
+    if pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
+        return parse_value(text.strip(), dtype)
+    return parse_cell(text, dtype, settings.patterns())
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def _by_pattern(text: str, pattern: str) -> datetime | None:
     try:
         return datetime.strptime(text, strftime_pattern(pattern).replace("%f3", "%f").replace("%f6", "%f"))  # noqa: DTZ007
@@ -55,8 +83,11 @@ def _by_pattern(text: str, pattern: str) -> datetime | None:
         return None
 
 
-def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str = "") -> pa.Array:
-    """A column as the texts of its cells. formats: `date`, `datetime`, `time` → Java pattern or None for ISO."""
+def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | None = "") -> pa.Array:
+    """A column as the texts of its cells. formats: `date`, `datetime`, `time` → Java pattern or None for ISO.
+
+    null: what stands for null; None keeps it.
+    """
     dtype = column.type
     if pa.types.is_string(dtype):
         texts = column
@@ -73,7 +104,7 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str = "")
         texts = pa.array([None if v is None else _join(v, plain, 0) for v in column.to_pylist()], pa.string())
     else:
         texts = column.cast(pa.string())
-    return pc.fill_null(texts, null) if texts.null_count else texts
+    return pc.fill_null(texts, null) if texts.null_count and null is not None else texts
 
 
 def _timestamps(column: pa.Array, pattern: str | None) -> pa.Array:

@@ -38,6 +38,7 @@ class DelimitedFormat(FileFormat):
     name = "csv"
     delimiter = ","
     quoted = True
+    packable = True
 
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return cut(path, size, split_size, self._lines(settings))
@@ -57,11 +58,11 @@ class DelimitedFormat(FileFormat):
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
             for block in blocks(part.path, offset, part.end, form):
-                rows, bad = parser.parse(block, part.path)
+                rows, bad = parser.parse(block, part)
                 yield from slices(rows, task, block.start, block.end, skip, bad, table)
                 skip = 0
         except UnicodeError as error:
-            raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+            raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 
     def parse(  # noqa: D102
         self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
@@ -75,7 +76,7 @@ class DelimitedFormat(FileFormat):
                 text = f"its columns stand in the first line of {header}, which cannot be read: {error.strerror}"
                 raise ValueError(text) from error
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
-        return parser.parse_slowly(Block(memoryview(raw), 0, 0), "")
+        return parser.parse_slowly(Block(memoryview(raw), 0, 0), FilePart("", 0, 0))
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         delimiter = settings.field_delimiter or self.delimiter
@@ -172,13 +173,13 @@ class _Parser:
             include_missing_columns=True,
         )
 
-    def parse(self, block: Block, path: str) -> tuple[pa.Table, list[BadLine]]:
+    def parse(self, block: Block, part: FilePart) -> tuple[pa.Table, list[BadLine]]:
         if len(self._delimiter) == 1 and self._form.delimiter in (b"\n", b"\r\n"):
             try:
                 return self._fast(block), []
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 pass
-        return self.parse_slowly(block, path)
+        return self.parse_slowly(block, part)
 
     def _fast(self, block: Block) -> pa.Table:
         if self._delimiter in "\r\n":
@@ -210,7 +211,7 @@ class _Parser:
             return None
         return parse_cell(text, dtype, self._settings.patterns())
 
-    def parse_slowly(self, block: Block, path: str) -> tuple[pa.Table, list[BadLine]]:
+    def parse_slowly(self, block: Block, part: FilePart) -> tuple[pa.Table, list[BadLine]]:
         """Cell by cell: too few fields are null, too many are dropped, as in SeaTunnel; wrong values are bad lines."""
         columns: list[list[Any]] = [[] for _ in self._schema]
         bad: list[BadLine] = []
@@ -221,8 +222,8 @@ class _Parser:
                 values = self._values(raw, fields, wanted)
             except _BadCell as error:
                 if first is None:
-                    first = line_number(path, block.start, self._form)
-                place = f"{path} row {first + number}{error.place}"
+                    first = line_number(part.path, block.start, self._form)
+                place = f"{part.label} row {first + number}{error.place}"
                 bad.append(BadLine(len(columns[0]) if columns else 0, _as_it_was(raw), str(error), place))
                 continue
             for column, value in zip(columns, values, strict=True):

@@ -35,6 +35,20 @@ class ReadSettings(Options):
     )
     datetime_format: str | None = Field(default=None, description="Java pattern of timestamps.")
     time_format: str | None = Field(default=None, description="Java pattern of times.")
+    sheet_name: str | None = Field(default=None, description="The sheet of excel files; the first when left out.")
+    excel_engine: str = Field(default="POI", description="Accepted: one reader serves xls and xlsx.")
+    xml_row_tag: str | None = Field(default=None, description="The element that is a row; needed for xml files.")
+    xml_attributes: bool = Field(
+        default=False,
+        validation_alias="xml_use_attr_format",
+        description="The fields of an xml row are its attributes, else its children.",
+    )
+    binary_chunk: int = Field(
+        default=1024, gt=0, validation_alias="binary_chunk_size", description="Bytes of a row of binary files."
+    )
+    binary_whole: bool = Field(
+        default=False, validation_alias="binary_complete_file_mode", description="A whole binary file is one row."
+    )
 
     def patterns(self) -> list[str]:
         """The patterns that were given."""
@@ -64,7 +78,27 @@ class WriteSettings(Options):
         default=None, description="Java pattern of timestamps; yyyy-MM-dd HH:mm:ss with the fraction there is, else."
     )
     time_format: str | None = Field(default=None, description="Java pattern of times; HH:mm:ss when left out.")
-    compress_codec: str = Field(default="none", description="Codec of parquet: snappy, zstd, gzip, lz4, brotli, none.")
+    compress_codec: str = Field(
+        default="none",
+        description="parquet: snappy, zstd, gzip, lz4, brotli; orc: snappy, zlib, lz4, zstd; text, csv, json and xml: "
+        "lzo, gzip, zstd, lz4, brotli, bz2.",
+    )
+    sheet_name: str = Field(default="Sheet0", description="The sheet of excel files.")
+    sheet_max_rows: int = Field(default=1_048_576, gt=1, le=1_048_576, description="Rows of a sheet, names included.")
+    max_rows_in_memory: int | None = Field(default=None, description="Accepted: a workbook is written as a stream.")
+    xml_root_tag: str = Field(default="RECORDS", description="The outermost element of xml files.")
+    xml_row_tag: str = Field(default="RECORD", description="The element of a row of xml files.")
+    xml_attributes: bool = Field(
+        default=False, validation_alias="xml_use_attr_format", description="Write fields as attributes, else children."
+    )
+    int96_timestamps: bool = Field(
+        default=False,
+        validation_alias="parquet_avro_write_timestamp_as_int96",
+        description="Write timestamps of parquet files as INT96, for old readers.",
+    )
+    int96_columns: list[str] = Field(
+        default=[], validation_alias="parquet_avro_write_fixed_as_int96", description="Accepted."
+    )
 
     def formats(self) -> dict[str, str | None]:
         """The patterns by what they are for."""
@@ -72,11 +106,21 @@ class WriteSettings(Options):
 
 
 class FilePart(NamedTuple):
-    """What one split reads: a range of a file, in the format's own unit (bytes or row groups)."""
+    """What one split reads: a range of a file, in the format's own unit (bytes or row groups).
+
+    name: what messages call the file, where `path` is a temporary one. relative: its path below the option `path`.
+    """
 
     path: str
     start: int
     end: int
+    name: str = ""
+    relative: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call the file."""
+        return self.name or self.path
 
 
 class BadLine(NamedTuple):
@@ -107,6 +151,12 @@ class FileFormat(ABC):
     suffix: ClassVar[str]
     own_schema: ClassVar[bool] = False
     """Whether files carry their columns, so that the `schema` option is not needed."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """The suffixes of files in archives, beside `suffix`."""
+    codecs: ClassVar[tuple[str, ...]] = ("none",)
+    """What `compress_codec` may be when the format packs by itself; a packed text is for the caller."""
+    packable: ClassVar[bool] = False
+    """Whether whole files are packed by `compress_codec`."""
 
     def file_schema(self, path: str) -> pa.Schema:
         """The columns of a file that carries them. Raises Rejected."""

@@ -1,6 +1,8 @@
 """Json files, one object a line: Arrow parses whole blocks; a block with an odd value is parsed again, line by line."""
 
+import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 import orjson
@@ -29,6 +31,7 @@ class JsonFormat(FileFormat):
 
     name = "json"
     suffix = "json"
+    packable = True
 
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return cut(path, size, split_size, LineFormat(encoding=settings.encoding))
@@ -50,16 +53,16 @@ class JsonFormat(FileFormat):
                 bad: list[BadLine] = []
                 rows = _fast(block, schema) if native else None
                 if rows is None:
-                    rows, bad = _slow(block, schema, part.path, form)
+                    rows, bad = _slow(block, schema, part, form)
                 yield from slices(rows, task, block.start, block.end, skip, bad, table)
                 skip = 0
         except UnicodeError as error:
-            raise Rejected(f"{part.path} is not {settings.encoding}: {error}; set the option encoding") from error
+            raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 
     def parse(  # noqa: D102
         self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, list[BadLine]]:
-        return _slow(Block(memoryview(raw), 0, 0), schema, "", LineFormat())
+        return _slow(Block(memoryview(raw), 0, 0), schema, FilePart("", 0, 0), LineFormat())
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _JsonWriter(stream, settings)
@@ -91,16 +94,17 @@ def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
         return None
 
 
-def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat) -> tuple[pa.Table, list[BadLine]]:
+def _slow(block: Block, schema: pa.Schema, part: FilePart, form: LineFormat) -> tuple[pa.Table, list[BadLine]]:
     columns: list[list[Any]] = [[] for _ in schema]
     bad: list[BadLine] = []
     first: int | None = None
+    loads = _loads_exactly if any(_has_decimals(field.type) for field in schema) else orjson.loads
     for number, line in enumerate(bytes(block.data).split(b"\n")):
         if not line.strip():
             continue
         column, problem, values = "", "", []
         try:
-            value = orjson.loads(line)
+            value = loads(line)
             if not isinstance(value, dict):
                 raise ValueError("the line is no JSON object")
             for field in schema:
@@ -110,13 +114,23 @@ def _slow(block: Block, schema: pa.Schema, path: str, form: LineFormat) -> tuple
             problem = str(error)
         if problem:
             if first is None:
-                first = line_number(path, block.start, form)
-            place = f"{path} row {first + number}" + (f", column {column}" if column else "")
+                first = line_number(part.path, block.start, form)
+            place = f"{part.label} row {first + number}" + (f", column {column}" if column else "")
             bad.append(BadLine(len(columns[0]) if columns else 0, line, problem, place))
             continue
         for target, item in zip(columns, values, strict=True):
             target.append(item)
     return pa.table([to_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema), bad
+
+
+def _loads_exactly(line: bytes) -> Any:
+    """A decimal keeps digits that a double has no room for."""
+    return json.loads(line, parse_float=Decimal)
+
+
+def _has_decimals(dtype: pa.DataType) -> bool:
+    inner = [dtype.field(i).type for i in range(dtype.num_fields)] if pa.types.is_nested(dtype) else []
+    return pa.types.is_decimal(dtype) or any(_has_decimals(item) for item in inner)
 
 
 class _JsonWriter(FormatWriter):

@@ -20,6 +20,7 @@ class ParquetFormat(FileFormat):
     name = "parquet"
     suffix = "parquet"
     own_schema = True
+    codecs = ("none", "snappy", "zstd", "gzip", "lz4", "brotli")
 
     def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
         with _open(path) as file:
@@ -51,7 +52,7 @@ class ParquetFormat(FileFormat):
             columns = [name for name in schema.names if name in file.schema_arrow.names]
             if missing := [name for name in schema.names if name not in columns]:
                 known = ", ".join(file.schema_arrow.names)
-                raise Rejected(f"{part.path} has no column {missing[0]!r}; it has {known}")
+                raise Rejected(f"{part.label} has no column {missing[0]!r}; it has {known}")
             while groups and skip >= done + file.metadata.row_group(groups[0]).num_rows:
                 done += file.metadata.row_group(groups.pop(0)).num_rows
             try:
@@ -61,7 +62,7 @@ class ParquetFormat(FileFormat):
                     if fresh.num_rows and done > skip:
                         yield pa.RecordBatch.from_arrays([fresh.column(n) for n in schema.names], schema.names), done
             except (pa.ArrowException, OSError) as error:
-                raise Rejected(f"cannot read {part.path} after row {done}: {error}") from error
+                raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ParquetWriter(stream, schema, settings)
@@ -77,7 +78,12 @@ def _open(path: str) -> pq.ParquetFile:
 class _ParquetWriter(FormatWriter):
     def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
         codec = settings.compress_codec.lower()
-        self._writer = pq.ParquetWriter(stream, schema, compression="snappy" if codec in ("none", "") else codec)
+        self._writer = pq.ParquetWriter(
+            stream,
+            schema,
+            compression="snappy" if codec == "none" else codec,
+            use_deprecated_int96_timestamps=settings.int96_timestamps,
+        )
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
 

@@ -1,11 +1,26 @@
 """File formats by the name of `file_format_type`."""
 
+from headrace.formats.binary import BinaryFormat
 from headrace.formats.delimited import DelimitedFormat, TextFormat
+from headrace.formats.excel import ExcelFormat
 from headrace.formats.file_format import FileFormat
 from headrace.formats.json_lines import JsonFormat
+from headrace.formats.orc import OrcFormat
 from headrace.formats.parquet import ParquetFormat
+from headrace.formats.xml import XmlFormat
 
-FORMATS: dict[str, type[FileFormat]] = {f.name: f for f in (TextFormat, DelimitedFormat, JsonFormat, ParquetFormat)}
+_ALL: tuple[type[FileFormat], ...] = (
+    TextFormat,
+    DelimitedFormat,
+    JsonFormat,
+    ParquetFormat,
+    OrcFormat,
+    ExcelFormat,
+    XmlFormat,
+    BinaryFormat,
+)
+
+FORMATS: dict[str, type[FileFormat]] = {f.name: f for f in _ALL}
 
 
 def file_format(name: str) -> FileFormat:

@@ -42,6 +42,10 @@ BEFORE = {
 }
 """Jobs that read what another one wrote."""
 
+WITHOUT_CHECKPOINTS = "checkpoint-batch-disable-test-resources/batch_fakesource_to_localfile_checkpoint_disable.conf"
+WITH_CHECKPOINTS = "checkpoint-batch-enable-test-resources/batch_fakesource_to_localfile_checkpoint_enable.conf"
+BEFORE["engine/checkpoint-batch-enable-test-resources/sink_file_text_to_assert.conf"] = f"engine/{WITH_CHECKPOINTS}"
+
 
 @pytest.fixture(scope="module", params=["embedded", "processes"])
 def runner(request):
@@ -56,6 +60,10 @@ def staged(tmp_path):
     stage = runpy.run_path(str(HERE / "stage.py"))
     stage["stage_data"](tmp_path)
     stage["stage_jobs"](HERE / "jobs", tmp_path)
+    # The writer of the batch pair is not in the folder: it is the one without checkpoints, with an interval.
+    text = (tmp_path / "jobs" / "engine" / WITHOUT_CHECKPOINTS).read_text().replace("batch-disable", "batch-enable")
+    enabled = text.replace('job.mode = "BATCH"', 'job.mode = "BATCH"\n  checkpoint.interval = 1000', 1)
+    (tmp_path / "jobs" / "engine" / WITH_CHECKPOINTS).write_text(enabled)
     return tmp_path
 
 

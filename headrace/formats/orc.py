@@ -1,0 +1,88 @@
+"""Orc files: cut at stripes, read without copying."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+from pyarrow import orc
+
+from headrace.connector import Position, TaskContext
+from headrace.errors import Rejected
+from headrace.formats.cells import cell_texts
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+
+CODECS = {"none": "uncompressed", "snappy": "snappy", "zlib": "zlib", "lz4": "lz4", "zstd": "zstd"}
+
+
+class OrcFormat(FileFormat):
+    """Orc files carry their own columns; a part is a range of stripes, a position a row in it."""
+
+    name = "orc"
+    suffix = "orc"
+    own_schema = True
+    codecs = tuple(CODECS)
+
+    def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
+        return _open(path).schema.remove_metadata()
+
+    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        stripes = _open(path).nstripes
+        each = max(1, stripes if size <= split_size else split_size * stripes // size)
+        return [(start, min(start + each, stripes)) for start in range(0, stripes, each)] or [(0, 0)]
+
+    def read(  # noqa: D102
+        self,
+        part: FilePart,
+        position: Position | None,
+        schema: pa.Schema,
+        settings: ReadSettings,
+        task: TaskContext,
+        table: str,
+    ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        file, done, skip = _open(part.path), 0, position or 0
+        for stripe in range(part.start, part.end):
+            try:
+                rows = file.read_stripe(stripe, schema.names)
+            except (pa.ArrowException, OSError) as error:
+                raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
+            columns = [rows.column(name) for name in schema.names]
+            rows = pa.RecordBatch.from_arrays(columns, schema.names) if columns else rows
+            for start in range(0, rows.num_rows, task.batch_rows):
+                batch = rows.slice(start, task.batch_rows)
+                fresh = batch.slice(max(skip - done, 0))
+                done += batch.num_rows
+                if fresh.num_rows:
+                    yield fresh, done
+
+    def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
+        return _OrcWriter(stream, schema, settings)
+
+
+def _open(path: str) -> Any:
+    try:
+        return orc.ORCFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise Rejected(f"{path} is no orc file: {error}") from error
+
+
+class _OrcWriter(FormatWriter):
+    """Times become text and vectors their items: Orc has neither."""
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
+        self._writer = orc.ORCWriter(stream, compression=CODECS[settings.compress_codec.lower()])
+        self._settings = settings
+        self.write(pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema.names))
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        columns = [self._storable(column) for column in rows.columns]
+        self._writer.write(pa.Table.from_arrays(columns, rows.schema.names))
+
+    def _storable(self, column: pa.Array) -> pa.Array:
+        if isinstance(column.type, pa.ExtensionType):
+            return column.storage
+        if pa.types.is_time(column.type):
+            return cell_texts(column, self._settings.formats(), None)
+        return column.cast(pa.string()) if pa.types.is_null(column.type) else column
+
+    def close(self) -> None:
+        self._writer.close()
