@@ -36,13 +36,14 @@ from headrace.connector import (
     Split,
     State,
     TableSchema,
+    TargetPositions,
     TaskContext,
     Transform,
 )
 from headrace.errors import HeadraceError
 from headrace.options import option_names, read_options
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Raised when a suite asks for more than it did."""
 
 P = TypeVar("P", Source, Transform, Sink)
@@ -371,6 +372,108 @@ class SinkContract:
         sink.end(job)
         if sink.kind is SinkKind.STAGED:
             assert self.same(sink, [(1, "a")])
+
+    def test_a_plain_sink_shows_its_rows_at_the_barrier(self, sink: Sink, job: JobContext) -> None:
+        """At least once: what a saved position covers must be in the target before the position is saved."""
+        if sink.kind is not SinkKind.PLAIN:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        session = sink.open(task(job))
+        writer = session.writer(TABLE)
+        writer.write(batch(*ROWS))
+        writer.prepare_commit(1)
+        shown = self.same(sink, ROWS)
+        writer.close()
+        session.close()
+        assert shown, "rows are not in the target when their position is saved"
+
+    def test_a_repeatable_sink_shows_rows_once_that_come_again(self, sink: Sink, job: JobContext) -> None:
+        """A plain one that says so may be started again from the beginning."""
+        if sink.kind is not SinkKind.PLAIN or not sink.is_repeatable():
+            return
+        sink.save_mode(TABLE)
+        for epoch in (1, 2):
+            again = replace(job, epoch=epoch)
+            sink.start(again)
+            self.prepare(sink, again, batch(*ROWS))
+        assert self.same(sink, ROWS)
+
+    def test_positions_are_committed_with_their_rows(self, sink: Sink, job: JobContext) -> None:
+        """Guarantee 4: the target itself tells how far it has come, also to a new instance."""
+        if sink.kind is not SinkKind.TRANSACTIONAL:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        assert sink.positions(job) is None, "nothing was committed yet"
+        session = sink.open(task(job))
+        writer = session.writer(TABLE)
+        for number, finished in ((1, []), (2, ["a"])):
+            writer.write(batch((number, "x")))
+            writer.prepare_commit(number)
+            session.commit_positions(number, {"a": [number, "ü"], "b": number}, finished)
+        writer.write(batch((3, "lost")))
+        writer.close()
+        session.close()
+        found = type(sink)(sink.options).positions(job)
+        assert found == TargetPositions({"a": [2, "ü"], "b": 2}, frozenset({"a"}))
+        assert self.same(sink, [(1, "x"), (2, "x")])
+
+    def test_positions_of_pipelines_and_jobs_are_kept_apart(self, sink: Sink, job: JobContext) -> None:
+        """Splits of two pipelines may have the same names."""
+        if sink.kind is not SinkKind.TRANSACTIONAL:
+            return
+        sink.save_mode(TABLE)
+        for other in (job, replace(job, pipeline=2), replace(job, job_id=2)):
+            sink.start(other)
+        self.prepare(sink, job, batch((1, "x")), checkpoint=7)
+        assert sink.positions(job) == TargetPositions({"split": 7}, frozenset())
+        assert sink.positions(replace(job, pipeline=2)) is None
+        assert sink.positions(replace(job, job_id=2)) is None
+        sink.end(replace(job, job_id=2))
+        assert sink.positions(job) is not None
+
+    def test_an_older_epoch_commits_nothing(self, sink: Sink, job: JobContext) -> None:
+        """Guarantee 9: a task that was replaced but lives is refused, with its rows and its positions."""
+        if sink.kind is not SinkKind.TRANSACTIONAL:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        self.prepare(sink, job, batch((1, "kept")))
+        session = sink.open(task(job))
+        writer = session.writer(TABLE)
+        writer.write(batch((2, "late")))
+        sink.start(replace(job, epoch=job.epoch + 1))
+        writer.prepare_commit(2)
+        with pytest.raises(HeadraceError):
+            session.commit_positions(2, {"split": 2}, [])
+        writer.close()
+        session.close()
+        assert sink.positions(job) == TargetPositions({"split": 1}, frozenset())
+        assert self.same(sink, [(1, "kept")])
+
+    def test_a_thawed_start_cannot_take_the_target_back(self, sink: Sink, job: JobContext) -> None:
+        """Guarantee 9: `start` of an older epoch is refused."""
+        if sink.kind is not SinkKind.TRANSACTIONAL:
+            return
+        sink.save_mode(TABLE)
+        sink.start(replace(job, epoch=5))
+        with pytest.raises(HeadraceError):
+            sink.start(replace(job, epoch=4))
+
+    def test_the_end_forgets_the_positions(self, sink: Sink, job: JobContext) -> None:
+        """And keeps the rows; who commits after it is refused."""
+        if sink.kind is not SinkKind.TRANSACTIONAL:
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        self.prepare(sink, job, batch((1, "x")))
+        sink.end(job)
+        assert sink.positions(job) is None
+        assert self.same(sink, [(1, "x")])
+        with pytest.raises(HeadraceError):
+            self.prepare(sink, job, batch((2, "late")), checkpoint=2)
+        assert self.same(sink, [(1, "x")])
 
     def test_writer_states_survive_a_checkpoint(self, sink: Sink, job: JobContext) -> None:
         """A state is JSON, merges with those of other tasks, and can be given back."""

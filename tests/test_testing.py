@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,9 +17,11 @@ from headrace.connector import (
     Read,
     Sink,
     SinkKind,
+    SinkSession,
     SinkWriter,
     Source,
     Split,
+    TargetPositions,
     Transform,
     owner_file,
     owner_of,
@@ -127,6 +131,121 @@ class FilesWriter(SinkWriter):
         return self.count
 
 
+class AppendSink(Sink):
+    """A line for each row, at the barrier; plain."""
+
+    Options = PathOptions
+
+    def writer(self, table, task, state):
+        return AppendWriter(self.options.path / "lines")
+
+
+class AppendWriter(SinkWriter):
+    def __init__(self, file):
+        self.file, self.rows = file, []
+
+    def write(self, batch):
+        self.rows += [list(row.values()) for row in batch.rows.to_pylist()]
+
+    def prepare_commit(self, checkpoint_id):
+        self.flush()
+
+    def flush(self):
+        with open(self.file, "a") as out:
+            out.writelines(json.dumps(row) + "\n" for row in self.rows)
+        self.rows = []
+
+
+class LedgerSink(Sink):
+    """Rows and positions in one SQLite file; transactional."""
+
+    Options = PathOptions
+    kind = SinkKind.TRANSACTIONAL
+
+    def ledger(self):
+        ledger = sqlite3.connect(self.options.path / "ledger.db", isolation_level=None)
+        ledger.execute("CREATE TABLE IF NOT EXISTS rows (row TEXT)")
+        ledger.execute("CREATE TABLE IF NOT EXISTS epochs (job, pipeline, epoch, PRIMARY KEY (job, pipeline))")
+        ledger.execute(
+            "CREATE TABLE IF NOT EXISTS positions (job, pipeline, split, position, finished, "
+            "PRIMARY KEY (job, pipeline, split))"
+        )
+        return closing(ledger)
+
+    def key(self, job):
+        return job.job_id, job.pipeline
+
+    def start(self, job):
+        with self.ledger() as ledger:
+            self.refuse_older(
+                job, ledger.execute("SELECT epoch FROM epochs WHERE (job, pipeline) = (?, ?)", self.key(job))
+            )
+            ledger.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (*self.key(job), job.epoch))
+
+    def refuse_older(self, job, found):
+        if any(epoch > job.epoch for (epoch,) in found):
+            raise Rejected("a newer start owns this pipeline")
+
+    def positions(self, job):
+        with self.ledger() as ledger:
+            found = ledger.execute(
+                "SELECT split, position, finished FROM positions WHERE (job, pipeline) = (?, ?)", self.key(job)
+            ).fetchall()
+        positions = {split: json.loads(position) for split, position, _ in found}
+        return TargetPositions(positions, frozenset(s for s, _, ended in found if ended)) if found else None
+
+    def open(self, task):
+        return LedgerSession(self, task)
+
+    def writer(self, table, task, state):
+        raise NotImplementedError
+
+    def end(self, job):
+        with self.ledger() as ledger:
+            ledger.execute("DELETE FROM positions WHERE (job, pipeline) = (?, ?)", self.key(job))
+            ledger.execute("DELETE FROM epochs WHERE (job, pipeline) = (?, ?)", self.key(job))
+
+
+class LedgerSession(SinkSession):
+    def __init__(self, sink, task):
+        super().__init__(sink, task)
+        self.rows = []
+
+    def writer(self, table, state=None):
+        return LedgerWriter(self)
+
+    def commit_positions(self, checkpoint_id, positions, finished):
+        job = self.task.job
+        with self.sink.ledger() as ledger:
+            ledger.execute("BEGIN IMMEDIATE")
+            self.check_epoch(ledger, job)
+            ledger.executemany("INSERT INTO rows VALUES (?)", [(json.dumps(row),) for row in self.rows])
+            for split in {*positions, *finished}:
+                values = (*self.sink.key(job), split, json.dumps(positions.get(split)), split in finished)
+                self.save_position(ledger, values)
+            ledger.execute("COMMIT")
+        self.rows = []
+
+    def check_epoch(self, ledger, job):
+        found = ledger.execute("SELECT epoch FROM epochs WHERE (job, pipeline) = (?, ?)", self.sink.key(job)).fetchall()
+        if found != [(job.epoch,)]:
+            raise Rejected("another start owns this pipeline")
+
+    def save_position(self, ledger, values):
+        ledger.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", values)
+
+
+class LedgerWriter(SinkWriter):
+    def __init__(self, session):
+        self.session = session
+
+    def write(self, batch):
+        self.session.rows += [list(row.values()) for row in batch.rows.to_pylist()]
+
+    def prepare_commit(self, checkpoint_id):
+        return None
+
+
 class FlipIds(Transform):
     """Flips all bits of the column id."""
 
@@ -170,6 +289,30 @@ class FilesContract(SinkContract):
         return [tuple(row) for f in files for row in json.loads(f.read_text())]
 
 
+class AppendContract(SinkContract):
+    cls = AppendSink
+
+    @pytest.fixture
+    def sink(self, tmp_path):
+        return make(self.cls, path=tmp_path)
+
+    def visible(self, sink):
+        file = sink.options.path / "lines"
+        return [tuple(json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+class LedgerContract(SinkContract):
+    cls = LedgerSink
+
+    @pytest.fixture
+    def sink(self, tmp_path):
+        return make(self.cls, path=tmp_path)
+
+    def visible(self, sink):
+        with sink.ledger() as ledger:
+            return [tuple(json.loads(row)) for (row,) in ledger.execute("SELECT row FROM rows")]
+
+
 class FlipContract(TransformContract):
     cls = FlipIds
 
@@ -183,6 +326,14 @@ class TestLinesSource(LinesContract):
 
 
 class TestFilesSink(FilesContract):
+    """The reference passes."""
+
+
+class TestAppendSink(AppendContract):
+    """The reference passes."""
+
+
+class TestLedgerSink(LedgerContract):
     """The reference passes."""
 
 
@@ -365,6 +516,70 @@ SINK_BUGS = {
 }
 
 
+def nothing(self, *_):
+    pass
+
+
+def says_repeatable(self):
+    return True
+
+
+def appending(**changes):
+    """An AppendSink whose writer has other methods."""
+    writer = type("Bad", (AppendWriter,), changes)
+    return {"writer": lambda self, table, task, state: writer(self.options.path / "lines")}
+
+
+PLAIN_BUGS = {
+    "flushed only when closed": appending(prepare_commit=nothing, close=AppendWriter.flush),
+    "says that rows may come again": {"is_repeatable": says_repeatable},
+}
+
+
+def session(**changes):
+    """A LedgerSink whose session has other methods."""
+    cls = type("Bad", (LedgerSession,), changes)
+    return {"open": lambda self, task: cls(self, task)}
+
+
+def first_position_stays(self, ledger, values):
+    ledger.execute("INSERT OR IGNORE INTO positions VALUES (?, ?, ?, ?, ?)", values)
+
+
+def never_finished(self, ledger, values):
+    LedgerSession.save_position(self, ledger, (*values[:4], False))
+
+
+def commits_first(self, ledger, job):
+    ledger.executemany("INSERT INTO rows VALUES (?)", [(json.dumps(row),) for row in self.rows])
+    ledger.execute("COMMIT")
+    self.rows = []
+    ledger.execute("BEGIN IMMEDIATE")
+    LedgerSession.check_epoch(self, ledger, job)
+
+
+def commits_rows_on_close(self):
+    with self.sink.ledger() as ledger:
+        ledger.executemany("INSERT INTO rows VALUES (?)", [(json.dumps(row),) for row in self.rows])
+
+
+def one_pipeline(self, job):
+    return job.job_id, 1
+
+
+TRANSACTIONAL_BUGS = {
+    "the epoch is not checked at the commit": session(check_epoch=nothing),
+    "rows are committed before the epoch is checked": session(check_epoch=commits_first),
+    "positions are not saved": session(save_position=nothing),
+    "positions stay at the first commit": session(save_position=first_position_stays),
+    "finished splits are forgotten": session(save_position=never_finished),
+    "rows without a commit are kept": session(close=commits_rows_on_close),
+    "an older start fences the newer one": {"refuse_older": nothing},
+    "pipelines share positions": {"key": one_pipeline},
+    "positions stay after the end": {"end": nothing},
+}
+
+
 def other_type(self, batch, task):
     return batch.with_rows(batch.rows.set_column(0, "id", batch.rows.column("id").cast(pa.string())))
 
@@ -403,6 +618,8 @@ TRANSFORM_BUGS = {
 PLANTED = [
     *((LinesContract, LinesSource, name, change) for name, change in SOURCE_BUGS.items()),
     *((FilesContract, FilesSink, name, change) for name, change in SINK_BUGS.items()),
+    *((AppendContract, AppendSink, name, change) for name, change in PLAIN_BUGS.items()),
+    *((LedgerContract, LedgerSink, name, change) for name, change in TRANSACTIONAL_BUGS.items()),
     *((FlipContract, FlipIds, name, change) for name, change in TRANSFORM_BUGS.items()),
 ]
 
@@ -413,7 +630,14 @@ def test_the_suite_notices(contract, cls, name, change, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("contract", "cls"), [(LinesContract, LinesSource), (FilesContract, FilesSink), (FlipContract, FlipIds)]
+    ("contract", "cls"),
+    [
+        (LinesContract, LinesSource),
+        (FilesContract, FilesSink),
+        (AppendContract, AppendSink),
+        (LedgerContract, LedgerSink),
+        (FlipContract, FlipIds),
+    ],
 )
 def test_run_by_hand_the_suite_accepts_the_reference(contract, cls, tmp_path):
     assert failures(contract, cls, tmp_path) == []
