@@ -18,7 +18,6 @@ NO_MEANING = {
     "metalake_url": "Gravitino is not asked for connection secrets",
     "sink.flush.interval": "sinks flush at every checkpoint",
     "multi_table.failure_policy": "the first table that fails stops the job, as FAIL_FAST says",
-    "checkpoint.retain-after-job-cancelled": "a canceled job keeps nothing; stop it with a savepoint instead",
 }
 """Keys of SeaTunnel that have no counterpart, with the reason a user is told."""
 
@@ -72,6 +71,11 @@ class Env(Options):
         default=-1,
         validation_alias=AliasChoices("min-pause", "checkpoint.min-pause"),
         description="Milliseconds between the end of a checkpoint and the next.",
+    )
+    retain_after_cancel: bool = Field(
+        default=False,
+        validation_alias="checkpoint.retain-after-job-cancelled",
+        description="A canceled job keeps its checkpoints, so that it can be restored.",
     )
     read_limit_rows_per_second: int | None = Field(
         default=None, gt=0, validation_alias="read_limit.rows_per_second", description="Rows per second and task."

@@ -37,6 +37,9 @@ CALL_TRIES = 3
 CLEAN_UP_SECONDS = 10.0
 """How long the end of a job waits until what it no longer needs is removed."""
 
+CANCELED_SECONDS = 2.0
+"""The same after a cancel, which must end soon."""
+
 CALL_SECONDS = 300.0
 """How long a worker may take to answer a call, such as describing a source."""
 
@@ -139,7 +142,7 @@ class JobMaster:
         except Exception as error:
             self._error, status = portable(error), "FAILED"
         if not self._abandoned:
-            self._clean_up_within(CLEAN_UP_SECONDS, status)
+            self._clean_up_within(CANCELED_SECONDS if status == "CANCELED" else CLEAN_UP_SECONDS, status)
         self._runner.detach(self._key)
         self._ended, self._status = time.time(), status
         if self._savepoint_answer is not None:
@@ -156,6 +159,8 @@ class JobMaster:
         self._tables = self.call("describe")
         self._known_tables.add(lane.name)
         fresh = self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines))
+        if fresh and self._restore:
+            self.log("warning", f"job {self.job_id} has no saved state: it starts from the beginning")
         if fresh and self._save_modes:
             for step, tables in self._first_of_each_sink().items():
                 self.call("save_modes", step, tables, deadline=None)
@@ -279,6 +284,8 @@ class JobMaster:
         if not self._is_ours():
             return
         saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
+        if status == "CANCELED" and saved and self.plan.job.env.retain_after_cancel:
+            return
         if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not saved):
             for pipeline in self.plan.pipelines:
                 run = self._pipelines.get(pipeline.id)

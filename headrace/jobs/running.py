@@ -3,12 +3,11 @@
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.checkpoint.history import History
-from headrace.errors import CheckpointError, HeadraceError, JobExists
+from headrace.errors import HeadraceError, JobExists
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
 from headrace.jobs.outline import outline_of
@@ -123,9 +122,6 @@ class RunningJob:
         self.log("info", f"Init JobMaster for Job {record.name} ({record.job_id})")
         for warning in self.plan.warnings:
             self.log("warning", str(warning))
-        with suppress(CheckpointError):  # the master finds out, and waits where that helps
-            if record.restore and not service.has_checkpoint(record.job_id):
-                self.log("warning", f"job {record.job_id} has no saved state: it starts from the beginning")
         lock = self._lock()
         try:
             self._master = JobMaster(

@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
 VERSION = "v1.8.0"
@@ -65,6 +66,31 @@ class Gateway:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass
+class Imitation:
+    """A moto server, which keeps in memory what it holds while it is stopped. `folder` is not used."""
+
+    folder: Path | None = None
+    port: int = 0
+
+    def start(self) -> "Imitation":
+        from moto.server import ThreadedMotoServer
+
+        self.server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self.server.start()
+        fresh, self.port = not self.port, self.server.get_host_and_port()[1]
+        if fresh:
+            urlopen(Request(f"{self.endpoint}/bucket", method="PUT"), timeout=30).close()
+        return self
+
+    def stop(self) -> None:
+        self.server.stop()
 
     @property
     def endpoint(self) -> str:

@@ -7,7 +7,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -16,7 +15,7 @@ from headrace.checkpoint.location import open_store
 from headrace.checkpoint.store import FileStore
 from headrace.connector import Split
 from headrace.errors import CheckpointError, ConfigError, Replaced, StoreUnavailable
-from tests.checkpoint.s3 import KEY, SECRET, Gateway
+from tests.checkpoint.s3 import KEY, SECRET, Gateway, Imitation
 
 CHECKPOINT = Checkpoint(
     7, 1, 1, 1, 3,
@@ -218,14 +217,9 @@ class S3Contract(StoreContract):
 
 @pytest.fixture(scope="module")
 def moto():
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    urlopen(Request(f"http://{host}:{port}/bucket", method="PUT"), timeout=30).close()
-    yield f"http://{host}:{port}"
-    server.stop()
+    running = Imitation().start()
+    yield running.endpoint
+    running.stop()
 
 
 @pytest.fixture(scope="module")

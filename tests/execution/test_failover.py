@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from headrace.checkpoint.store import FileStore
-from tests.checkpoint.s3 import KEY, SECRET, Gateway
+from tests.checkpoint.s3 import KEY, SECRET, Gateway, Imitation
 from tests.execution.runs import PROBE, Run, ids
 
 pytestmark = pytest.mark.job
@@ -144,12 +144,18 @@ def test_a_full_disk_stops_no_job_and_the_next_checkpoint_is_saved(start, tmp_pa
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.slow
 @pytest.mark.service
-@pytest.mark.parametrize("sink", [files, table], ids=["staged", "transactional"])
-def test_a_store_that_is_away_stops_no_job(start, tmp_path, sink):
+@pytest.mark.parametrize(
+    ("server", "sink"),
+    [
+        (Imitation, files),
+        pytest.param(Gateway, files, marks=pytest.mark.slow),
+        pytest.param(Gateway, table, marks=pytest.mark.slow),
+    ],
+)
+def test_a_store_that_is_away_stops_no_job(start, tmp_path, server, sink):
     """While it is away a worker is killed, too: the restart waits for the store."""
-    gateway = Gateway(tmp_path / "s3").start()
+    gateway = server(tmp_path / "s3").start()
     try:
         run = start(
             "--runner",

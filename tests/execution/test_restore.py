@@ -109,6 +109,19 @@ def test_sigterm_keeps_the_last_checkpoint_where_no_savepoint_can_be_taken(start
     assert ids(tmp_path / "out.d") == list(range(1, 801))
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_canceled_job_keeps_its_checkpoints_where_it_says_so(start, tmp_path, kept):
+    run = start(text(tmp_path, f"{SLOW}, checkpoint.retain-after-job-cancelled = {str(kept).lower()}"))
+    run.until(lambda: len(ids(tmp_path / "out.d")) > 100)
+    run.process.send_signal(signal.SIGINT)
+    assert run.end()["status"] == "CANCELED"
+    shown = ids(tmp_path / "out.d")
+    again = start(text(tmp_path, FAST), "--restore")
+    assert again.end()["status"] == "FINISHED"
+    assert ("has no saved state: it starts from the beginning" in again.said) is not kept
+    assert ids(tmp_path / "out.d") == (list(range(1, 801)) if kept else sorted([*range(1, 2401), *shown]))
+
+
 # ----------------------------------------------------------------------------------------------------------- over REST
 
 
