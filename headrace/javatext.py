@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from headrace.rows import VectorType
+from headrace.rows import VectorType, type_name
 
 
 def java_double(value: float) -> str:
@@ -114,3 +114,15 @@ def java_texts(column: pa.Array) -> list[str]:
     ):
         return ["null" if text is None else text for text in column.cast(pa.string()).to_pylist()]
     return [java_text(value, dtype) for value in column.to_pylist()]
+
+
+def java_type(dtype: pa.DataType) -> str:
+    """A type as SeaTunnel's types print themselves: as in a schema, but `Decimal(10, 2)`, `Map<STRING, INT>`."""
+    if pa.types.is_struct(dtype):
+        fields = [dtype.field(i) for i in range(dtype.num_fields)]
+        return f"ROW<{','.join(f'{field.name} {java_type(field.type)}' for field in fields)}>"
+    if pa.types.is_map(dtype):
+        return f"Map<{java_type(dtype.key_type)}, {java_type(dtype.item_type)}>"
+    if pa.types.is_list(dtype):
+        return f"ARRAY<{java_type(dtype.value_type)}>"
+    return type_name(dtype).replace("DECIMAL", "Decimal")

@@ -409,7 +409,9 @@ class _FileWriter(SinkWriter):
 
     @property
     def _suffix(self) -> str:
-        return (self._options.filename_extension or self._form.suffix).lstrip(".")
+        suffix = (self._options.filename_extension or self._form.suffix).lstrip(".")
+        codec = self._options.compress_codec.lower()
+        return suffix if codec == "none" else f"{codec}.{suffix}"
 
     def _finish(self, partition: str) -> None:
         file = self._open.pop(partition)

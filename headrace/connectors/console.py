@@ -2,6 +2,7 @@
 
 import time
 
+import pyarrow as pa
 from pydantic import Field
 
 from headrace.connector import (
@@ -16,8 +17,8 @@ from headrace.connector import (
     TaskContext,
     sink,
 )
-from headrace.javatext import java_texts
-from headrace.rows import RowKind, type_name
+from headrace.javatext import java_texts, java_type
+from headrace.rows import RowKind
 
 
 class ConsoleSinkOptions(Options):
@@ -52,14 +53,14 @@ class _ConsoleWriter(SinkWriter):
     def __init__(self, options: ConsoleSinkOptions, table: TableSchema, task: TaskContext) -> None:
         self._options, self._task = options, task
         self._rows = 0
-        columns = ", ".join(f"{c.name}<{type_name(c.type)}>" for c in table.columns)
+        columns = ", ".join(f"{c.name}<{java_type(c.type)}>" for c in table.columns)
         task.print(f"output rowType: {columns}")
 
     def write(self, batch: Batch) -> None:
         if not self._options.print_data:
             self._rows += batch.num_rows
             return
-        columns = [java_texts(column) for column in batch.rows.columns]
+        columns = [_cells(column) for column in batch.rows.columns]
         values = [", ".join(row) for row in zip(*columns, strict=True)] if columns else [""] * batch.num_rows
         kinds = [RowKind(k).name for k in batch.kinds.to_pylist()] if batch.kinds is not None else None
         lines = []
@@ -78,3 +79,11 @@ class _ConsoleWriter(SinkWriter):
 
     def prepare_commit(self, checkpoint_id: int) -> Committable | None:
         return None
+
+
+def _cells(column: pa.Array) -> list[str]:
+    """The values of a column; null is nothing at all, only within a value it is a word."""
+    texts = java_texts(column)
+    if not column.null_count:
+        return texts
+    return [text if valid else "" for text, valid in zip(texts, column.is_valid().to_pylist(), strict=True)]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from headrace.formats.file_format import ReadSettings
 from headrace.formats.java_dates import format_column, strftime_pattern
+from headrace.javatext import java_double, java_texts
 from headrace.values import parse_value
 
 SEPARATORS = ("\x02", "\x03", "\x04", "\x05", "\x06", "\x07")
@@ -95,10 +96,12 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
         texts = pa.array([None if v is None else v.decode(errors="replace") for v in column.to_pylist()], pa.string())
     elif pa.types.is_date(dtype) and formats.get("date"):
         texts = format_column(column, str(formats["date"]))
-    elif pa.types.is_time(dtype) and formats.get("time"):
-        texts = format_column(column, str(formats["time"]))
+    elif pa.types.is_time(dtype):
+        texts = _to_the_second(column, formats.get("time"), "HH:mm:ss")
     elif pa.types.is_timestamp(dtype):
-        texts = _timestamps(column, formats.get("datetime"))
+        texts = _to_the_second(column, formats.get("datetime"), "yyyy-MM-dd HH:mm:ss")
+    elif pa.types.is_floating(dtype):
+        texts = _java_numbers(column)
     elif pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
         plain = dtype.storage_type if isinstance(dtype, pa.ExtensionType) else dtype
         texts = pa.array([None if v is None else _join(v, plain, 0) for v in column.to_pylist()], pa.string())
@@ -107,14 +110,32 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     return pc.fill_null(texts, null) if texts.null_count and null is not None else texts
 
 
-def _timestamps(column: pa.Array, pattern: str | None) -> pa.Array:
+def _to_the_second(column: pa.Array, pattern: str | None, default: str) -> pa.Array:
     """By the pattern; without one to the second, or with the fraction where a value has one: nothing is lost."""
     if pattern:
         return format_column(column, pattern)
-    whole = column.cast(pa.timestamp("s", column.type.tz), safe=False)
+    whole = column.cast(
+        pa.timestamp("s", column.type.tz) if pa.types.is_timestamp(column.type) else pa.time32("s"), safe=False
+    )
     if column.equals(whole.cast(column.type)):
-        return format_column(column, "yyyy-MM-dd HH:mm:ss")
-    return format_column(column, "yyyy-MM-dd HH:mm:ss.SSSSSS")
+        return format_column(column, default)
+    texts = format_column(column, f"{default}.SSSSSS")
+    return pc.replace_substring_regex(pc.replace_substring_regex(texts, r"000$", ""), r"\.000$", "")
+
+
+def _java_numbers(column: pa.Array) -> pa.Array:
+    """`1.0` and `2.25E10`, as Java prints them; Arrow prints `1` and `2.25e+10`."""
+    texts = pc.replace_substring_regex(column.cast(pa.string()), r"e\+?(-?)0*(\d+)$", r"E\1\2")
+    texts = pc.replace_substring_regex(texts, r"^(-?\d)E", r"\1.0E")
+    same = pc.fill_null(pc.match_substring_regex(texts, _AS_JAVA), fill_value=True)
+    if pc.all(same, min_count=0).as_py():
+        return texts
+    odd = pc.invert(same)
+    return pc.replace_with_mask(texts, odd, pa.array(java_texts(column.filter(odd)), pa.string()))
+
+
+_AS_JAVA = r"^-?(0\.0{0,2}[1-9]\d*|[1-9]\d{0,6}\.\d+|\d\.\d+E-?\d+)$"
+"""Numbers that Arrow and Java print alike: Java turns to exponents below 0.001 and from 10,000,000 on."""
 
 
 def _join(value: Any, dtype: pa.DataType, level: int) -> str:
@@ -137,4 +158,4 @@ def _join(value: Any, dtype: pa.DataType, level: int) -> str:
     if isinstance(value, datetime):
         value = value.astimezone(UTC) if value.tzinfo else value
         return value.isoformat(sep=" ")
-    return str(value)
+    return java_double(value) if isinstance(value, float) else str(value)

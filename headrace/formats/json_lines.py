@@ -161,8 +161,7 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
     if pa.types.is_string(dtype) and not _needs_escapes(column):
         return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_temporal(dtype):
-        default = {"date": "yyyy-MM-dd", "time": "HH:mm:ss", "datetime": None}
-        formats = {key: value or default[key] for key, value in settings.formats().items()}
+        formats = settings.formats()
         if pa.types.is_timestamp(dtype) and formats["datetime"] is None:
             texts = pc.replace_substring(cell_texts(column, formats), " ", "T")
         else:

@@ -24,7 +24,11 @@ class ParquetFormat(FileFormat):
 
     def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
         with _open(path) as file:
-            return file.schema_arrow.remove_metadata()
+            schema = file.schema_arrow
+        written_by = (schema.metadata or {}).get(b"parquet.avro.schema", b"")
+        if b"SeaTunnelRecord" in written_by:
+            schema = pa.schema([pa.field(f.name, _without_zone(f.type), f.nullable) for f in schema])
+        return schema.remove_metadata()
 
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         with _open(path) as file:
@@ -66,6 +70,16 @@ class ParquetFormat(FileFormat):
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ParquetWriter(stream, schema, settings)
+
+
+def _without_zone(dtype: pa.DataType) -> pa.DataType:
+    """SeaTunnel writes its timestamps, which have no zone, as moments in UTC."""
+    if pa.types.is_timestamp(dtype):
+        return pa.timestamp(dtype.unit)
+    if pa.types.is_struct(dtype):
+        fields = [dtype.field(i) for i in range(dtype.num_fields)]
+        return pa.struct([pa.field(field.name, _without_zone(field.type), field.nullable) for field in fields])
+    return dtype
 
 
 def _open(path: str) -> pq.ParquetFile:

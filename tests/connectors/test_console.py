@@ -32,7 +32,7 @@ def test_prints_seatunnels_lines():
     assert printed(make(ConsoleSink), [batch((1, "ann"), (2, None)), batch((3, "b"))]) == [
         "output rowType: id<BIGINT>, name<STRING>",
         "subtaskIndex=3  rowIndex=1:  SeaTunnelRow#tableId=db.people SeaTunnelRow#kind=INSERT : 1, ann",
-        "subtaskIndex=3  rowIndex=2:  SeaTunnelRow#tableId=db.people SeaTunnelRow#kind=INSERT : 2, null",
+        "subtaskIndex=3  rowIndex=2:  SeaTunnelRow#tableId=db.people SeaTunnelRow#kind=INSERT : 2, ",
         "subtaskIndex=3  rowIndex=3:  SeaTunnelRow#tableId=db.people SeaTunnelRow#kind=INSERT : 3, b",
     ]
 
@@ -65,3 +65,14 @@ def test_prints_values_as_java_does():
 
 def test_prints_nothing_but_the_header_when_told_to():
     assert len(printed(make(ConsoleSink, **{"log.print.data": False}), [batch((1, "a"))])) == 1
+
+
+def test_types_are_called_as_seatunnel_prints_them():
+    schema = pa.schema({
+        "d": pa.decimal128(10, 2), "m": pa.map_(pa.string(), pa.int32()),
+        "r": pa.struct({"a": pa.int32(), "b": pa.list_(pa.string())}),
+    })  # fmt: skip
+    types = "d<Decimal(10, 2)>, m<Map<STRING, INT>>, r<ROW<a INT,b ARRAY<STRING>>>"
+    assert printed(
+        make(ConsoleSink), [Batch(pa.RecordBatch.from_pylist([], schema), "t")], TableSchema.from_arrow(schema)
+    )[0] == (f"output rowType: {types}")

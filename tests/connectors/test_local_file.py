@@ -1,3 +1,4 @@
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import BadRow, Rejected, Unavailable
+from headrace.program import run
 from headrace.rows import TableSchema
 from headrace.testing import TABLE, ListRejects, SinkContract, SourceContract, batch, make, task, through_json
 
@@ -325,7 +327,7 @@ def test_json_holds_every_field_and_iso_times(tmp_path):
     from headrace.rows import Batch
 
     [text] = write(sink_to(tmp_path, file_format_type="json"), Batch(rows, table.path), table).values()
-    assert text.decode() == '{"t":"1970-01-01T00:00:01.500000","d":1.50,"b":"aGk=","n":null}\n'
+    assert text.decode() == '{"t":"1970-01-01T00:00:01.500","d":1.50,"b":"aGk=","n":null}\n'
 
 
 def test_fractions_of_seconds_are_not_lost_unless_a_pattern_says_so(tmp_path):
@@ -334,7 +336,7 @@ def test_fractions_of_seconds_are_not_lost_unless_a_pattern_says_so(tmp_path):
     table = TableSchema.from_arrow(pa.schema({"t": pa.timestamp("us")}))
     rows = Batch(pa.RecordBatch.from_pylist([{"t": 1_500_000}], schema=table.arrow), table.path)
     [text] = write(sink_to(tmp_path), rows, table).values()
-    assert text == b"1970-01-01 00:00:01.500000\n"
+    assert text == b"1970-01-01 00:00:01.500\n"
     [text] = write(sink_to(tmp_path, datetime_format="yyyy/MM/dd", data_save_mode="DROP_DATA"), rows, table).values()
     assert text == b"1970/01/01\n"
 
@@ -401,6 +403,40 @@ def test_unknown_columns_are_named_before_anything_is_written(tmp_path):
     sink = sink_to(tmp_path, partition_by=["nme"], sink_columns=["id"])
     [problem] = sink.check([TABLE])
     assert str(problem) == "partition_by: table db.people has no column 'nme'; its columns are id, name"
+
+
+def test_numbers_and_times_are_written_as_java_does(tmp_path):
+    types = {"d": "double", "f": "float", "t": "time", "s": "timestamp"}
+    rows = [[2.25e10, 1.0, "01:02:03", "2024-01-02 03:04:05"], [1e-5, 0.1, "01:02:03.456", None]]
+    job = {
+        "source": [
+            {"plugin_name": "FakeSource", "schema": {"fields": types}, "rows": [{"fields": row} for row in rows]}
+        ],
+        "sink": [{"plugin_name": "LocalFile", "path": str(tmp_path / "out"), "tmp_path": str(tmp_path / "tmp")}],
+    }
+    assert run(job).status == "FINISHED"
+    (file,) = (tmp_path / "out").iterdir()
+    lines = ["2.25E10,1.0,01:02:03,2024-01-02 03:04:05", "1.0E-5,0.1,01:02:03.456,"]
+    assert file.read_text().splitlines() == lines
+
+
+def test_a_codec_stands_in_the_files_name(tmp_path):
+    names = [
+        next(iter(write(sink_to(tmp_path / codec, compress_codec=codec), batch((1, "a"))))) for codec in ("none", "lzo")
+    ]
+    assert [name.partition(".")[2] for name in names] == ["csv", "lzo.csv"]
+
+
+def test_parquet_files_of_seatunnel_have_zoneless_timestamps(tmp_path):
+    when = pa.array([1_500], pa.timestamp("ms", "UTC"))
+    seatunnels = pa.table({"t": when}).replace_schema_metadata({"parquet.avro.schema": '{"name":"SeaTunnelRecord"}'})
+    for name, table in (("theirs", seatunnels), ("other", pa.table({"t": when}))):
+        (tmp_path / name).mkdir()
+        pq.write_table(table, tmp_path / name / "a.parquet")
+    source = make(LocalFileSource, path=str(tmp_path / "theirs"), file_format_type="parquet")
+    assert read_all(source) == [(datetime(1970, 1, 1, 0, 0, 1, 500_000),)]
+    other = make(LocalFileSource, path=str(tmp_path / "other"), file_format_type="parquet")
+    assert other.tables()[0].columns[0].type == pa.timestamp("ms", "UTC")
 
 
 def test_compresses_parquet(tmp_path):
