@@ -49,6 +49,8 @@ __all__ = [
     "TableSchema",
     "TaskContext",
     "Transform",
+    "Verifier",
+    "Written",
     "needs",
     "sink",
     "sinks",
@@ -147,6 +149,22 @@ class FailOnReject(Rejects):
             raise BadRow(f"{place}: {reason}: {first[:500]!r}" if place else f"{reason}: {first[:500]!r}", table)
 
 
+class Verifier(ABC):
+    """Takes what a sink reads back from its target, in a job that asks for it (`env.verify: target`).
+
+    Both methods get rows in any order and in batches of any size, with the columns and values as the target keeps
+    them; what was written and what was found is compared by number and checksum when a checkpoint is taken.
+    """
+
+    @abstractmethod
+    def wrote(self, table: str, rows: pa.RecordBatch) -> None:
+        """These rows were written; only what the target took, not rows that were set aside or ignored."""
+
+    @abstractmethod
+    def found(self, table: str, rows: pa.RecordBatch) -> None:
+        """These rows were read back from the target or the finished file: never the batch that was handed over."""
+
+
 @dataclass(frozen=True)
 class TaskContext:
     """What a plugin may know of the task that calls it. index: counts from 0, below `job.parallelism`."""
@@ -159,6 +177,8 @@ class TaskContext:
     print: Callable[[str], None] = print
     """Writes one line for people: to the terminal, and to the job's log."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("headrace"))
+    verifier: Verifier | None = None
+    """Where a sink says what it wrote and what it reads back before the commit; None when the job does not ask."""
 
 
 # ---------------------------------------------------------------------------------------------------------- source
@@ -256,6 +276,10 @@ class Transform(ABC):
     """Changes rows on their way. Stateless: one instance serves all tasks of a process, on their threads."""
 
     Options: ClassVar[type[Options]]
+    drops_rows: bool = False
+    """Whether `apply` may give fewer rows than it took, beside rejected ones; else a missing one fails the job."""
+    adds_rows: bool = False
+    """Whether `apply` may give more rows than it took; else one too many fails the job."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -294,6 +318,16 @@ class SinkKind(StrEnum):
     """Flushed at the barrier: at least once, or effectively once where it upserts by key."""
 
 
+class Written(NamedTuple):
+    """What became of the rows a writer was given since it was opened, counted where they were written.
+
+    rows: in the target, or in it with the commit. ignored: left out because the sink does not write rows of their kind.
+    """
+
+    rows: int
+    ignored: int = 0
+
+
 class SinkWriter(ABC):
     """One task's end of a sink, for one table. The columns never change during its life."""
 
@@ -317,6 +351,14 @@ class SinkWriter(ABC):
 
     def state(self) -> State | None:
         """What the writers of a later start must know of this one; asked right after `prepare_commit`."""
+        return None
+
+    def written(self) -> Written | None:
+        """What became of the rows so far; asked right after `prepare_commit`. None: the sink does not count.
+
+        Rows that were set aside are in neither number. When they and these do not make up what the writer was given,
+        the job fails before anything is committed.
+        """
         return None
 
     def close(self) -> None:
@@ -352,6 +394,13 @@ class SinkSession:
         target keeps likewise. finished: splits that were read to their end.
         Called right after `flush`. Raises Rejected when a newer epoch owns the pipeline.
         """
+
+    def written(self) -> Mapping[str, Written]:
+        """Table → what became of its rows since the session was opened; for sinks whose writers cannot tell.
+
+        Called after `flush`. See SinkWriter.written.
+        """
+        return {}
 
     def close(self) -> None:
         """Free resources; roll back what is not committed. Called once, after all writers were closed."""
@@ -393,6 +442,13 @@ class Sink(ABC):
     def is_repeatable(self) -> bool:
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""
         return self.kind is not SinkKind.PLAIN
+
+    def unverified(self, table: TableSchema) -> str:
+        """Why what is written of a table cannot be read back before the commit; empty when it can.
+
+        Where it can, the writers tell `task.verifier` about every row.
+        """
+        return "the sink cannot be asked what it holds"
 
     def options_for(self, table: TableSchema) -> Any:
         """The options with `${table_name}` and its like filled for one table; every use per table goes through it."""

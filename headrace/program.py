@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.config.job import JobConfig, job_from_dict, load_job, parse_job
 from headrace.errors import ConfigError, HeadraceError, Problem, StuckTask
+from headrace.execution.delivery import DeliveryReport
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Counts, Progress
@@ -20,7 +21,8 @@ class JobResult:
     """How a job ended.
 
     status: FINISHED, CANCELED, SAVEPOINT_DONE or FAILED. counts: (action name, table path) → Counts.
-    tables: what Arrow sinks collected. error: why it failed.
+    tables: what Arrow sinks collected. error: why it failed. report: what became of every row; None when the job ended
+    before anything could move.
     """
 
     job_id: int
@@ -30,6 +32,7 @@ class JobResult:
     progress: Progress
     warnings: tuple[Problem, ...] = ()
     error: HeadraceError | None = field(default=None)
+    report: DeliveryReport | None = None
 
     @property
     def rows_read(self) -> int:
@@ -85,7 +88,9 @@ def run(
         raise result.error
     names = {step.id: step.name for pipeline in plan.pipelines for step in pipeline.steps()}
     counts = {(names[step], table): c for (step, table), c in result.progress.counts.items()}
-    return JobResult(result.job_id, result.status, counts, collected, result.progress, plan.warnings, result.error)
+    return JobResult(
+        result.job_id, result.status, counts, collected, result.progress, plan.warnings, result.error, result.report
+    )
 
 
 def _read(job: str | Path | Mapping[str, Any], variables: Mapping[str, str] | None) -> JobConfig:

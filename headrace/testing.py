@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pytest
 
+from headrace.checksums import checksum
 from headrace.connector import (
     Batch,
     Committable,
@@ -39,6 +40,7 @@ from headrace.connector import (
     TargetPositions,
     TaskContext,
     Transform,
+    Verifier,
 )
 from headrace.errors import HeadraceError
 from headrace.options import option_names, read_options
@@ -72,6 +74,22 @@ class ListRejects(Rejects):
     def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:
         """See Rejects.add_raw."""
         self.found += [(table, item, f"{place}: {reason}") for item in raw]
+
+
+class ListVerifier(Verifier):
+    """Remembers what a sink wrote and found: batches in the order they came."""
+
+    def __init__(self) -> None:
+        self.written: list[pa.RecordBatch] = []
+        self.read: list[pa.RecordBatch] = []
+
+    def wrote(self, table: str, rows: pa.RecordBatch) -> None:
+        """See Verifier.wrote."""
+        self.written.append(rows)
+
+    def found(self, table: str, rows: pa.RecordBatch) -> None:
+        """See Verifier.found."""
+        self.read.append(rows)
 
 
 def task(job: JobContext | None = None, index: int = 0, **changes: Any) -> TaskContext:
@@ -234,10 +252,16 @@ class SinkContract:
         return sorted(map(repr, self.visible(sink))) == sorted(map(repr, self.expected(rows)))
 
     def prepare(
-        self, sink: Sink, job: JobContext, *batches: Batch, checkpoint: int = 1, index: int = 0
+        self,
+        sink: Sink,
+        job: JobContext,
+        *batches: Batch,
+        checkpoint: int = 1,
+        index: int = 0,
+        verifier: Verifier | None = None,
     ) -> list[Committable]:
         """What one task does up to a barrier, then it ends; committables pass through JSON as in a checkpoint."""
-        context = task(job, index)
+        context = task(job, index, verifier=verifier)
         session = sink.open(context)
         writer = session.writer(TABLE)
         try:
@@ -245,6 +269,9 @@ class SinkContract:
                 writer.write(item)
             committable = writer.prepare_commit(checkpoint)
             session.commit_positions(checkpoint, {"split": checkpoint}, [])
+            told = session.written().get(TABLE.path) or writer.written()
+            given = sum(item.num_rows for item in batches)
+            assert told is None or sum(told) == given, f"{given} rows were given, the sink counts {told}"
         finally:
             writer.close()
             session.close()
@@ -475,6 +502,21 @@ class SinkContract:
             self.prepare(sink, job, batch((2, "late")), checkpoint=2)
         assert self.same(sink, [(1, "x")])
 
+    def test_what_is_read_back_is_what_was_written(self, sink: Sink, job: JobContext) -> None:
+        """With `env.verify: target`: every row is compared, and it comes from the target, not from the batch given."""
+        if sink.unverified(TABLE):
+            return
+        sink.save_mode(TABLE)
+        sink.start(job)
+        verifier, given = ListVerifier(), batch(*ROWS)
+        sink.commit(self.prepare(sink, job, given, verifier=verifier), job)
+        assert sum(rows.num_rows for rows in verifier.written) == len(ROWS)
+        assert sum(rows.num_rows for rows in verifier.read) == len(ROWS)
+        assert sum(map(checksum, verifier.read)) % 2**64 == sum(map(checksum, verifier.written)) % 2**64
+        handed = {buffer.address for column in given.rows.columns for buffer in column.buffers() if buffer}
+        found = (b for rows in verifier.read for column in rows.columns for b in column.buffers() if b and b.size)
+        assert not handed & {buffer.address for buffer in found}, "what it was given is not read back"
+
     def test_writer_states_survive_a_checkpoint(self, sink: Sink, job: JobContext) -> None:
         """A state is JSON, merges with those of other tasks, and can be given back."""
         sink.start(job)
@@ -538,6 +580,12 @@ class TransformContract:
         parts = [rows.slice(i, 1) for i in range(rows.num_rows)]
         alone = [row for part in parts for out in self.applied(transform, part) for row in out.rows.to_pylist()]
         assert sorted(map(repr, alone)) == sorted(map(repr, together))
+
+    def test_drops_and_adds_rows_only_if_it_says_so(self, transform: Transform, rows: Batch) -> None:
+        """See Transform.drops_rows: a job whose transform does otherwise fails."""
+        given = sum(out.num_rows for out in self.applied(transform, rows))
+        assert transform.drops_rows or given >= rows.num_rows
+        assert transform.adds_rows or given <= rows.num_rows
 
     def test_kinds_follow_their_rows(self, transform: Transform, rows: Batch) -> None:
         """A batch with row kinds comes out with kinds that fit, or with none."""

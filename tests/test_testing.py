@@ -23,6 +23,7 @@ from headrace.connector import (
     Split,
     TargetPositions,
     Transform,
+    Written,
     owner_file,
     owner_of,
     staging_name,
@@ -106,13 +107,19 @@ class FilesSink(Sink):
     def merge_states(self, states):
         return sum(states)
 
+    def unverified(self, table):
+        return ""
+
 
 class FilesWriter(SinkWriter):
     def __init__(self, sink, task, state):
         self.sink, self.task, self.rows, self.count = sink, task, [], state or 0
+        self.in_files = 0
 
     def write(self, batch):
         self.rows += [list(row.values()) for row in batch.rows.to_pylist()]
+        if self.task.verifier:
+            self.task.verifier.wrote(batch.table, batch.rows)
         self.count += batch.num_rows
 
     def prepare_commit(self, checkpoint_id):
@@ -120,8 +127,19 @@ class FilesWriter(SinkWriter):
             return None
         name = self.name(checkpoint_id)
         Path(name).write_text(json.dumps(self.rows))
+        self.in_files += len(self.rows)
         self.rows = []
+        if self.task.verifier:
+            self.read_back(name, self.task.verifier)
         return name
+
+    def read_back(self, name, verifier):
+        rows = json.loads(Path(name).read_text())
+        columns = [pa.array([row[i] for row in rows], c.type) for i, c in enumerate(TABLE.columns)]
+        verifier.found(TABLE.path, pa.RecordBatch.from_arrays(columns, schema=TABLE.arrow))
+
+    def written(self):
+        return Written(self.in_files)
 
     def name(self, checkpoint_id):
         job = self.task.job
@@ -488,6 +506,33 @@ def not_json(self, checkpoint_id):
     return None if name is None else Path(name)
 
 
+def counts_what_it_was_given(self):
+    return Written(self.in_files - 1)
+
+
+def changes_a_row(self, checkpoint_id):
+    if self.task.verifier and self.rows:
+        self.rows[0][1] = "changed"
+    return FilesWriter.prepare_commit(self, checkpoint_id)
+
+
+def loses_a_row(self, checkpoint_id):
+    if self.task.verifier:
+        self.rows = self.rows[1:]
+        self.in_files += 1
+    return FilesWriter.prepare_commit(self, checkpoint_id)
+
+
+def shows_what_it_was_given(self, batch):
+    FilesWriter.write(self, batch)
+    if self.task.verifier:
+        self.task.verifier.found(batch.table, batch.rows)
+
+
+def reads_nothing(self, name, verifier):
+    pass
+
+
 def writing(**changes):
     """A FilesSink whose writer has other methods."""
     writer = type("Bad", (FilesWriter,), changes)
@@ -513,6 +558,11 @@ SINK_BUGS = {
     "leftovers of the living removed": {"start": cleans_the_living},
     "writer state lost": writing(state=state_forgotten),
     "committable is no JSON": writing(prepare_commit=not_json),
+    "a row too few counted": writing(written=counts_what_it_was_given),
+    "a changed row is read back": writing(prepare_commit=changes_a_row),
+    "a row lost before it is read back": writing(prepare_commit=loses_a_row),
+    "nothing is read back": writing(read_back=reads_nothing),
+    "the batch given passes for what was read back": writing(write=shows_what_it_was_given, read_back=reads_nothing),
 }
 
 
@@ -606,6 +656,10 @@ def fails_without_rows(self, batch, task):
     return batch
 
 
+def loses_nulls(self, batch, task):
+    return batch.filter(pc.is_valid(batch.rows.column("name")))
+
+
 TRANSFORM_BUGS = {
     "another type than promised": {"apply": other_type},
     "another table than promised": {"apply": renames_table},
@@ -613,6 +667,7 @@ TRANSFORM_BUGS = {
     "state kept between batches": {"apply": remembers},
     "depends on where batches are cut": {"apply": first_of_batch},
     "fails without rows": {"apply": fails_without_rows},
+    "loses a row and does not say so": {"apply": loses_nulls},
 }
 
 PLANTED = [

@@ -51,12 +51,14 @@ def finished_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
 
 
 def job(record: JobRecord, wire: Wire) -> dict[str, Any]:
-    """A job in either form; which side it waits for, in words; and of a running one, why its savepoint failed."""
+    """A job in either form: which side it waits for and why a savepoint failed, in words; and its delivery report."""
     answer = finished_job(record, wire) if record.status.is_end else running_job(record, wire)
     if record.error:
         answer["errorMsg"] = record.error
     if record.metrics.slow_side:
         answer["slowSide"] = record.metrics.slow_side
+    if record.metrics.report is not None:
+        answer["deliveryReport"] = record.metrics.report
     return answer
 
 

@@ -9,6 +9,15 @@ from typing import Any
 from headrace.connector import Committable, Position, Split, State
 
 
+def add_counts(one: Mapping[str, int], other: Mapping[str, int | None]) -> dict[str, int]:
+    """The sums by name; modulo 2^64, which checksums need and rows never reach."""
+    found = dict(one)
+    for name, value in other.items():
+        if value is not None:
+            found[name] = (found.get(name, 0) + value) % 2**64
+    return found
+
+
 class CheckpointKind(StrEnum):
     """Why a checkpoint was taken; the values are SeaTunnel's names in lower case (CheckpointType.java)."""
 
@@ -28,7 +37,7 @@ class Checkpoint:
     splits: all that are known, fixed at the first start for a bounded source. positions: split → after its last row
     that was handed to the sinks before the barrier. finished: splits read to their end.
     states: sink's name → table → the states of all its writers. committables: sink's name → what to make visible.
-    counts: `step name|table` → the fields of execution.progress.Counts. steps: names of all steps, in plan order.
+    counts: execution.tally.flow_key → the fields of execution.progress.Counts. steps: names of all, in plan order.
     columns: table of the source → column → type. triggered, completed: seconds since 1970. parallelism: tasks of the
     start that saved it, for information.
     """

@@ -4,7 +4,7 @@ time and answers come in, actions go out, so that a simulation can play every hi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
+from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind, add_counts
 from headrace.connector import Committable, Position, Split, State
 
 EXPIRED = (
@@ -319,9 +319,7 @@ class Coordinator:
                 for table, state in tables.items():
                     states.setdefault(sink, {}).setdefault(table, []).append(state)
             for key, values in ack.counts.items():
-                row = counts.setdefault(key, {})
-                for name, value in values.items():
-                    row[name] = row.get(name, 0) + value
+                counts[key] = add_counts(counts.get(key, {}), values)
         return replace(
             self.base,
             id=pending.id,

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime
 
+from headrace.checksums import to_text
+from headrace.config.env import Verify
 from headrace.errors import ConfigError, HeadraceError, Problem
-from headrace.execution.progress import Counts
+from headrace.execution.delivery import Delivery, DeliveryReport
 
 BOX_WIDTH = 47
 """SeaTunnel's «Job Statistic Information» is as wide."""
@@ -66,16 +68,37 @@ def statistics(started: float, ended: float, read: int, written: int) -> str:
     return "\n".join(["", line, title.rstrip(), line, *body, line, ""])
 
 
-def table_lines(counts: dict[tuple[str, str], Counts]) -> list[str]:
-    """One line for each table at each source and sink, and at each transform that rejected rows."""
-    lines = []
-    for (step, table), c in sorted(counts.items(), key=lambda item: not item[0][0].startswith("Source[")):
-        if step.startswith("Transform["):
-            if c.rejected:
-                lines.append(f"  {step} {table}: {c.rejected:,} rejected")
-            continue
-        rows = c.rows if step.startswith("Source[") else c.committed
-        verb = "read" if step.startswith("Source[") else "written"
-        more = f", {c.rejected:,} rejected" if c.rejected else ""
-        lines.append(f"  {step} {table}: {rows:,} rows {verb}{more}")
-    return lines
+MOST_TABLES = 20
+"""Lines of a delivery report on the terminal; all are in the file and with `--json`."""
+
+
+def delivery_lines(report: DeliveryReport) -> list[str]:
+    """The report as a table, those that do not balance first, and its summary."""
+    shown = sorted(report.deliveries, key=lambda delivery: not delivery.problems)[:MOST_TABLES]
+    names = ("read", "added", "written", "filtered", "rejected", "ignored")
+    numbers = [n for n in names if n in ("read", "written") or any(getattr(d, n) for d in report.deliveries)]
+    is_hashed = report.verify is not Verify.COUNT
+    rows = [["table", "sink", *numbers, *(["checksum"] if is_hashed else [])]]
+    for d in shown:
+        renamed = "" if d.targets in ((), d.tables) else f" → {', '.join(d.targets)}"
+        counts = [f"{getattr(d, name):,}" for name in numbers]
+        rows.append([", ".join(d.tables) + renamed, d.sink, *counts, *([_checksums(d)] if is_hashed else [])])
+    lines = _aligned(rows, range(2, 2 + len(numbers)))
+    if len(report.deliveries) > len(shown):
+        lines.append(f"  … and {len(report.deliveries) - len(shown):,} more")
+    return [*lines, report.summary]
+
+
+def _checksums(delivery: Delivery) -> str:
+    """Of what was read, and of what was committed where that is another."""
+    found = dict.fromkeys(map(to_text, (delivery.read_checksum, delivery.committed_checksum)))
+    return " → ".join(text for text in found if text)
+
+
+def _aligned(rows: list[list[str]], right: range) -> list[str]:
+    """Rows as lines; the cells of the columns `right` end at the same place."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = [
+        [cell.rjust(widths[i]) if i in right else cell.ljust(widths[i]) for i, cell in enumerate(row)] for row in rows
+    ]
+    return ["  " + "  ".join(row).rstrip() for row in cells]

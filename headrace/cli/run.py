@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.checkpoint.location import open_store
-from headrace.cli.output import amount, duration, print_error, print_warnings, statistics, table_lines
+from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics
 from headrace.config.job import load_job
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.local import LocalJob, make_runner
@@ -262,13 +262,15 @@ def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_js
                         }
                         for (step, table), c in counts.items()
                     ],
+                    "deliveryReport": result.report.to_json() if result.report else None,
                     "error": str(result.error) if result.error else None,
                 }
             )
         )
     elif not quiet:
         print(statistics(started, ended, read, written))
-        print("\n".join(table_lines(counts)))
+        if result.report is not None:
+            print("\n".join(delivery_lines(result.report)))
         rate = f", {amount(read / (ended - started))} rows/s" if ended > started else ""
         print(f"Job {result.job_id} {result.status} in {duration(ended - started)}{rate}")
     if result.error is not None:

@@ -42,6 +42,14 @@ class Recover(Choice):
     FAIL = "fail"
 
 
+class Verify(Choice):
+    """How far the delivery of rows is proved."""
+
+    COUNT = "count"
+    CHECKSUM = "checksum"
+    TARGET = "target"
+
+
 class Env(Options):
     """The `env` block of a job."""
 
@@ -106,6 +114,11 @@ class Env(Options):
         default=None,
         description="When its server died without a checkpoint: auto starts it again where no row is written twice, "
         "restart always, fail never.",
+    )
+    verify: Verify = Field(
+        default=Verify.COUNT,
+        description="What the delivery report rests on: count counts rows, checksum also sums up what is in them, "
+        "target also reads the target back.",
     )
 
 

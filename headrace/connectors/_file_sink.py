@@ -25,17 +25,19 @@ from headrace.connector import (
     State,
     TableSchema,
     TaskContext,
+    Verifier,
+    Written,
     owner_file,
     owner_of,
     staging_name,
 )
 from headrace.connectors._binary_files import BinaryFilesWriter, splice
-from headrace.errors import Rejected, Unavailable
+from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
-from headrace.formats.packing import Codec, PackedStream
+from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
 from headrace.formats.registry import file_format
 from headrace.options import PATH
 
@@ -177,6 +179,10 @@ class FileSink(Sink):
             path = Path(self.options_for(table).path)
             if path.exists() and not path.is_dir():
                 yield Problem("path", f"{str(path)!r} is a file", "name the directory that the files go into")
+
+    def unverified(self, table: TableSchema) -> str:
+        """Every file is read again once it is finished, where its format keeps the rows' values."""
+        return file_format(self.options.file_format_type).unverified
 
     def save_mode(self, table: TableSchema) -> None:
         """Act on the directory as a table and its files as the data."""
@@ -331,6 +337,8 @@ class _FileWriter(SinkWriter):
         self._finished: list[_OpenFile] = []
         self._numbers: dict[str, int] = {}
         self._folder: Path | None = None
+        self._table, self._written = table.path, 0
+        self._verifier = None if self._form.unverified else task.verifier
 
     def write(self, batch: Batch) -> None:
         if self._other_encoding:
@@ -361,7 +369,10 @@ class _FileWriter(SinkWriter):
         while rows.num_rows:
             file = self._file(partition)
             room = rows.num_rows if limit is None else limit - file.rows
-            file.write(rows.slice(0, room))
+            part = rows.slice(0, room)
+            file.write(part)
+            if self._verifier is not None:
+                self._verifier.wrote(self._table, self._form.kept(part, self._options))
             rows = rows.slice(min(room, rows.num_rows))
             if limit is not None and file.rows >= limit:
                 self._finish(partition)
@@ -417,6 +428,21 @@ class _FileWriter(SinkWriter):
         file = self._open.pop(partition)
         self._finished.append(file)
         file.finish()
+        self._written += file.rows
+        if self._verifier is not None:
+            self._read_back(file.staged, self._verifier)
+
+    def _read_back(self, path: Path, verifier: Verifier) -> None:
+        codec = Codec(self._options.compress_codec) if self._form.packable else Codec.NONE
+        try:
+            with plain_file(str(path), ArchiveCodec.NONE, codec, "") as plain:
+                for rows in self._form.read_back(plain, self._schema, self._options):
+                    verifier.found(self._table, rows)
+        except (BadRow, Rejected) as error:
+            raise Undelivered(f"a file of table {self._table} cannot be read back: {error}") from error
+
+    def written(self) -> Written:
+        return Written(self._written)
 
     def prepare_commit(self, checkpoint_id: int) -> Committable | None:
         job, options = self._task.job, self._options

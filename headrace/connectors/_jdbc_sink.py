@@ -6,6 +6,7 @@ other tasks from ever reaching theirs.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from headrace.connector import (
     TableSchema,
     TargetPositions,
     TaskContext,
+    Written,
 )
 from headrace.connectors import _jdbc_positions as positions_table
 from headrace.connectors._jdbc_options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode
@@ -267,6 +269,7 @@ class JdbcSession(SinkSession):
         self._targets: dict[str, _Target] = {}
         self._spool = Spool()
         self._flushed = False
+        self._executed: Counter[str] = Counter()
         self._committed: dict[str, tuple[Position | None, bool]] | None = None
 
     @property
@@ -375,6 +378,17 @@ class JdbcSession(SinkSession):
             yield from ((batch.slice(row, 1), reason) for row, reason in refused.items())
             if refused:
                 batch = batch.filter(pa.array([row not in refused for row in range(batch.num_rows)]))
+        self._executed[batch.table] += batch.num_rows
+
+    def written(self) -> Mapping[str, Written]:
+        """What the statements took; a row whose key came again in its batch counts with that one."""
+        found = {}
+        for path, target in self._targets.items():
+            statements = target.statements
+            rows = self._executed[path] + statements.superseded
+            if rows or statements.left_out:
+                found[path] = Written(rows, statements.left_out)
+        return found
 
     def close(self) -> None:
         """Rows without a commit are dropped."""

@@ -41,7 +41,8 @@ class Statement:
 class Statements:
     """The SQL of one table. names: the rows' columns; target: what they are called in the table; key: of the rows'.
 
-    query: the statement of Mode.QUERY.
+    query: the statement of Mode.QUERY. left_out: rows so far of kinds that change nothing. superseded: rows so far
+    whose key came again in their batch.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Statements:
     ) -> None:
         self.table, self.key, self.mode, self._query = table, tuple(key), mode, query
         self._columns = {name: quoted(to) for name, to in zip(names, target, strict=True)}
+        self.left_out, self.superseded = 0, 0
 
     def insert(self) -> Statement:
         """A plain INSERT."""
@@ -119,8 +121,12 @@ class Statements:
             yield writes, batch
             return
         if batch.kinds is not None:
-            batch = batch.filter(pc.not_equal(batch.kinds, int(RowKind.UPDATE_BEFORE)))
-        batch = self._last_of_each_key(batch)
+            kept = batch.filter(pc.not_equal(batch.kinds, int(RowKind.UPDATE_BEFORE)))
+            self.left_out += batch.num_rows - kept.num_rows
+            batch = kept
+        last = self._last_of_each_key(batch)
+        self.superseded += batch.num_rows - last.num_rows
+        batch = last
         gone = pc.equal(batch.kind_array(), int(RowKind.DELETE))
         yield [self.delete()], batch.filter(gone)
         yield writes, batch.filter(pc.invert(gone))
@@ -153,3 +159,5 @@ class Statements:
             chosen = statements.get(int(kinds[start])) if end > start else None
             if chosen:
                 yield chosen, batch.slice(start, end - start)
+            else:
+                self.left_out += end - start

@@ -21,6 +21,7 @@ from headrace.connector import (
     State,
     TableSchema,
     TaskContext,
+    Written,
     sink,
     source,
     staging_name,
@@ -126,6 +127,7 @@ class _ArrowWriter(SinkWriter):
     def __init__(self, into: Tables, table: TableSchema, task: TaskContext) -> None:
         self._into, self._table, self._task = into, table, task
         self._batches: list[pa.RecordBatch] = []
+        self._prepared = 0
 
     def write(self, batch: Batch) -> None:
         self._batches.append(batch.rows)
@@ -135,5 +137,9 @@ class _ArrowWriter(SinkWriter):
             return None
         name = f"{self._table.path}_{staging_name(self._task.job, self._task.index, checkpoint_id)}"
         self._into.prepare(name, self._table.path, self._batches)
+        self._prepared += sum(rows.num_rows for rows in self._batches)
         self._batches = []
         return name
+
+    def written(self) -> Written:
+        return Written(self._prepared)

@@ -15,6 +15,7 @@ from headrace.connector import (
     State,
     TableSchema,
     TaskContext,
+    Written,
     sink,
 )
 from headrace.javatext import java_texts, java_type
@@ -79,6 +80,9 @@ class _ConsoleWriter(SinkWriter):
 
     def prepare_commit(self, checkpoint_id: int) -> Committable | None:
         return None
+
+    def written(self) -> Written:
+        return Written(self._rows)
 
 
 def _cells(column: pa.Array) -> list[str]:

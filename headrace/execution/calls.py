@@ -81,6 +81,13 @@ def save_modes(job: LoadedJob, step: int, tables: list[TableSchema]) -> None:
         job.sink(step).save_mode(table)
 
 
+def unverified(job: LoadedJob, step: int) -> dict[str, str]:
+    """Why tables of a sink cannot be read back; those that can are left out."""
+    sink = job.sink(step)
+    found = {table.path: sink.unverified(table) for table in job.tables[step]}
+    return {path: reason for path, reason in found.items() if reason}
+
+
 def target_positions(job: LoadedJob, step: int, context: JobContext) -> TargetPositions | None:
     """How far a transactional target has come."""
     return job.sink(step).positions(context)
@@ -120,7 +127,7 @@ def end_sink(job: LoadedJob, step: int, context: JobContext) -> None:
 CALLS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        describe, splits, new_splits, checkpointed, save_modes, target_positions, start_sink, merge_states, finish,
-        commit, abort, end_sink,
+        describe, splits, new_splits, checkpointed, save_modes, unverified, target_positions, start_sink, merge_states,
+        finish, commit, abort, end_sink,
     )
 }  # fmt: skip

@@ -4,20 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from headrace.config.error_handlers import Limit, Stage
 from headrace.errors import TooManyBadRows
-from headrace.execution.progress import Counts
+from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Plan
 
 
-def check_limits(
-    limits: Sequence[Limit], plan: Plan, counts: Mapping[tuple[int, str], Counts], reasons: Sequence[str]
-) -> None:
+def check_limits(limits: Sequence[Limit], plan: Plan, counts: Mapping[Flow, Counts], reasons: Sequence[str]) -> None:
     """Raises TooManyBadRows when one is exceeded. counts: of all tasks, with what was counted before a restart."""
     if not any(count.rejected for count in counts.values()):
         return
     stages = {step.id: Stage(step.plugin.kind.upper()) for p in plan.pipelines for step in p.steps()}
-    read = sum(count.rows for (step, _), count in counts.items() if stages.get(step) is Stage.SOURCE)
+    read = sum(count.rows for (step, _, _), count in counts.items() if stages.get(step) is Stage.SOURCE)
     for limit in limits:
-        rejected = sum(count.rejected for (step, _), count in counts.items() if stages.get(step) in limit.stages)
+        rejected = sum(count.rejected for (step, _, _), count in counts.items() if stages.get(step) in limit.stages)
         many = limit.records and rejected > limit.records
         share = limit.ratio and read >= max(limit.min_records, 1) and rejected > limit.ratio * read
         if many or share:

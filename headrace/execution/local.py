@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headrace.checkpoint.store import CheckpointStore, FileStore
 from headrace.errors import JobNotFound
+from headrace.execution.delivery import DeliveryReport, save_report
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
 from headrace.execution.owner import JobLock
@@ -59,6 +60,7 @@ class LocalJob:
         on_log: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
         self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
+        self._on_log = on_log
         self.job_id, run = self._identify(job_id, restore)
         self._lock = JobLock(self._home, self.job_id)
         self._remember(run)
@@ -82,10 +84,19 @@ class LocalJob:
     def run(self) -> Result:
         """Run the job to its end and give its lock back."""
         try:
-            return self._master.run()
+            result = self._master.run()
+            self._keep(result.report)
+            return result
         finally:
             self._runner.close()
             self._lock.close()
+
+    def _keep(self, report: DeliveryReport | None) -> None:
+        if report is not None:
+            try:
+                save_report(report, self._home)
+            except OSError as error:
+                self._on_log("warning", f"the delivery report was not kept: {error}")
 
     def cancel(self) -> None:
         """See JobMaster.cancel."""

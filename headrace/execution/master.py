@@ -14,12 +14,14 @@ from headrace.checkpoint.checkpoint import CheckpointKind
 from headrace.checkpoint.coordinator import CheckpointSettings
 from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
+from headrace.config.env import Verify
 from headrace.connector import JobContext, Owner
-from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable
+from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable, Undelivered
+from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
 from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
-from headrace.execution.progress import Counts, Progress
+from headrace.execution.progress import Counts, Flow, Progress
 from headrace.execution.runner import Lane, Runner
 from headrace.plan.plan import Plan
 from headrace.rows import TableSchema
@@ -62,7 +64,8 @@ class JobSettings:
 class Result:
     """How a job ended. status: FINISHED, CANCELED, SAVEPOINT_DONE or FAILED. tables: step id → its tables.
 
-    saved: whether it was stopped so that a restore goes on with it.
+    saved: whether it was stopped so that a restore goes on with it. report: None when the job ended before anything
+    could move.
     """
 
     job_id: int
@@ -71,6 +74,7 @@ class Result:
     tables: Mapping[int, list[TableSchema]] = field(default_factory=dict)
     error: HeadraceError | None = None
     saved: bool = False
+    report: DeliveryReport | None = None
 
 
 class JobMaster:
@@ -133,6 +137,7 @@ class JobMaster:
         try:
             self._prepare()
             status = self._run_pipelines()
+            self._prove(status)
             if status == "FINISHED":
                 self._on_delivered()
         except JobCanceled:
@@ -149,7 +154,8 @@ class JobMaster:
             answer = "" if status == "SAVEPOINT_DONE" else f"the job ended {status} before it"
             _settle(self._savepoint_answer, None, answer)
         saved = status == "SAVEPOINT_DONE" or self._abandoned
-        return Result(self.job_id, status, self.progress(), self._tables, self._error, saved)
+        report = self._report(status)
+        return Result(self.job_id, status, self.progress(), self._tables, self._error, saved, report)
 
     def _prepare(self) -> None:
         """Describe everything, then let the save modes act, but only before the very first row."""
@@ -208,7 +214,13 @@ class JobMaster:
             bytes_per_second=env.read_limit_bytes_per_second,
             buffer_bytes=settings.buffer_bytes,
             limits=self.plan.job.error_handlers.limits,
+            verify=env.verify,
         )
+        if env.verify is Verify.TARGET:
+            sinks = [step.id for pipeline in self.plan.pipelines for step in pipeline.sinks()]
+            pipeline_settings = replace(
+                pipeline_settings, unverified={step: self.call("unverified", step) for step in sinks}
+            )
         context = JobContext(self.job_id, self._run_number, name=self._name, mode=mode)
         for pipeline in self.plan.pipelines:
             self._pipelines[pipeline.id] = PipelineRun(
@@ -265,6 +277,19 @@ class JobMaster:
         if CheckpointKind.SAVEPOINT in self._ends.values():
             return "SAVEPOINT_DONE"
         return "FINISHED"
+
+    def _prove(self, status: str) -> None:
+        report = self._report(status)
+        if status in ("FINISHED", "SAVEPOINT_DONE") and report is not None and not report.balanced:
+            raise Undelivered(f"delivered but unproven: {'; '.join(report.problems)}")
+
+    def _report(self, status: str) -> DeliveryReport | None:
+        if not self._pipelines:
+            return None
+        found = [delivery for run in self._pipelines.values() for delivery in run.deliveries(self._tables)]
+        verify = self.plan.job.env.verify
+        run, started = self._run_number, self._started
+        return DeliveryReport(self.job_id, run, self._name, status, verify, started, self._ended, tuple(found))
 
     def _clean_up_within(self, seconds: float, status: str) -> None:
         """An end does not wait long for a place of checkpoints that is away; what stays is found by the next start."""
@@ -355,14 +380,14 @@ class JobMaster:
 
     def progress(self) -> Progress:
         """How far the job is, at this moment or at its end."""
-        counts: dict[tuple[int, str], Counts] = {}
+        flows: dict[Flow, Counts] = {}
         done = total = batches = 0
         busy: dict[int, float] = {}
         for_source = for_sink = 0.0
         runs = list(self._pipelines.values())
         final = self._status == "FINISHED"
         for run in runs:
-            counts.update(run.counts(final))
+            flows.update(run.counts(final))
             sizes, totals = run.size(), run.totals()
             done, total = done + sizes[0], total + sizes[1]
             batches += totals.batches
@@ -371,7 +396,7 @@ class JobMaster:
         return Progress(
             self.job_id,
             self._status,
-            counts,
+            flows,
             self._started,
             self._ended,
             done,

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
+from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, Position, Split, State
 from headrace.errors import HeadraceError, PluginFailed
-from headrace.execution.progress import Counts
+from headrace.execution.progress import Counts, Flow
 from headrace.rows import TableSchema
 
 # ------------------------------------------------------------------------------------------------ master to worker
@@ -62,6 +63,7 @@ class TaskSpec:
     bytes_per_second: int | None = None
     buffer_bytes: int = 64 * 1024 * 1024
     limits: tuple[Limit, ...] = ()
+    verify: Verify = Verify.COUNT
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class TaskReport(FromTask):
     reasons: why its first bad rows were set aside.
     """
 
-    counts: Mapping[tuple[int, str], Counts]
+    counts: Mapping[Flow, Counts]
     batches: int
     busy: Mapping[int, float]
     waiting_for_source: float

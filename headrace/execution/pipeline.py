@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
+from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind, add_counts
 from headrace.checkpoint.coordinator import (
     Action,
     CheckpointSettings,
@@ -30,6 +30,7 @@ from headrace.checkpoint.fit import check_fit, columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
+from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, Position, SinkKind, Source, Split, State, TargetPositions
 from headrace.errors import (
@@ -40,8 +41,10 @@ from headrace.errors import (
     StoreUnavailable,
     StuckTask,
     Unavailable,
+    Undelivered,
 )
 from headrace.execution.aside import SHOWN_REASONS
+from headrace.execution.delivery import Delivery, deliveries
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -59,9 +62,10 @@ from headrace.execution.messages import (
     WorkerGone,
     portable,
 )
-from headrace.execution.progress import Counts
+from headrace.execution.progress import Counts, Flow
 from headrace.execution.runner import Lane
-from headrace.execution.task import OWED
+from headrace.execution.tally import read_flow_key
+from headrace.execution.task import COUNTED, OWED
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
 
@@ -127,7 +131,10 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """restarts, restart_wait: `job.retry.times` and `job.retry.interval.seconds`. retain: how many checkpoints stay."""
+    """restarts, restart_wait: `job.retry.times` and `job.retry.interval.seconds`. retain: how many checkpoints stay.
+
+    unverified: see execution.delivery.deliveries.
+    """
 
     checkpoints: CheckpointSettings
     restarts: int = 3
@@ -137,6 +144,8 @@ class PipelineSettings:
     bytes_per_second: int | None = None
     buffer_bytes: int = 64 * 1024 * 1024
     limits: tuple[Limit, ...] = ()
+    verify: Verify = Verify.COUNT
+    unverified: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 class PipelineRun:
@@ -172,6 +181,7 @@ class PipelineRun:
         self.reasons: list[str] = []
         self._base: Checkpoint | None = None
         self._last: Checkpoint | None = None
+        self._refused: Checkpoint | None = None
         self._assigner = SplitAssigner((), {}, ())
         self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
         self.running = False
@@ -255,10 +265,25 @@ class PipelineRun:
         if target is None:
             return base
         positions = self._commit_owed(target.positions)
-        return base.with_target_positions(positions, target.finished)
+        of_splits = {split: p for split, p in positions.items() if not split.startswith(COUNTED)}
+        found = base.with_target_positions(of_splits, target.finished)
+        counted = [item for key, items in sorted(positions.items()) if key.startswith(COUNTED) for item in items]
+        return self._with_counted(found, [(number, counts) for number, counts in counted if number > base.id])
+
+    def _with_counted(self, base: Checkpoint, counted: list[tuple[int, Mapping[str, Mapping[str, int]]]]) -> Checkpoint:
+        """Where a transactional target is ahead of what was saved, so is what it counts: saved, it is counted once."""
+        if not counted:
+            return base
+        counts = dict(base.counts)
+        for _, found in counted:
+            counts.update({key: add_counts(counts.get(key, {}), values) for key, values in found.items()})
+        last = max(number for number, _ in counted)
+        ahead = replace(base, id=last, kind=CheckpointKind.CHECKPOINT, committables={}, counts=counts)
+        self._patiently(lambda: self._save(ahead))
+        return ahead
 
     def _commit_owed(self, positions: Mapping[str, Position]) -> dict[str, Position]:
-        """Commit what other sinks prepared for positions that a transactional target has; gives back those of splits.
+        """Commit what other sinks prepared for positions that a transactional target has; gives back the others.
 
         Doing it again changes nothing (guarantee 3).
         """
@@ -340,6 +365,7 @@ class PipelineRun:
                 self._settings.bytes_per_second,
                 self._settings.buffer_bytes,
                 self._settings.limits,
+                self._settings.verify,
             )
             lane.send(StartTask(self._key, spec))
 
@@ -494,10 +520,11 @@ class PipelineRun:
         checkpoint, error, refused = action.checkpoint, None, False
         try:
             if isinstance(action, Save):
+                refused = True
+                self._prove(checkpoint)
                 if checkpoint.kind is CheckpointKind.COMPLETED:
-                    refused = True
                     self._finish(checkpoint)
-                    refused = False
+                refused = False
                 self._save(checkpoint)
                 self._delivered = checkpoint.kind is CheckpointKind.COMPLETED
             else:
@@ -506,6 +533,25 @@ class PipelineRun:
             error = portable(problem)
             refused = refused or isinstance(error, Replaced)
         self.inbox.put(_Stored(checkpoint.epoch, checkpoint, type(action), error, refused and error is not None))
+
+    def _prove(self, checkpoint: Checkpoint) -> None:
+        """Raises Undelivered when not every row that was read is accounted for."""
+        found = self._deliveries(self._counted(checkpoint))
+        problems = [problem for delivery in found for problem in delivery.problems]
+        if problems:
+            self._refused = checkpoint
+            early = [name for name, step in self._sinks.items() if step.sink.kind is not SinkKind.STAGED]
+            if early:
+                raise Undelivered(
+                    f"delivered but unproven: {'; '.join(problems)}; {', '.join(early)} holds the rows already"
+                )
+            raise Undelivered(f"not delivered: {'; '.join(problems)}; no row since the last checkpoint is committed")
+
+    def _deliveries(
+        self, counts: Mapping[Flow, Counts], tables: Mapping[int, Sequence[TableSchema]] | None = None
+    ) -> list[Delivery]:
+        settings = self._settings
+        return deliveries(self._pipeline, counts, verify=settings.verify, tables=tables, unverified=settings.unverified)
 
     def _finish(self, checkpoint: Checkpoint) -> None:
         for name, step in self._sinks.items():
@@ -624,40 +670,35 @@ class PipelineRun:
         """See SplitAssigner.size."""
         return self._assigner.size()
 
-    def counts(self, final: bool) -> dict[tuple[int, str], Counts]:
-        """Counts by step and table. final: what the last checkpoint holds; else also what the tasks did since."""
-        committed = self._named(self._last)
-        if final:
-            return {key: _with_committed(self._names[key[0]], counts, counts) for key, counts in committed.items()}
-        total = self._named(self._base)
-        for report in list(self._reports.values()):
-            for key, counts in report.counts.items():
-                total[key] = _plus(total.get(key, Counts()), counts)
+    def counts(self, final: bool) -> dict[Flow, Counts]:
+        """Counts of each flow. final: what the last checkpoint holds; else also what the tasks did since."""
+        committed = self._counted(self._last)
+        total = dict(committed if final else self._counted(self._base))
+        if not final:
+            for report in list(self._reports.values()):
+                for key, counts in report.counts.items():
+                    total[key] = total.get(key, Counts()) + counts
         return {
-            key: _with_committed(self._names[key[0]], counts, committed.get(key, Counts()))
-            for key, counts in total.items()
+            key: self._with_committed(key[0], counts, committed.get(key, Counts())) for key, counts in total.items()
         }
 
-    def _named(self, checkpoint: Checkpoint | None) -> dict[tuple[int, str], Counts]:
+    def deliveries(self, tables: Mapping[int, Sequence[TableSchema]]) -> list[Delivery]:
+        """What became of the rows up to the last checkpoint, or to the one that was refused. tables: by step."""
+        return self._deliveries(self._counted(self._refused or self._last), tables)
+
+    def _counted(self, checkpoint: Checkpoint | None) -> dict[Flow, Counts]:
         ids = {name: step for step, name in self._names.items()}
         found = {}
         for key, values in (checkpoint.counts if checkpoint else {}).items():
-            name, _, table = key.partition("|")
+            name, table, origin = read_flow_key(key)
             if name in ids:
-                found[ids[name], table] = Counts(**values)
+                found[ids[name], table, origin] = Counts(**values)
         return found
 
-
-def _with_committed(name: str, counts: Counts, committed: Counts) -> Counts:
-    if name.startswith("Sink["):
-        return replace(counts, committed=committed.rows - committed.rejected, committed_bytes=committed.bytes)
-    return counts
-
-
-def _plus(a: Counts, b: Counts) -> Counts:
-    x, y = asdict(a), asdict(b)
-    x.pop("checksum"), y.pop("checksum")
-    return Counts(**{key: x[key] + y[key] for key in x})
+    def _with_committed(self, step: int, counts: Counts, committed: Counts) -> Counts:
+        if self._names[step] not in self._sinks:
+            return counts
+        return replace(counts, committed=committed.written, committed_bytes=committed.bytes)
 
 
 @dataclass

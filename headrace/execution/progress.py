@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from headrace.checkpoint.checkpoint import add_counts
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of one table at one step. All are totals over tasks; they never go down.
+    """Rows of one table at one step. All are totals over tasks; they never go down. Checksums are modulo 2^64.
 
-    rows, bytes: what passed, rows that are retried after a restart counted in the attempt that commits.
+    rows, bytes: what came, rows that are retried after a restart counted in the attempt that commits.
     committed, committed_bytes: sinks only, what is visible in the target.
-    filtered, added: rows a transform dropped or made. rejected: rows set aside as bad, by the step that refused them;
-    what a source sets aside counts as read and as rejected. So rows + added = passed on + filtered + rejected.
-    ignored: row kinds that the sink leaves out by its nature. checksum: order-independent, None when not asked for.
+    filtered, added: rows a transform dropped or made. given: rows it passed on. rejected: rows set aside as bad, by the
+    step that refused them; what a source sets aside counts as read and as rejected.
+    written: what a sink says it wrote. ignored: rows it left out because of their kind.
+    checksum: of the rows that came; None when not asked for.
+    wrote, found: rows that a sink compares, as it wrote them and as it read them back, with their checksums.
     """
 
     rows: int = 0
@@ -21,16 +26,29 @@ class Counts:
     committed_bytes: int = 0
     filtered: int = 0
     added: int = 0
+    given: int = 0
     rejected: int = 0
+    written: int = 0
     ignored: int = 0
     checksum: int | None = None
+    wrote: int = 0
+    wrote_checksum: int | None = None
+    found: int = 0
+    found_checksum: int | None = None
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**add_counts({k: v for k, v in vars(self).items() if v is not None}, vars(other)))
+
+
+Flow = tuple[int, str, str]
+"""A step's id, a table there, and the table of the source that its rows come from."""
 
 
 @dataclass(frozen=True)
 class Progress:
     """A job at one moment.
 
-    counts: (step id, table path) → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
+    flows: Flow → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
     before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
     the sinks. busy: step id → seconds spent working, over all tasks; waiting_for_source, waiting_for_sink: likewise.
     checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first
@@ -39,7 +57,7 @@ class Progress:
 
     job_id: int
     status: str
-    counts: Mapping[tuple[int, str], Counts] = field(default_factory=dict)
+    flows: Mapping[Flow, Counts] = field(default_factory=dict)
     started: float | None = None
     ended: float | None = None
     size_done: int = 0
@@ -53,6 +71,15 @@ class Progress:
     restored_from: int | None = None
     error: str = ""
     sources: frozenset[int] = frozenset()
+
+    @cached_property
+    def counts(self) -> Mapping[tuple[int, str], Counts]:
+        """(step id, table path) → Counts."""
+        found: dict[tuple[int, str], Counts] = {}
+        for (step, table, _), counts in self.flows.items():
+            known = found.get((step, table))
+            found[step, table] = counts if known is None else known + counts
+        return found
 
     @property
     def rows_read(self) -> int:

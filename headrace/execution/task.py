@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -49,7 +49,7 @@ from headrace.execution.messages import (
     TaskSpec,
     portable,
 )
-from headrace.execution.progress import Counts
+from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
 
@@ -59,6 +59,9 @@ EAGER_TABLES = 16
 
 OWED = "headrace:owed:"
 """Before a task's number: the position under which a transactional target keeps what other sinks have prepared."""
+
+COUNTED = "headrace:counted:"
+"""Before a task's number: likewise, what it counted for each checkpoint that is not saved yet."""
 
 LIMITED_ROW_BYTES = 100
 """What a row is taken for where only bytes are limited; bigger ones wait longer, and come out right on average."""
@@ -76,21 +79,6 @@ class _SplitEnd:
     split: str
     error: Exception | None = None
     rejected: tuple[BadRecord, ...] = ()
-
-
-@dataclass
-class _Counter:
-    """Counts of one table at one step, while they grow."""
-
-    rows: int = 0
-    bytes: int = 0
-    filtered: int = 0
-    added: int = 0
-    rejected: int = 0
-    ignored: int = 0
-
-    def freeze(self) -> Counts:
-        return Counts(**vars(self))
 
 
 class Task:
@@ -122,6 +110,7 @@ class Task:
             self._aside = Collected(pipeline, lambda: self._steps[self._step])
             self._context = replace(self._context, rejects=self._aside)
         self._letters = DeadLetters(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
+        self._uncommitted: dict[int, dict[str, dict[str, int]]] = {}
         self._owed: dict[int, dict[str, list[Committable]]] = {}
         self.readers: list[threading.Thread] = []
         self._positions: dict[str, Position] = {}
@@ -131,13 +120,12 @@ class Task:
         sinks = {step.id for step in pipeline.sinks()}
         self._states = {(s, table): v for s, of in spec.states.items() if s in sinks for table, v in of.items()}
         self._early: dict[str, list[Committable]] = {}
-        self._counters: dict[tuple[int, str], _Counter] = {}
+        self._tally = Tally(pipeline, spec.verify)
         self._busy: dict[int, float] = {}
         self._batches = 0
         self._evictions = 0
         self._reported = time.monotonic()
         self._step = 0
-        self._sized: tuple[Any, int] = (None, 0)
         self._steps = {step.id: step for step in pipeline.steps()}
 
     # --------------------------------------------------------------------------------------------- from outside
@@ -195,9 +183,7 @@ class Task:
         if rejected:
             self._set_aside(rejected)
         if batch.num_rows:
-            counter = self._counter(source.id, batch.table)
-            counter.rows += batch.num_rows
-            counter.bytes += self._size(batch)
+            self._tally.read(source, batch)
             self._pass_on(source, batch)
             self._batches += 1
         self._positions[split] = read.position
@@ -218,12 +204,8 @@ class Task:
         else:
             results = self._apply_by_parts(self._aside, step, transform, batch)
         self._spent(step.id, began)
-        rejected = self._settle()
-        counter = self._counter(step.id, batch.table)
-        counter.rows += batch.num_rows
-        change = sum(out.num_rows for out in results) + rejected - batch.num_rows
-        counter.added += max(change, 0)
-        counter.filtered += max(-change, 0)
+        self._settle()
+        self._tally.transformed(step, batch, results)
         for out in results:
             if out.num_rows:
                 self._pass_on(step, out)
@@ -242,9 +224,7 @@ class Task:
             self._write_by_parts(self._aside, step, writer, batch)
         self._spent(step.id, began)
         self._settle()
-        counter = self._counter(step.id, batch.table)
-        counter.rows += batch.num_rows
-        counter.bytes += self._size(batch)
+        self._tally.handed(step, batch)
 
     def _write_by_parts(self, aside: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
         if writer.all_or_nothing:
@@ -267,10 +247,7 @@ class Task:
     def _set_aside(self, records: tuple[BadRecord, ...]) -> int:
         """A row that a source set aside was read and rejected; elsewhere it was counted when it arrived."""
         for record in records:
-            counter = self._counter(record.step.id, record.table)
-            counter.rejected += 1
-            if record.step is self._pipeline.source:
-                counter.rows += 1
+            self._tally.rejected(record.step, record.table)
         self._letters.take(records)
         self._check_limits()
         return len(records)
@@ -278,16 +255,13 @@ class Task:
     def _check_limits(self) -> None:
         """What this task knows by itself; the job's master checks the sum of all tasks."""
         for limit in self._spec.limits:
-            rejected = sum(
-                counter.rejected
-                for (step, _), counter in self._counters.items()
-                if Stage(self._steps[step].plugin.kind.upper()) in limit.stages
-            )
+            rejected = self._tally.rejected_in(limit.stages)
             if limit.records and rejected > limit.records:
                 raise TooManyBadRows(too_many(limit, rejected, None, self._letters.reasons))
 
     def _answer(self, barrier: Barrier) -> None:
         """Prepare everything written so far and say how far it reaches (guarantee 1)."""
+        self._tally.check()
         committables, self._early = self._early, {}
         states: dict[str, dict[str, State]] = {}
         for (step, table), state in self._states.items():
@@ -302,18 +276,22 @@ class Task:
             if (state := writer.state()) is not None:
                 states.setdefault(name, {})[table] = state
             self._settle()
+            self._tally.told(step_id, table, writer.written())
         for step_id, session in self._sessions.items():
             self._step = step_id
             session.flush()
             self._settle()
+            for table, written in session.written().items():
+                self._tally.told(step_id, table, written)
+        self._tally.settle()
         self._letters.prepare(barrier.checkpoint_id, committables, states)
         for step_id, session in self._sessions.items():
             self._step = step_id
             positions = self._positions
             if self._steps[step_id].sink.kind is SinkKind.TRANSACTIONAL:
-                positions = {**positions, **self._owing(barrier, committables)}
+                positions = {**positions, **self._owing(barrier, committables), **self._counting(barrier)}
             session.commit_positions(barrier.checkpoint_id, dict(positions), sorted(self._finished))
-        ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._counts_by_name())
+        ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._tally.by_name())
         self._report()
         self._send(Acked(*self._address, barrier.checkpoint_id, ack))
         if barrier.pause:
@@ -328,6 +306,13 @@ class Task:
         if committables:
             self._owed[barrier.checkpoint_id] = committables
         return {f"{OWED}{self._spec.index}": list(self._owed.values())} if self._owed else {}
+
+    def _counting(self, barrier: Barrier) -> dict[str, Position]:
+        """What was counted of rows that a transaction commits before a checkpoint is saved that counts them."""
+        self._uncommitted = {number: c for number, c in self._uncommitted.items() if number > barrier.committed}
+        if fresh := self._tally.fresh():
+            self._uncommitted[barrier.checkpoint_id] = fresh
+        return {f"{COUNTED}{self._spec.index}": list(map(list, self._uncommitted.items()))} if self._uncommitted else {}
 
     def _wait_for(self, kind: type[Continue], checkpoint_id: int) -> None:
         while True:
@@ -379,7 +364,7 @@ class Task:
         for step in self._pipeline.sinks():
             self._step = step.id
             sink: Sink = step.instance  # type: ignore[assignment]
-            self._sessions[step.id] = sink.open(self._context)
+            self._sessions[step.id] = sink.open(replace(self._context, verifier=self._tally.verifier(step.id)))
             tables = self._tables.get(step.id, {})
             if len(tables) <= EAGER_TABLES:
                 for table in tables.values():
@@ -414,6 +399,7 @@ class Task:
                 self._early.setdefault(self._steps[key[0]].name, []).append(committable)
             if (state := writer.state()) is not None:
                 self._states[key] = state
+            self._tally.told(*key, writer.written(), last=True)
         finally:
             writer.close()
 
@@ -440,26 +426,8 @@ class Task:
 
     # ------------------------------------------------------------------------------------------------- counting
 
-    def _counter(self, step: int, table: str) -> _Counter:
-        counter = self._counters.get((step, table))
-        if counter is None:
-            counter = self._counters[step, table] = _Counter()
-        return counter
-
-    def _size(self, batch: Batch) -> int:
-        """SeaTunnel's estimate; the same rows are estimated once for the source and all sinks."""
-        if self._sized[0] is not batch.rows:
-            self._sized = (batch.rows, estimate_bytes(batch.rows))
-        return self._sized[1]
-
     def _spent(self, step: int, began: float) -> None:
         self._busy[step] = self._busy.get(step, 0.0) + time.perf_counter() - began
-
-    def _counts_by_name(self) -> dict[str, dict[str, int]]:
-        return {
-            f"{self._steps[step].name}|{table}": {k: v for k, v in asdict(counter).items() if v}
-            for (step, table), counter in self._counters.items()
-        }
 
     def _plugin_name(self) -> str:
         step = self._steps.get(self._step)
@@ -467,7 +435,7 @@ class Task:
 
     def _report(self) -> None:
         self._reported = time.monotonic()
-        counts = {key: counter.freeze() for key, counter in self._counters.items()}
+        counts = self._tally.counts()
         with suppress(HeadraceError):
             self._send(
                 TaskReport(

@@ -20,6 +20,7 @@ class BinaryFormat(FileFormat):
 
     name = "binary"
     suffix = ""
+    unverified = "binary files hold bytes, not rows"
     own_schema = True
 
     def file_schema(self, path: str) -> pa.Schema:  # noqa: D102

@@ -82,6 +82,15 @@ class DelimitedFormat(FileFormat):
         delimiter = settings.field_delimiter or self.delimiter
         return _DelimitedWriter(stream, schema, settings, delimiter, quoted=self.quoted)
 
+    def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
+        """The texts of the cells; null, the empty text and blanks are one."""
+        texts = [cell_texts(column, settings.formats()) for column in rows.columns]
+        return _without_blanks(pa.RecordBatch.from_arrays(texts, rows.schema.names))
+
+    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
+        texts = pa.schema([pa.field(name, pa.string()) for name in schema.names])
+        return map(_without_blanks, super().read_back(path, texts, settings))
+
     def _delimiter(self, settings: ReadSettings) -> str:
         return unescape(settings.field_delimiter or self.delimiter)
 
@@ -92,6 +101,12 @@ class DelimitedFormat(FileFormat):
         skip = settings.skip_header + (1 if settings.use_header and not settings.skip_header else 0)
         row_delimiter = unescape(settings.row_delimiter).encode() if not self.quoted else b"\n"
         return LineFormat(row_delimiter, self._quote(settings).encode(), settings.encoding, skip)
+
+
+def _without_blanks(rows: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [pc.fill_null(column, "") for column in rows.columns]
+    kept = [pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), "", column) for column in columns]
+    return pa.RecordBatch.from_arrays(kept, rows.schema.names)
 
 
 class TextFormat(DelimitedFormat):

@@ -26,6 +26,7 @@ class ExcelFormat(FileFormat):
     name = "excel"
     suffix = "xlsx"
     suffixes = ("xlsx", "xls")
+    unverified = "cells of a workbook have other types than the rows"
 
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return [(0, size)]

@@ -1,5 +1,6 @@
 """What a file format must do: say how a file can be cut, read a part of it, write one."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 import pyarrow as pa
 from pydantic import AliasChoices, Field
 
-from headrace.connector import Position, TaskContext
+from headrace.connector import JobContext, Position, TaskContext
 from headrace.options import Options
 
 
@@ -153,6 +154,8 @@ class FileFormat(ABC):
     """Whether files carry their columns, so that the `schema` option is not needed."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """The suffixes of files in archives, beside `suffix`."""
+    unverified: ClassVar[str] = ""
+    """Why a file that was written cannot be compared with its rows; empty when it can."""
     codecs: ClassVar[tuple[str, ...]] = ("none",)
     """What `compress_codec` may be when the format packs by itself; a packed text is for the caller."""
     packable: ClassVar[bool] = False
@@ -189,6 +192,28 @@ class FileFormat(ABC):
         Raises ValueError when lines of this format cannot be read by themselves.
         """
         raise ValueError(f"{self.name} has no lines")
+
+    def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
+        """The rows as `read_back` gives them: what a file keeps of what Arrow tells apart."""
+        return rows
+
+    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:
+        """All rows of a finished file, as `kept` shows them. Raises Rejected or BadRow for what is no such row."""
+        read = ReadSettings.model_validate(
+            {
+                "field_delimiter": settings.field_delimiter,
+                "row_delimiter": settings.row_delimiter,
+                "skip_header_row_number": int(settings.header),
+                **{
+                    name: getattr(settings, name)
+                    for name in ("encoding", "date_format", "datetime_format", "time_format")
+                },
+            }
+        )
+        size = os.path.getsize(path)
+        for start, end in self.cut(path, size, size + 1, read):
+            part = FilePart(path, start, end)
+            yield from (rows for rows, _ in self.read(part, None, schema, read, TaskContext(JobContext(0)), ""))
 
     @abstractmethod
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:

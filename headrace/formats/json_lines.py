@@ -64,6 +64,15 @@ class JsonFormat(FileFormat):
     ) -> tuple[pa.Table, list[BadLine]]:
         return _slow(Block(memoryview(raw), 0, 0), schema, FilePart("", 0, 0), LineFormat())
 
+    def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
+        """Dates and times as the texts that were written, for a format may drop a part of them."""
+        columns = [_times(c, settings) if pa.types.is_temporal(c.type) else c for c in rows.columns]
+        return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+
+    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
+        fields = [pa.field(f.name, pa.string()) if pa.types.is_temporal(f.type) else f for f in schema]
+        return super().read_back(path, pa.schema(fields), settings)
+
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _JsonWriter(stream, settings)
 
@@ -161,13 +170,17 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
     if pa.types.is_string(dtype) and not _needs_escapes(column):
         return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_temporal(dtype):
-        formats = settings.formats()
-        if pa.types.is_timestamp(dtype) and formats["datetime"] is None:
-            texts = pc.replace_substring(cell_texts(column, formats), " ", "T")
-        else:
-            texts = cell_texts(column, formats)
-        return pc.if_else(pc.is_valid(column), pc.binary_join_element_wise('"', texts, '"', ""), "null")
+        return pc.fill_null(pc.binary_join_element_wise('"', _times(column, settings), '"', ""), "null")
     return pa.array([json_text(value, dtype) for value in column.to_pylist()], pa.string())
+
+
+def _times(column: pa.Array, settings: WriteSettings) -> pa.Array:
+    """Dates and times as texts, null where they are null."""
+    formats = settings.formats()
+    texts = cell_texts(column, formats)
+    if pa.types.is_timestamp(column.type) and formats["datetime"] is None:
+        texts = pc.replace_substring(texts, " ", "T")
+    return pc.if_else(pc.is_valid(column), texts, None)
 
 
 def _needs_escapes(column: pa.Array) -> bool:

@@ -54,6 +54,10 @@ class OrcFormat(FileFormat):
                 if fresh.num_rows:
                     yield fresh, done
 
+    def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
+        """Times as texts."""
+        return _storable(rows, settings)
+
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _OrcWriter(stream, schema, settings)
 
@@ -65,8 +69,20 @@ def _open(path: str) -> Any:
         raise Rejected(f"{path} is no orc file: {error}") from error
 
 
-class _OrcWriter(FormatWriter):
+def _storable(rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
     """Times become text and vectors their items: Orc has neither."""
+    columns = []
+    for column in rows.columns:
+        if isinstance(column.type, pa.ExtensionType):
+            column = column.storage
+        elif pa.types.is_time(column.type):
+            column = cell_texts(column, settings.formats(), None)
+        columns.append(column.cast(pa.string()) if pa.types.is_null(column.type) else column)
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+
+
+class _OrcWriter(FormatWriter):
+    """Writes stripes."""
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
         self._writer = orc.ORCWriter(stream, compression=CODECS[settings.compress_codec.lower()])
@@ -74,15 +90,7 @@ class _OrcWriter(FormatWriter):
         self.write(pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema.names))
 
     def write(self, rows: pa.RecordBatch) -> None:
-        columns = [self._storable(column) for column in rows.columns]
-        self._writer.write(pa.Table.from_arrays(columns, rows.schema.names))
-
-    def _storable(self, column: pa.Array) -> pa.Array:
-        if isinstance(column.type, pa.ExtensionType):
-            return column.storage
-        if pa.types.is_time(column.type):
-            return cell_texts(column, self._settings.formats(), None)
-        return column.cast(pa.string()) if pa.types.is_null(column.type) else column
+        self._writer.write(pa.Table.from_batches([_storable(rows, self._settings)]))
 
     def close(self) -> None:
         self._writer.close()

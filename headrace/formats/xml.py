@@ -22,6 +22,7 @@ class XmlFormat(FileFormat):
     name = "xml"
     suffix = "xml"
     packable = True
+    unverified = "xml files are not read back"
 
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return [(0, size)]

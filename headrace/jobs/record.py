@@ -11,7 +11,10 @@ from headrace.jobs.status import JobStatus
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a job had moved at one moment. started, ended: seconds since 1970. slow_side: see Progress.slow_side."""
+    """What a job had moved at one moment. started, ended: seconds since 1970. slow_side: see Progress.slow_side.
+
+    report: DeliveryReport.to_json of a job that has ended.
+    """
 
     counts: Mapping[tuple[int, str], Counts] = field(default_factory=dict)
     started: float | None = None
@@ -19,6 +22,7 @@ class Metrics:
     checkpoints: int = 0
     restarts: int = 0
     slow_side: str = ""
+    report: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, progress: Progress) -> "Metrics":
@@ -44,7 +48,7 @@ class Metrics:
         return cls(counts, **{name: values[name] for name in _PLAIN})
 
 
-_PLAIN = ("started", "ended", "checkpoints", "restarts", "slow_side")
+_PLAIN = ("started", "ended", "checkpoints", "restarts", "slow_side", "report")
 
 
 @dataclass(frozen=True)

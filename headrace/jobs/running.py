@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.checkpoint.history import History
 from headrace.errors import HeadraceError, JobExists
+from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
 from headrace.jobs.outline import outline_of
@@ -164,7 +165,15 @@ class RunningJob:
 
     def _take_result(self, result: Result) -> None:
         outline = outline_of(self.plan, result.tables) if result.tables else self.record.outline
-        self._end(JobStatus(result.status), result.error, metrics=Metrics.of(result.progress), outline=outline)
+        metrics = Metrics.of(result.progress)
+        if result.report is not None:
+            metrics = replace(metrics, report=result.report.to_json())
+            self.log("info", result.report.summary)
+            try:
+                save_report(result.report, self._service.home)
+            except OSError as error:
+                self.log("warning", f"the delivery report was not kept: {error}")
+        self._end(JobStatus(result.status), result.error, metrics=metrics, outline=outline)
 
     def _end(self, status: JobStatus, error: BaseException | None = None, **values: Any) -> None:
         if self._abandoned:

@@ -93,6 +93,7 @@ class DataValidatorTransform(TableTransform):
     """Checks values by rules: not null, range, length, pattern, function; all that is wrong with a row is told."""
 
     Options = DataValidatorOptions
+    drops_rows = True
 
     def tables(self, tables: list[TableSchema]) -> list[TableSchema]:
         """The tables, and the tables of errors."""

@@ -38,6 +38,7 @@ class FilterRowKindTransform(TableTransform):
     """Drops rows by their kind."""
 
     Options = FilterRowKindOptions
+    drops_rows = True
 
     def describe(self, table: TableSchema, options: FilterRowKindOptions) -> TableSchema:  # noqa: D102
         return table

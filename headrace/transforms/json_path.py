@@ -60,6 +60,7 @@ class JsonPathTransform(TableTransform):
     """Appends values taken out of JSON text, maps, arrays or rows by a path, converted to the wanted type."""
 
     Options = JsonPathOptions
+    drops_rows = True
 
     def describe(self, table: TableSchema, options: JsonPathOptions) -> TableSchema:  # noqa: D102
         for number, column in enumerate(options.columns):

@@ -87,6 +87,7 @@ class PythonTransform(TableTransform):
     """Appends what a Python function gives; each task and table has a run of the code of its own."""
 
     Options = PythonOptions
+    drops_rows = True
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)

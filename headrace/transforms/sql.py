@@ -31,6 +31,8 @@ class SqlTransform(TableTransform):
     """Computes columns and drops rows with a SELECT; a row without a result is bad, the others go on."""
 
     Options = SqlOptions
+    drops_rows = True
+    adds_rows = True
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)

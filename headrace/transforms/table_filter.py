@@ -31,6 +31,7 @@ class TableFilterTransform(TableTransform):
     """Drops whole tables by the names of database, schema and table; the upper name of two counts as either."""
 
     Options = TableFilterOptions
+    drops_rows = True
 
     def tables(self, tables: list[TableSchema]) -> list[TableSchema]:
         """The tables that stay. Raises ConfigError when none does."""

@@ -45,6 +45,8 @@ class TextChunkTransform(TableTransform):
     """Makes one row of each piece of a text, numbered; primary and unique keys get the number as another column."""
 
     Options = TextChunkOptions
+    drops_rows = True
+    adds_rows = True
 
     def describe(self, table: TableSchema, options: TextChunkOptions) -> TableSchema:  # noqa: D102
         need_columns("text_field", [options.text_field], table)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.checksums import RULES
 from headrace.config.env import NO_MEANING, Env
 from headrace.config.job import parse_job
 from headrace.connector import sinks, sources
@@ -126,3 +127,8 @@ def test_every_setting_of_a_server_is_documented():
 
     text = (ROOT / "docs" / "server.md").read_text() + (ROOT / "docs" / "settings.md").read_text()
     assert [name for name in ServerSettings.model_fields if f"`HEADRACE_{name.upper()}`" not in text] == []
+
+
+def test_what_counts_of_a_value_is_documented_by_the_rules_themselves():
+    text = (ROOT / "docs" / "delivery.md").read_text()
+    assert [rule.types for rule in RULES if f"| {rule.types} | {rule.text} |" not in text] == []
