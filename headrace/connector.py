@@ -39,6 +39,7 @@ __all__ = [
     "Problem",
     "Read",
     "Rejects",
+    "Share",
     "Sink",
     "SinkKind",
     "SinkSession",
@@ -185,10 +186,29 @@ class TaskContext:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which rows of a split are read, after one of its tables failed and the others went on. Only the engine makes it.
+
+    of: the split's id as the source knows it. only: the one table whose rows are taken; empty for all. without: tables
+    whose rows are left out. start: the position to read from where none was saved.
+    """
+
+    of: str
+    only: str = ""
+    without: tuple[str, ...] = ()
+    start: Position | None = None
+
+    def takes(self, table: str) -> bool:
+        """Whether rows of the table belong to this share."""
+        return table == self.only if self.only else table not in self.without
+
+
+@dataclass(frozen=True)
 class Split:
     """An independent part of a source's data, read by one task at a time.
 
-    id: the same after a restart. size: bytes or rows, to give the biggest out first; 0 unknown.
+    id: the same after a restart. size: bytes or rows, to give the biggest out first; 0 unknown. table: the path of the
+    table all its rows belong to; empty when it carries several. share: for the engine; a source never sees it.
     after: splits that must be finished before this one starts. data: what the source needs to read it; JSON.
     """
 
@@ -197,6 +217,7 @@ class Split:
     table: str = ""
     after: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    share: Share | None = None
 
 
 class Read(NamedTuple):

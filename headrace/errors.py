@@ -10,6 +10,7 @@ HeadraceError
 ├── BadRow             a row cannot be read, changed or written; .table, .row, .column, .value
 ├── TooManyBadRows     more rows were set aside than the job allows
 ├── Undelivered        the counts or checksums of a finished job do not balance
+├── TablesFailed       tables failed while the others were delivered; .tables is table → cause
 ├── JobFailed          a job ended FAILED; the text is the cause
 ├── JobCanceled        a job was stopped before its end
 ├── StuckTask          a plugin's thread cannot be ended; .plugin and .thread name it
@@ -21,7 +22,7 @@ HeadraceError
 └── NotEnoughSlots     no worker has room for the job
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,6 +133,21 @@ class TooManyBadRows(HeadraceError):
 
 class Undelivered(HeadraceError):
     """The counts or checksums of a finished job do not balance."""
+
+
+class TablesFailed(HeadraceError):
+    """Tables of a job failed, the others were delivered. tables: table → why."""
+
+    def __init__(self, tables: Mapping[str, HeadraceError]) -> None:
+        super().__init__(dict(tables))
+        self.tables = dict(tables)
+
+    def __str__(self) -> str:
+        causes = "; ".join(f"{table}: {error}" for table, error in self.tables.items())
+        return (
+            f"{causes}. The other tables were delivered, as multi_table.failure_policy says; a restore of the job goes "
+            f"on with {', '.join(self.tables)} after the last commit"
+        )
 
 
 class JobFailed(HeadraceError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from headrace.connector import Committable, Position, Split, State
+from headrace.connector import Committable, Position, Share, Split, State
 
 
 def add_counts(one: Mapping[str, int], other: Mapping[str, int | None]) -> dict[str, int]:
@@ -63,7 +63,10 @@ class Checkpoint:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["splits"] = [{**vars(s), "after": list(s.after), "data": dict(s.data)} for s in self.splits]
+        values["splits"] = [
+            {**vars(s), "after": list(s.after), "data": dict(s.data), "share": s.share and vars(s.share)}
+            for s in self.splits
+        ]
         values["finished"] = sorted(self.finished)
         values["kind"] = str(self.kind)
         return values
@@ -71,7 +74,9 @@ class Checkpoint:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Checkpoint":
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when the values are not a checkpoint's."""
-        splits = tuple(Split(**{**s, "after": tuple(s["after"])}) for s in values["splits"])
+        splits = tuple(
+            Split(**{**s, "after": tuple(s["after"]), "share": _share(s.get("share"))}) for s in values["splits"]
+        )
         return cls(
             **{
                 **values,
@@ -87,3 +92,7 @@ class Checkpoint:
         return replace(
             self, positions={**self.positions, **positions}, finished=(self.finished - set(positions)) | finished
         )
+
+
+def _share(values: Mapping[str, Any] | None) -> Share | None:
+    return Share(**{**values, "without": tuple(values["without"])}) if values else None

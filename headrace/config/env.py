@@ -17,7 +17,6 @@ NO_MEANING = {
     "metalake_type": "Gravitino is not asked for connection secrets",
     "metalake_url": "Gravitino is not asked for connection secrets",
     "sink.flush.interval": "sinks flush at every checkpoint",
-    "multi_table.failure_policy": "the first table that fails stops the job, as FAIL_FAST says",
 }
 """Keys of SeaTunnel that have no counterpart, with the reason a user is told."""
 
@@ -48,6 +47,13 @@ class Verify(Choice):
     COUNT = "count"
     CHECKSUM = "checksum"
     TARGET = "target"
+
+
+class FailurePolicy(Choice):
+    """What one table that fails means for the others of a job."""
+
+    FAIL_FAST = "FAIL_FAST"
+    CONTINUE_OTHER_TABLES = "CONTINUE_OTHER_TABLES"
 
 
 class Env(Options):
@@ -96,6 +102,12 @@ class Env(Options):
     )
     job_retry_interval_seconds: int = Field(
         default=3, ge=0, validation_alias="job.retry.interval.seconds", description="Seconds before each restart."
+    )
+    failure_policy: FailurePolicy = Field(
+        default=FailurePolicy.FAIL_FAST,
+        validation_alias="multi_table.failure_policy",
+        description="FAIL_FAST: a table that fails stops the job. CONTINUE_OTHER_TABLES: the others are delivered, and "
+        "then the job ends FAILED and names it.",
     )
     shade_identifier: str = Field(
         default="default",

@@ -14,9 +14,17 @@ from headrace.checkpoint.checkpoint import CheckpointKind
 from headrace.checkpoint.coordinator import CheckpointSettings
 from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
-from headrace.config.env import Verify
+from headrace.config.env import FailurePolicy, Verify
 from headrace.connector import JobContext, Owner
-from headrace.errors import HeadraceError, JobCanceled, StoreUnavailable, StuckTask, Unavailable, Undelivered
+from headrace.errors import (
+    HeadraceError,
+    JobCanceled,
+    StoreUnavailable,
+    StuckTask,
+    TablesFailed,
+    Unavailable,
+    Undelivered,
+)
 from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
@@ -213,6 +221,7 @@ class JobMaster:
             rows_per_second=env.read_limit_rows_per_second,
             bytes_per_second=env.read_limit_bytes_per_second,
             buffer_bytes=settings.buffer_bytes,
+            isolate=self._isolates,
             limits=self.plan.job.error_handlers.limits,
             verify=env.verify,
         )
@@ -259,7 +268,7 @@ class JobMaster:
 
     def _pipeline_failed(self, number: int, error: HeadraceError) -> None:
         self._ends[number] = error
-        if not isinstance(error, JobCanceled):
+        if not isinstance(error, JobCanceled) and not self._isolates:
             if len(self._ends) < len(self._pipelines):
                 self._set_status("FAILING")
             for run in self._pipelines.values():
@@ -268,14 +277,18 @@ class JobMaster:
     def _outcome(self) -> str:
         errors = [end for end in self._ends.values() if isinstance(end, HeadraceError)]
         causes = [e for e in errors if not isinstance(e, JobCanceled)]
+        failed = self._failed_tables()
         if causes and not (self._canceled.is_set() and all(isinstance(e, StuckTask) for e in causes)):
-            raise causes[0]
+            raise TablesFailed(failed) if failed and len(causes) < len(self._ends) else causes[0]
         if causes:
             self._error = causes[0]
         if errors:
             return "CANCELED"
         if CheckpointKind.SAVEPOINT in self._ends.values():
+            self._error = TablesFailed(failed) if failed else None
             return "SAVEPOINT_DONE"
+        if failed:
+            raise TablesFailed(failed)
         return "FINISHED"
 
     def _prove(self, status: str) -> None:
@@ -290,6 +303,21 @@ class JobMaster:
         verify = self.plan.job.env.verify
         run, started = self._run_number, self._started
         return DeliveryReport(self.job_id, run, self._name, status, verify, started, self._ended, tuple(found))
+
+    def _failed_tables(self) -> dict[str, HeadraceError]:
+        """Table → why, where the others of the job go on without it: alone, or with its whole pipeline."""
+        if not self._isolates:
+            return {}
+        found = {table: error for run in self._pipelines.values() for table, error in run.failed.items()}
+        for pipeline in self.plan.pipelines:
+            end = self._ends.get(pipeline.id)
+            if isinstance(end, HeadraceError) and not isinstance(end, JobCanceled):
+                found.update(dict.fromkeys(self.tables_of(pipeline.source.id), end))
+        return found
+
+    @property
+    def _isolates(self) -> bool:
+        return self.plan.job.env.failure_policy is FailurePolicy.CONTINUE_OTHER_TABLES
 
     def _clean_up_within(self, seconds: float, status: str) -> None:
         """An end does not wait long for a place of checkpoints that is away; what stays is found by the next start."""
@@ -453,6 +481,10 @@ class JobMaster:
             raise Unavailable(f"{name} gave no answer within {deadline:.0f} s") from None
         finally:
             self._calls.pop(number, None)
+
+    def tables_of(self, step: int) -> list[str]:
+        """See pipeline.Job.tables_of."""
+        return [table.path for table in self._tables.get(step, ())]
 
     def lanes(self, count: int) -> list[Lane]:
         """See pipeline.Job.lanes."""

@@ -53,7 +53,8 @@ class TaskSpec:
     """What one task needs to know. states: sink's step id → table → merged state, for the first task only.
 
     rows_per_second, bytes_per_second: None is unlimited. buffer_bytes: how much a reader may run ahead.
-    limits: how many bad rows are too many.
+    limits: how many bad rows are too many. failed: tables of the source that the task leaves out; None when the first
+    table that fails stops the job, and a task need not know which one it was.
     """
 
     context: JobContext
@@ -64,6 +65,7 @@ class TaskSpec:
     buffer_bytes: int = 64 * 1024 * 1024
     limits: tuple[Limit, ...] = ()
     verify: Verify = Verify.COUNT
+    failed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,14 @@ class Acked(FromTask):
 
 @dataclass(frozen=True)
 class TaskFailed(FromTask):
-    """The task ended by an error; it has closed its readers and writers. step: the step that failed, 0 unknown."""
+    """The task ended by an error; it has closed its readers and writers. step: the step that failed, 0 unknown.
+
+    tables: of the source, those whose rows it failed at, as far as that is known.
+    """
 
     error: HeadraceError
     step: int = 0
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

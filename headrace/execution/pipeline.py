@@ -6,7 +6,7 @@ system, run on a second thread and report back the same way.
 
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from headrace.checkpoint.coordinator import (
 )
 from headrace.checkpoint.fit import check_fit, columns_of
 from headrace.checkpoint.history import History
+from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
 from headrace.config.env import Verify
@@ -40,6 +41,7 @@ from headrace.errors import (
     Replaced,
     StoreUnavailable,
     StuckTask,
+    TooManyBadRows,
     Unavailable,
     Undelivered,
 )
@@ -113,6 +115,9 @@ class Job(Protocol):
     def call(self, name: str, *arguments: Any, deadline: float | None = ...) -> Any:
         """Run a call on a worker. Raises what it raises, Unavailable after `deadline` seconds, JobCanceled."""
 
+    def tables_of(self, step: int) -> list[str]:
+        """The paths of the tables a step gives."""
+
     def lanes(self, count: int) -> list[Lane]:
         """Living workers that know the job."""
 
@@ -132,6 +137,7 @@ class Job(Protocol):
 @dataclass(frozen=True)
 class PipelineSettings:
     """restarts, restart_wait: `job.retry.times` and `job.retry.interval.seconds`. retain: how many checkpoints stay.
+    isolate: whether a table that fails leaves the others alone (`multi_table.failure_policy`).
 
     unverified: see execution.delivery.deliveries.
     """
@@ -143,6 +149,7 @@ class PipelineSettings:
     rows_per_second: int | None = None
     bytes_per_second: int | None = None
     buffer_bytes: int = 64 * 1024 * 1024
+    isolate: bool = False
     limits: tuple[Limit, ...] = ()
     verify: Verify = Verify.COUNT
     unverified: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
@@ -191,6 +198,10 @@ class PipelineRun:
         self.history = History(pipeline.id)
         self._saved_size = 0
         self.restarts = 0
+        self._tries = 0
+        self._blamed: tuple[str, ...] = ()
+        self.failed: dict[str, HeadraceError] = {}
+        self._given: set[str] = set()
         self.checkpoints = 0
         self.restored_from: int | None = None
         self._past = _Totals()
@@ -204,25 +215,40 @@ class PipelineRun:
                 try:
                     return self._epoch()
                 except HeadraceError as error:
-                    if not error.retryable or self.restarts >= self._settings.restarts:
+                    tables, self._blamed = self._blamed, ()
+                    if error.retryable and self._tries < self._settings.restarts:
+                        self._tries += 1
+                        tries = f"{self._tries} of {self._settings.restarts}"
+                        self._job.log("warning", f"{error}; pipeline {self._pipeline.id} restarts ({tries})")
+                        self._wait(self._settings.restart_wait)
+                    elif not self._isolate(tables, error):
                         raise
                     self.restarts += 1
-                    self._job.log("warning", f"{error}; pipeline {self._pipeline.id} restarts ({self._tries()})")
-                    self._wait(self._settings.restart_wait)
         finally:
             self.running = False
             self._side.shutdown(wait=False, cancel_futures=True)
 
-    def _tries(self) -> str:
-        return f"{self.restarts} of {self._settings.restarts}"
+    def _isolate(self, tables: tuple[str, ...], error: HeadraceError) -> bool:
+        """Go on without the tables that failed, where the job wants that and others are left."""
+        fresh = [table for table in tables if table not in self.failed]
+        others = set(self._job.tables_of(self._pipeline.source.id)) - self.failed.keys() - set(fresh)
+        of_the_job = isinstance(error, TooManyBadRows | StuckTask | JobCanceled)
+        if not self._settings.isolate or not fresh or not others or of_the_job:
+            return False
+        self.failed |= dict.fromkeys(fresh, error)
+        self._tries = 0
+        names = ", ".join(fresh)
+        self._job.log("error", f"{names} failed, the other tables of pipeline {self._pipeline.id} go on: {error}")
+        return True
 
     def _epoch(self) -> CheckpointKind:
         job_id, pipeline = self.context.job_id, self._pipeline.id
         epoch = self._patiently(lambda: self._store.claim_epoch(job_id, pipeline, self.claimed))
         self.claimed = epoch
         self.context = replace(self.context, epoch=epoch)
-        base = self._begin()
+        base = isolate(self._begin(), self.failed)
         self._base = self._last = base
+        self._given = set(source_ids(base.splits))
         coordinator = Coordinator(
             base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic(), time.time()
         )
@@ -352,7 +378,7 @@ class PipelineRun:
     def _start_tasks(self, base: Checkpoint) -> None:
         self._past.add(self._reports.values())
         self._idle, self._reports = set(), {}
-        self._assigner = SplitAssigner(base.splits, base.positions, base.finished)
+        self._assigner = SplitAssigner(self._readable(base.splits), base.positions, base.finished)
         lanes = self._job.lanes(self._pipeline.parallelism)
         states = self._merged_states(base)
         self._tasks = {i: lanes[i % len(lanes)] for i in range(self._pipeline.parallelism)}
@@ -366,6 +392,7 @@ class PipelineRun:
                 self._settings.buffer_bytes,
                 self._settings.limits,
                 self._settings.verify,
+                frozenset(self.failed) if self._settings.isolate else None,
             )
             lane.send(StartTask(self._key, spec))
 
@@ -409,6 +436,7 @@ class PipelineRun:
                 self._job.check_bad_rows()
             elif isinstance(item, TaskFailed):
                 self._tasks.pop(item.task, None)
+                self._blamed = item.tables
                 raise item.error
         elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
@@ -462,16 +490,23 @@ class PipelineRun:
                 self._assign(task, split)
 
     def _assign(self, task: int, split: Split) -> None:
-        position = self._assigner.positions.get(split.id)
+        start = split.share.start if split.share else None
+        position = self._assigner.positions.get(split.id, start)
         self._send(task, Assign(*self._address(task), split, position, self._bounded))
 
     def _discover(self, coordinator: Coordinator) -> None:
-        known = list(self._assigner.splits)
-        fresh = self._job.call("new_splits", self._pipeline.source.id, known)
+        fresh = self._job.call("new_splits", self._pipeline.source.id, sorted(self._given))
         if fresh:
-            coordinator.add_splits(fresh)
-            self._assigner.add(fresh)
+            self._given.update(split.id for split in fresh)
+            parts = [part for split in fresh for part in divide(split, self.failed, None)]
+            coordinator.add_splits(parts)
+            self._assigner.add(self._readable(parts))
             self._deal()
+
+    def _readable(self, splits: Iterable[Split]) -> list[Split]:
+        splits = list(splits)
+        waiting = held(splits, self.failed)
+        return [split for split in splits if split.id not in waiting]
 
     # ----------------------------------------------------------------------------------------------- the actions
 
@@ -511,7 +546,7 @@ class PipelineRun:
 
     def _tell_source(self, checkpoint: Checkpoint) -> None:
         try:
-            self._job.call("checkpointed", self._pipeline.source.id, dict(checkpoint.positions))
+            self._job.call("checkpointed", self._pipeline.source.id, told_positions(checkpoint))
         except HeadraceError as error:  # the positions are safe here; the source only learns it later
             self._job.log("warning", f"{self._pipeline.source.name} was not told of the checkpoint: {error}")
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
+from headrace.checkpoint.shares import source_split
 from headrace.config.error_handlers import Stage
 from headrace.connector import (
     Committable,
@@ -32,6 +33,7 @@ from headrace.connector import (
 from headrace.errors import BadRow, HeadraceError, TooManyBadRows
 from headrace.execution.aside import Collected, DeadLetters
 from headrace.execution.bad_rows import BadRecord
+from headrace.execution.blame import Blame
 from headrace.execution.buffer import Buffer
 from headrace.execution.limits import too_many
 from headrace.execution.messages import (
@@ -95,6 +97,8 @@ class Task:
         self._address = (job, pipeline.id, spec.context.epoch, spec.index)
         self._pipeline, self._spec, self._send = pipeline, spec, send
         self._tables = {step: {t.path: t for t in found} for step, found in tables.items()}
+        self._blame = None if spec.failed is None else Blame(self._tables.get(pipeline.source.id, ()))
+        self._splits: dict[str, Split] = {}
         self._buffer = Buffer(spec.buffer_bytes)
         self._stop = threading.Event()
         self._source: Source = pipeline.source.instance  # type: ignore[assignment]
@@ -149,7 +153,8 @@ class Task:
         except _Stopped:
             ending = TaskEnded(*self._address)
         except Exception as error:  # whatever a plugin raises ends this task only
-            ending = TaskFailed(*self._address, portable(error, self._plugin_name()), self._step)
+            blamed = self._blame.of(error, self._step) if self._blame else ()
+            ending = TaskFailed(*self._address, portable(error, self._plugin_name()), self._step, blamed)
         problem = self._close()
         if problem is not None and isinstance(ending, TaskEnded) and not self._stop.is_set():
             ending = TaskFailed(*self._address, portable(problem, self._plugin_name()), self._step)
@@ -165,6 +170,8 @@ class Task:
             self._set_aside(item.rejected)
             if item.error is not None:
                 self._step = self._pipeline.source.id
+                if self._blame and (split := self._splits.get(item.split)):
+                    self._blame.handling = split.table
                 raise item.error
             self._finished.add(item.split)
             self._report()
@@ -180,12 +187,17 @@ class Task:
         """Bring one batch to all sinks, then remember the position after it."""
         source = self._pipeline.source
         batch = read.batch
+        share = self._splits[split].share
         if rejected:
-            self._set_aside(rejected)
-        if batch.num_rows:
+            self._set_aside(tuple(r for r in rejected if share is None or share.takes(r.table)))
+        if batch.num_rows and (share is None or share.takes(batch.table)):
+            if self._blame:
+                self._blame.handling = batch.table
             self._tally.read(source, batch)
             self._pass_on(source, batch)
             self._batches += 1
+            if self._blame:
+                self._blame.handling = ""
         self._positions[split] = read.position
 
     def _pass_on(self, step: Step, batch: Batch) -> None:
@@ -216,6 +228,8 @@ class Task:
 
     def _write(self, step: Step, batch: Batch) -> None:
         self._step = step.id
+        if self._blame:
+            self._blame.writes(step.id, batch.table)
         began = time.perf_counter()
         writer = self._writer(step, batch)
         if self._aside is None:
@@ -268,6 +282,8 @@ class Task:
             states.setdefault(self._steps[step].name, {})[table] = state
         for (step_id, table), writer in self._writers.items():
             self._step, name = step_id, self._steps[step_id].name
+            if self._blame:
+                self._blame.prepares(step_id, table)
             began = time.perf_counter()
             committable = writer.prepare_commit(barrier.checkpoint_id)
             self._spent(step_id, began)
@@ -277,6 +293,8 @@ class Task:
                 states.setdefault(name, {})[table] = state
             self._settle()
             self._tally.told(step_id, table, writer.written())
+        if self._blame:
+            self._blame.answered()
         for step_id, session in self._sessions.items():
             self._step = step_id
             session.flush()
@@ -326,6 +344,7 @@ class Task:
 
     def _start_reader(self, assign: Assign) -> None:
         name = f"read-{self._pipeline.id}-{self._spec.index}-{assign.split.id}"
+        self._splits[assign.split.id] = assign.split
         reader = threading.Thread(target=self._read, args=(assign.split, assign.position), name=name, daemon=True)
         self.readers = [r for r in self.readers if r.is_alive()] + [reader]
         reader.start()
@@ -338,7 +357,7 @@ class Task:
             aside = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=aside)
         try:
-            with closing(self._source.read(split, position, context)) as reading:  # type: ignore[type-var]
+            with closing(self._source.read(source_split(split), position, context)) as reading:  # type: ignore[type-var]
                 while not self._stop.is_set():
                     began = time.perf_counter()
                     try:
@@ -368,7 +387,15 @@ class Task:
             tables = self._tables.get(step.id, {})
             if len(tables) <= EAGER_TABLES:
                 for table in tables.values():
-                    self._open_writer(step, table)
+                    self._open_eagerly(step, table)
+
+    def _open_eagerly(self, step: Step, table: TableSchema) -> None:
+        if self._blame is None:
+            self._open_writer(step, table)
+        elif table.path not in (self._spec.failed or ()):
+            self._blame.prepares(step.id, table.path)
+            self._open_writer(step, table)
+            self._blame.answered()
 
     def _writer(self, step: Step, batch: Batch) -> SinkWriter:
         key = (step.id, batch.table)
@@ -392,6 +419,8 @@ class Task:
         """Prepare and close the writer that was idle longest; what it prepared goes with the next barrier."""
         key = next(iter(self._writers))
         writer = self._writers.pop(key)
+        if self._blame:
+            self._blame.prepares(*key)
         try:
             self._evictions += 1  # below zero: never the number of a checkpoint, and never twice in a task
             committable = writer.prepare_commit(-self._evictions)
@@ -400,6 +429,8 @@ class Task:
             if (state := writer.state()) is not None:
                 self._states[key] = state
             self._tally.told(*key, writer.written(), last=True)
+            if self._blame:
+                self._blame.answered()
         finally:
             writer.close()
 

@@ -42,6 +42,26 @@ class PacedSource(Source):
             yield Read(Batch(pa.RecordBatch.from_pydict(columns), "paced"), at)
 
 
+@source("Mixed")
+class MixedSource(Source):
+    """Two tables in one split: even and odd numbers."""
+
+    Options = PacedOptions
+
+    def tables(self):
+        return [TableSchema(name, (Column("id", pa.int64()),)) for name in ("even", "odd")]
+
+    def splits(self, parallelism):
+        return [Split("mixed")]
+
+    def read(self, split, position, task):
+        for at in range(0 if position is None else position + 1, self.options.rows):
+            time.sleep(self.options.seconds)
+            table = ("even", "odd")[at % 2]
+            rows = pa.RecordBatch.from_pydict({"id": pa.array([at], pa.int64())})
+            yield Read(Batch(rows, table), at)
+
+
 class ArrivalsOptions(Options):
     path: Path = Field(description="A file.")
 
