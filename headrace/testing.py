@@ -12,7 +12,7 @@ Inherit a suite and give it data:
 import fcntl
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -22,11 +22,16 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pytest
 
+from headrace.checkpoint.store import FileStore
 from headrace.checksums import checksum
+from headrace.config.error_handlers import ErrorHandlerOptions, ErrorMode, Stage
+from headrace.config.job import Plugin, parse_job
 from headrace.connector import (
+    BadRow,
     Batch,
     Committable,
     JobContext,
+    Options,
     Owner,
     Position,
     Read,
@@ -41,9 +46,14 @@ from headrace.connector import (
     TaskContext,
     Transform,
     Verifier,
+    sinks,
 )
 from headrace.errors import HeadraceError
+from headrace.execution.embedded import EmbeddedRunner
+from headrace.execution.master import JobMaster, JobSettings, Result
 from headrace.options import option_names, read_options
+from headrace.plan.plan import Aside, Pipeline, Plan, Step
+from headrace.tables import Tables
 
 CONTRACT_VERSION = 2
 """Raised when a suite asks for more than it did."""
@@ -111,6 +121,94 @@ def assert_described(cls: type[Source] | type[Transform] | type[Sink]) -> None:
 
 def _threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
+
+
+class BatchesSource(Source):
+    """A twin: gives these batches; a position is how many were read."""
+
+    Options = Options
+
+    def __init__(self, table: TableSchema, batches: Sequence[Batch]) -> None:
+        super().__init__(Options())
+        self._table, self._batches = table, batches
+
+    def tables(self) -> list[TableSchema]:
+        """See Source.tables."""
+        return [self._table]
+
+    def splits(self, parallelism: int) -> list[Split]:
+        """See Source.splits."""
+        return [Split("batches")]
+
+    def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
+        """See Source.read."""
+        for number in range(position or 0, len(self._batches)):
+            yield Read(self._batches[number], number + 1)
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """How a whole job ended. rows: what a sink that collects got; aside: the bad rows it was asked to route."""
+
+    result: Result
+    rows: int
+    aside: list[dict[str, Any]]
+
+    @property
+    def rejected(self) -> int:
+        """Bad rows, as they are counted."""
+        return self.result.progress.rows_rejected
+
+
+def run_job(folder: Path, source: Source, *others: Transform | Sink, mode: str = "DISABLE") -> JobRun:
+    """Run a job of these plugins, one after the other, through the engine; without a sink into one that collects.
+
+    mode: what becomes of bad rows, as in `env.error_handler`. folder: an empty one, for what the engine saves.
+    """
+    rows, aside = Tables(), Tables()
+    collecting = sinks.find("Arrow")
+    assert collecting is not None
+    plugins: list[Any] = [source, *others]
+    if not isinstance(plugins[-1], Sink):
+        plugins.append(make(collecting, into=rows))
+    step: Step | None = None
+    for number, plugin in reversed(list(enumerate(plugins, 1))):
+        kind = "source" if isinstance(plugin, Source) else "sink" if isinstance(plugin, Sink) else "transform"
+        step = Step(number, Plugin(kind, 0, type(plugin).__name__, {}), plugin, () if step is None else (step,))
+    assert step is not None
+    error_plugin = Plugin("sink", 0, "Arrow", {}, error_block="error_handler")
+    errors = Step(len(plugins) + 1, error_plugin, make(collecting, into=aside))
+    handling = Aside(ErrorHandlerOptions(mode=ErrorMode(mode), include_original_data=True), None, "bad")
+    if mode == "ROUTE":
+        handling = replace(handling, step=errors)
+    asides = {} if mode == "DISABLE" else dict.fromkeys(Stage, handling)
+    job = parse_job("env { job.retry.times = 0 }\nsource { FakeSource {} }\nsink { Console {} }")
+    result = JobMaster(
+        Plan(job, (Pipeline(1, step, 1, asides),)),
+        EmbeddedRunner(),
+        FileStore(folder / "checkpoints"),
+        job_id=1,
+        settings=JobSettings(patience=0.0),
+        on_log=lambda level, text: None,
+        on_print=lambda text: None,
+    ).run()
+    found = aside["bad"].to_pylist() if mode == "ROUTE" and "bad" in aside else []
+    return JobRun(result, sum(rows[name].num_rows for name in rows), found)
+
+
+def assert_one_goes_aside(folder: Path, count: Callable[[JobRun], int], *plugins: Any) -> None:
+    """Of 65,536 rows one is bad: with ROUTE and LOG the others are delivered, with DISABLE the job fails.
+
+    count: how many rows a run has delivered. plugins: as for `run_job`.
+    """
+    for mode in ("ROUTE", "LOG"):
+        run = run_job(folder / mode, *plugins, mode=mode)
+        assert run.result.status == "FINISHED", run.result.error
+        assert (count(run), run.rejected) == (65_535, 1), mode
+        assert [bool(row["error_message"] and row["original_data"]) for row in run.aside] == [True] * (mode == "ROUTE")
+    failed = run_job(folder / "DISABLE", *plugins)
+    assert failed.result.status == "FAILED"
+    assert isinstance(failed.result.error, BadRow), failed.result.error
 
 
 class SourceContract:
@@ -203,6 +301,23 @@ class SourceContract:
         good = sum(read.batch.num_rows for _, read in self.read(bad_source, rejects=rejects))
         assert (good, len(rejects.found)) == (65_535, 1)
 
+    def test_a_bad_row_belongs_to_one_position(self, bad_source: Source | None) -> None:
+        """Whoever goes on after a position is told of the bad rows behind it, and of no other."""
+        if bad_source is None:
+            return
+        for split in bad_source.splits(1):
+            whole = ListRejects()
+            for read in bad_source.read(split, None, task(batch_rows=20_000, rejects=whole)):
+                if read is not None:
+                    told, after = len(whole.found), ListRejects()
+                    list(bad_source.read(split, through_json(read.position), task(rejects=after)))
+                    assert told + len(after.found) == 1
+
+    def test_whole_jobs_set_a_bad_row_aside(self, bad_source: Source | None, tmp_path: Path) -> None:
+        """Routed, logged, or the end of the job."""
+        if bad_source is not None:
+            assert_one_goes_aside(tmp_path / "job", lambda run: run.rows, bad_source)
+
     def test_a_bad_row_is_named_when_none_is_set_aside(self, bad_source: Source | None) -> None:
         """By default it is an error of ours that says where it is."""
         if bad_source is None:
@@ -227,7 +342,8 @@ ROWS = ((1, "ann"), (2, None), (3, "Łódź 東京 🚰"), (9_223_372_036_854_77
 class SinkContract:
     """What every sink must do. Give a `sink` fixture and `visible`, the rows that a reader of the target sees.
 
-    Where empty texts or nulls cannot come back as they were, override `expected`.
+    Where empty texts or nulls cannot come back as they were, override `expected`. Where the target refuses rows,
+    override `bad_rows`.
     """
 
     def visible(self, sink: Sink) -> list[tuple[Any, ...]]:
@@ -246,6 +362,30 @@ class SinkContract:
         with open(lock, "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield JobContext(1, owner=Owner(str(lock), str(tmp_path / "owners" / "1.pending")))
+
+    @pytest.fixture
+    def bad_rows(self) -> Batch | None:
+        """65,536 rows of TABLE one of which the sink refuses; None where it refuses none."""
+        return None
+
+    def test_whole_jobs_set_a_bad_row_aside(self, sink: Sink, bad_rows: Batch | None, tmp_path: Path) -> None:
+        """A target that refuses one row of a batch gets the others."""
+        if bad_rows is None:
+            return
+        run = run_job(tmp_path / "job", BatchesSource(TABLE, [bad_rows]), sink, mode="ROUTE")
+        assert run.result.status == "FINISHED", run.result.error
+        assert (len(self.visible(sink)), run.rejected, len(run.aside)) == (65_535, 1, 1)
+        assert run.aside[0]["error_message"]
+        assert run.result.progress.counts[2, TABLE.path].committed == 65_535
+
+    def test_a_bad_row_fails_the_job_by_default(self, sink: Sink, bad_rows: Batch | None, tmp_path: Path) -> None:
+        """And nothing of it is visible, unless the sink is plain."""
+        if bad_rows is None:
+            return
+        run = run_job(tmp_path / "job", BatchesSource(TABLE, [bad_rows]), sink)
+        assert run.result.status == "FAILED"
+        assert isinstance(run.result.error, BadRow), run.result.error
+        assert sink.kind is SinkKind.PLAIN or self.visible(sink) == []
 
     def same(self, sink: Sink, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Whether the target shows exactly these rows."""
@@ -536,7 +676,23 @@ class SinkContract:
 
 
 class TransformContract:
-    """What every transform must do. Give a `transform` fixture and the `table` and `rows` it is tried on."""
+    """What every transform must do. Give a `transform` fixture and the `table` and `rows` it is tried on.
+
+    Override `bad_rows` where it cannot change every row.
+    """
+
+    @pytest.fixture
+    def bad_rows(self) -> Batch | None:
+        """65,536 rows of `table` one of which is bad, all others come out as one row; None where no row can be bad."""
+        return None
+
+    def test_whole_jobs_set_a_bad_row_aside(
+        self, transform: Transform, table: TableSchema, bad_rows: Batch | None, tmp_path: Path
+    ) -> None:
+        """Routed, logged, or the end of the job."""
+        if bad_rows is not None:
+            source = BatchesSource(table, [bad_rows])
+            assert_one_goes_aside(tmp_path / "job", lambda run: run.rows, source, transform)
 
     @pytest.fixture
     def table(self) -> TableSchema:

@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from headrace.connector import (
     Batch,
+    FailOnReject,
     Options,
     Read,
     Sink,
@@ -28,7 +30,7 @@ from headrace.connector import (
     owner_of,
     staging_name,
 )
-from headrace.errors import Rejected
+from headrace.errors import BadRow, Rejected
 from headrace.rows import Column, TableSchema
 from headrace.testing import ROWS, TABLE, SinkContract, SourceContract, TransformContract, batch, make
 
@@ -116,7 +118,11 @@ class FilesWriter(SinkWriter):
         self.sink, self.task, self.rows, self.count = sink, task, [], state or 0
         self.in_files = 0
 
+    all_or_nothing = True
+
     def write(self, batch):
+        if any(i < 0 for i in batch.rows.column("id").to_pylist()):
+            raise BadRow("an id below zero", batch.table)
         self.rows += [list(row.values()) for row in batch.rows.to_pylist()]
         if self.task.verifier:
             self.task.verifier.wrote(batch.table, batch.rows)
@@ -273,7 +279,12 @@ class FlipIds(Transform):
         return table
 
     def apply(self, batch, task):
+        if 1_000_000 in batch.rows.column("id").to_pylist():
+            self.refuse(batch, task)
         return batch.with_rows(batch.rows.set_column(0, "id", pc.bit_wise_not(batch.rows.column("id"))))
+
+    def refuse(self, batch, task):
+        raise BadRow("a million is too many", batch.table)
 
 
 class LinesContract(SourceContract):
@@ -301,6 +312,10 @@ class FilesContract(SinkContract):
     def sink(self, tmp_path):
         (tmp_path / "out").mkdir()
         return make(self.cls, path=tmp_path / "out")
+
+    @pytest.fixture
+    def bad_rows(self):
+        return with_bad_id(-1)
 
     def visible(self, sink):
         files = [f for f in sink.options.path.glob("*") if f.is_file()]
@@ -337,6 +352,15 @@ class FlipContract(TransformContract):
     @pytest.fixture
     def transform(self):
         return make(self.cls)
+
+    @pytest.fixture
+    def bad_rows(self):
+        return with_bad_id(1_000_000)
+
+
+def with_bad_id(bad):
+    """65,536 rows, one of them with this id."""
+    return batch(*((bad if i == 40_000 else i, None) for i in range(65_536)))
 
 
 class TestLinesSource(LinesContract):
@@ -421,6 +445,25 @@ def loses_bad_rows(self, line, at, task):
     pass
 
 
+def tells_again(self, split, position, task):
+    if position and split.id == "a.txt":
+        with self.open(split) as file:
+            lines = file.read().splitlines()
+        for line in lines[:position]:
+            if not line.isdigit():
+                self.bad(line, 0, task)
+    yield from LinesSource.read(self, split, position, task)
+
+
+def tells_late(self, split, position, task):
+    told = []
+    late = replace(task, rejects=type("Late", (FailOnReject,), {"add_raw": lambda self, *given: told.append(given)})())
+    for item in LinesSource.read(self, split, position, late):
+        yield item
+        while told:
+            task.rejects.add_raw(*told.pop())
+
+
 SOURCE_BUGS = {
     "position one short": {"read": changed_read(one_short)},
     "position one too far": {"read": changed_read(one_too_far)},
@@ -432,6 +475,8 @@ SOURCE_BUGS = {
     "splits have other names after a restart": {"splits": random_names},
     "a bad row takes its batch with it": {"bad": takes_batch_with_it},
     "a bad row is lost without a word": {"bad": loses_bad_rows},
+    "a bad row is told of again after a restart": {"read": tells_again},
+    "a bad row is told of after its position": {"read": tells_late},
     "no word of what it does": {"__doc__": ""},
 }
 
@@ -544,6 +589,15 @@ def writing(**changes):
     return {"writer": make_writer}
 
 
+def takes_some(self, batch):
+    self.rows += [list(row.values()) for row in batch.rows.slice(0, 1).to_pylist() if row["id"] >= 0]
+    FilesWriter.write(self, batch)
+
+
+def drops_bad_rows(self, batch):
+    FilesWriter.write(self, batch.filter(pc.greater_equal(batch.rows.column("id"), 0)))
+
+
 SINK_BUGS = {
     "visible before the commit": writing(prepare_commit=visible_at_once),
     "a second commit shows rows twice": {"commit": commit_appends},
@@ -563,6 +617,9 @@ SINK_BUGS = {
     "a row lost before it is read back": writing(prepare_commit=loses_a_row),
     "nothing is read back": writing(read_back=reads_nothing),
     "the batch given passes for what was read back": writing(write=shows_what_it_was_given, read_back=reads_nothing),
+    "rows taken before a bad one": writing(write=takes_some),
+    "one bad row refuses all": writing(all_or_nothing=False),
+    "a bad row is dropped without a word": writing(write=drops_bad_rows),
 }
 
 
@@ -660,6 +717,14 @@ def loses_nulls(self, batch, task):
     return batch.filter(pc.is_valid(batch.rows.column("name")))
 
 
+def refuses_for_good(self, batch, task):
+    raise Rejected("a million is too many")
+
+
+def refuses_all(self, batch, task):
+    task.rejects.add(batch, pa.array([True] * batch.num_rows), "a million is too many")
+
+
 TRANSFORM_BUGS = {
     "another type than promised": {"apply": other_type},
     "another table than promised": {"apply": renames_table},
@@ -668,6 +733,9 @@ TRANSFORM_BUGS = {
     "depends on where batches are cut": {"apply": first_of_batch},
     "fails without rows": {"apply": fails_without_rows},
     "loses a row and does not say so": {"apply": loses_nulls},
+    "a bad row is no bad row to the engine": {"refuse": refuses_for_good},
+    "a bad row passes unchanged": {"refuse": lambda self, batch, task: None},
+    "the rows of a bad one's batch are set aside": {"refuse": refuses_all},
 }
 
 PLANTED = [

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from headrace.connector import Batch, TableSchema, TaskContext, transform
@@ -84,11 +85,29 @@ class EmbeddingTransform(TableTransform):
 
     def change(self, batch: Batch, options: EmbeddingOptions, task: TaskContext) -> Batch:  # noqa: D102
         model = self._models.setdefault(id(options), _Model(options))
+        batch = _without_unknown(batch, options, task)
         new = {
             name: _vectors(batch.rows.column(field.field), field, model)
             for name, field in options.vectorization_fields.items()
         }
         return batch.with_rows(add_arrays(batch.rows, new))
+
+
+def _without_unknown(batch: Batch, options: EmbeddingOptions, task: TaskContext) -> Batch:
+    """The rows without those whose images or videos nothing says the kind of; they are set aside."""
+    reasons = [""] * batch.num_rows
+    for field in options.vectorization_fields.values():
+        for row, value in enumerate([] if field.is_text else batch.rows.column(field.field).to_pylist()):
+            try:
+                if value is not None:
+                    field.content(value)
+            except ValueError as error:
+                reasons[row] = str(error)
+    if not any(reasons):
+        return batch
+    bad = pa.array([bool(reason) for reason in reasons])
+    task.rejects.add(batch, bad, pa.array(reasons))
+    return batch.filter(pc.invert(bad))
 
 
 def _vectors(column: pa.Array, field: SourceField, model: "_Model") -> pa.Array:
@@ -133,11 +152,7 @@ class _Model:
 
     def _thing(self, value: Any, field: SourceField) -> list[list[float]]:
         """The vector of an image or a video."""
-        try:
-            content = field.content(value)
-        except ValueError as error:
-            raise Rejected(str(error), "Embedding") from error
-        body = {"model": self._options.model, "encoding_format": "float", "input": [content]}
+        body = {"model": self._options.model, "encoding_format": "float", "input": [field.content(value)]}
         return self._found(self._service.post(self._url, body, self._headers), "$.data['embedding']", 1)
 
     def _body(self, texts: list[str]) -> dict[str, Any]:

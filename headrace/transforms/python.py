@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
-from headrace.errors import ConfigError, Rejected
+from headrace.errors import BadRow, ConfigError, Rejected
 from headrace.rows import Column, VectorType, parse_type, type_name
 from headrace.transforms._rows_as_json import json_rows
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns
@@ -108,7 +108,7 @@ class PythonTransform(TableTransform):
                 return batch.with_rows(add_arrays(batch.rows, script.columns(batch)))
             except Exception as error:
                 if script.process is None:
-                    raise Rejected(f"process_batch failed: {script.where(error)}", "Python", batch.table) from error
+                    raise BadRow(f"process_batch failed: {script.where(error)}", batch.table) from error
         values, reasons = script.rows(batch)
         new = {name: to_array(values[name], dtype) for name, dtype in script.types.items()}
         whole = batch.with_rows(add_arrays(batch.rows, new))

@@ -89,7 +89,10 @@ class _Contract(SinkContract):
 
 
 class TestAppend(_Contract):
-    pass
+    @pytest.fixture
+    def bad_rows(self, path):
+        query(path, "CREATE TABLE people (id BIGINT CHECK (id <> 40000), name TEXT)")
+        return batch(*((i, f"name {i}") for i in range(65_536)))
 
 
 class TestUpsert(_Contract):

@@ -102,6 +102,22 @@ class TestJsonSink(_FileSinkContract):
     options = {"file_format_type": "json"}
 
 
+@pytest.mark.parametrize("form", ["csv", "text", "json"])
+class TestSinkWithALatinEncoding(_FileSinkContract):
+    @pytest.fixture
+    def sink(self, tmp_path, form):
+        self.options = {"file_format_type": form, "encoding": "ISO-8859-1"}
+        self.target = tmp_path / "out"
+        return make(LocalFileSink, path=str(self.target), tmp_path=str(tmp_path / "tmp"), **self.options)
+
+    @pytest.fixture
+    def bad_rows(self):
+        return batch(*((i, "東京" if i == 40_000 else "Zoë") for i in range(65_536)))
+
+    test_shows_every_row_once = test_commit_twice_is_commit_once = None  # their rows hold what the encoding lacks
+    test_what_was_not_prepared_is_dropped = None
+
+
 class TestParquetSink(_FileSinkContract):
     options = {"file_format_type": "parquet"}
 

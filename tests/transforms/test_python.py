@@ -159,7 +159,7 @@ def test_a_batch_gives_columns(answer, values):
     ],
 )
 def test_a_wrong_answer_for_a_batch_is_an_error(answer, message):
-    with pytest.raises(Rejected, match=message):
+    with pytest.raises(BadRow, match=message):
         new(f"def process_batch(batch, context):\n    return {answer}", "int")
 
 
