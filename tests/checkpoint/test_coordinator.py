@@ -182,3 +182,13 @@ def test_positions_of_splits_nobody_read_in_this_epoch_are_kept():
     [save] = coordinator.acked(0, 5, ack(3), 11)
     assert save.checkpoint.positions == {"a": 3, "b": 9}
     assert save.checkpoint.finished == {"b"}
+
+
+def test_a_save_without_an_answer_may_have_been_stored_so_nothing_of_it_is_aborted(coordinator):
+    """A restart finds it and commits what it names (guarantee 4)."""
+    answered(coordinator)
+    coordinator.save_failed(1, "no answer", 12)
+    assert coordinator.unsaved() == {}
+    save = answered(coordinator, 30)
+    assert save.checkpoint.committables == {"Sink[0]": ["x", "y", "x", "y"]}
+    assert coordinator.unsaved() == {}
