@@ -174,7 +174,6 @@ class Task:
                     self._blame.handling = split.table
                 raise item.error
             self._finished.add(item.split)
-            self._report()
             self._send(Idle(*self._address, item.split))
         elif isinstance(item, Assign):
             self._start_reader(item)
