@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +16,13 @@ import pyarrow as pa
 import pytest
 
 import headrace
+from headrace.checkpoint.store import FileStore
 from headrace.checksums import checksum, to_text
 from headrace.cli.output import delivery_lines
 from headrace.config.env import Verify
 from headrace.config.job import parse_job
 from headrace.connector import Batch, Written
-from headrace.errors import Undelivered
+from headrace.errors import StoreUnavailable, Undelivered
 from headrace.execution.delivery import DeliveryReport, deliveries
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.tally import Tally, flow_key, read_flow_key
@@ -408,6 +411,42 @@ def test_a_savepoint_and_a_restore_are_one_delivery(tmp_path, runner):
     assert result.status == "FINISHED", result.error
     (found,) = result.report.deliveries
     assert (found.read, found.written, found.found) == (400, 400, 400)
+    assert found.read_checksum == found.committed_checksum
+
+
+class StoreAway(FileStore):
+    """Keeps the first record, and cannot be reached from then on."""
+
+    def save(self, checkpoint, retain):
+        if checkpoint.id:
+            raise StoreUnavailable("the store is away")
+        return super().save(checkpoint, retain)
+
+
+def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path, runner):
+    sink = f"""sink {{ Jdbc {{ url = "jdbc:sqlite:{tmp_path}/x.db", driver = "org.sqlite.JDBC", database = main,
+      table = t, generate_sink_sql = true }} }}"""
+    text = LIMITED.format(interval=200).replace("verify = target", "verify = checksum, parallelism = 2") + sink
+    (tmp_path / "job.conf").write_text(text)
+    plan = make_plan(parse_job(text, file=str(tmp_path / "job.conf")))
+    away = StoreAway(tmp_path / "home" / "checkpoints")
+    local = LocalJob(plan, tmp_path / "home", runner=make_runner(runner, 2), checkpoints=away, on_print=str)
+    join = in_background(local)
+    committed = 0
+    deadline = time.monotonic() + 60
+    while not 100 < committed < 800:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        with suppress(sqlite3.Error), closing(sqlite3.connect(tmp_path / "x.db")) as database:
+            committed = database.execute("SELECT count(*) FROM t").fetchone()[0]
+    local._master.abandon()
+    join()
+    result = run(tmp_path, text, runner, restore=True)
+    assert result.status == "FINISHED", result.error
+    (found,) = result.report.deliveries
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        assert database.execute("SELECT count(*), count(DISTINCT id) FROM t").fetchone() == (800, 800)
+    assert (found.read, found.written) == (800, 800)
     assert found.read_checksum == found.committed_checksum
 
 

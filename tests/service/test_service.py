@@ -8,10 +8,12 @@ import time
 
 import pytest
 
+from headrace.api import answers
 from headrace.errors import ConfigError, JobExists, JobNotFound, NotEnoughSlots
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.status import JobStatus
+from headrace.server_settings import Wire
 from tests.service.conftest import endless, job, submit, wait_for, wait_for_rows
 
 
@@ -22,6 +24,19 @@ def test_runs_a_job_and_remembers_it(service):
     assert sorted(c.rows for c in record.metrics.counts.values()) == [5, 5]
     assert record.created <= record.started <= record.ended
     assert [part.tables for part in record.outline.parts()] == [("default",), ("default",)]
+
+
+def test_keeps_the_delivery_report_of_a_job(service, home):
+    """In its record, in the answers about it, and in a file; what a plugin was given is nowhere in it."""
+    sink = {"plugin_name": "LocalFile", "path": f"{home}-out", "tmp_path": f"{home}-tmp", "file_format_type": "csv"}
+    taken = submit(service, job(sink={**sink, "my.password": "hunter2"}, env={"verify": "target"}))
+    record = service.wait(taken.job_id, 30)
+    report = answers.job(record, Wire.V2_3_3)["deliveryReport"]
+    assert report["summary"] == "delivered: 5 rows, 1 table, balanced, read back and equal"
+    kept = (home / "reports" / f"{taken.job_id}.{record.run}.json").read_text()
+    assert json.loads(kept) == report == answers.job(record, Wire.V2_3_13)["deliveryReport"]
+    assert "hunter2" not in kept
+    assert str(home) not in kept
 
 
 def test_a_wrong_job_is_refused_and_leaves_nothing(service):
