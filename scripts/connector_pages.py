@@ -1,10 +1,11 @@
 """Writes docs/connectors/*.md from the declarations of all connectors; `--check` only says whether they are current."""
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from headrace.cli.look import option_rows
-from headrace.connector import sinks, sources
+from headrace.connector import Options, sinks, sources
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "connectors"
 
@@ -18,28 +19,31 @@ def page(name: str) -> str:
             continue
         text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
         parts.append(f"## {kind}\n\n{text}\n")
-        parts.append("| option | type | default | meaning |\n|---|---|---|---|")
-        for option, kind_name, default, meaning in option_rows(cls.Options):
-            names = ", ".join(f"`{alias}`" for alias in option.split(" / "))
-            cells = [names, kind_name, f"`{default}`" if default not in ("", "required") else default, meaning]
-            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        parts.append("")
+        parts += [*table_of_options(cls.Options), ""]
     return "\n".join(parts)
 
 
-def main() -> int:
-    """Write the pages, or compare them."""
-    names = dict.fromkeys(sorted([*sources.names(), *sinks.names()], key=str.lower))
-    pages = {FOLDER / f"{name.lower()}.md": page(name) for name in names}
+def table_of_options(model: type[Options]) -> Iterator[str]:
+    """A row for each option, from its declaration."""
+    yield "| option | type | default | meaning |\n|---|---|---|---|"
+    for option, kind_name, default, meaning in option_rows(model):
+        names = ", ".join(f"`{alias}`" for alias in option.split(" / "))
+        cells = [names, kind_name, f"`{default}`" if default not in ("", "required") else default, meaning]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def write_pages(pages: Mapping[Path, str]) -> int:
+    """Write the pages, or only compare them."""
     if "--check" in sys.argv:
         stale = [file.name for file, text in pages.items() if not file.exists() or file.read_text() != text]
         print("not current:", ", ".join(stale)) if stale else None
         return 1 if stale else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for file, text in pages.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    all_names = dict.fromkeys(sorted([*sources.names(), *sinks.names()], key=str.lower))
+    sys.exit(write_pages({FOLDER / f"{name.lower()}.md": page(name) for name in all_names}))

@@ -120,9 +120,15 @@ def option_rows(model: type[Options]) -> list[tuple[str, str, str, str]]:
         kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
         default = "required" if field.is_required() else "" if field.default is None else str(field.default)
         if "|" in str(field.annotation) or "[" in str(field.annotation):
-            kind = re.sub(r"(\w+\.)+", "", str(field.annotation)).replace(" | None", "")
+            kind = re.sub(r"(\w+\.)+", "", _plain(str(field.annotation))).replace(" | None", "")
         rows.append((" / ".join(names), kind, default[:40], field.description or ""))
     return rows
+
+
+def _plain(annotation: str) -> str:
+    """A type without what pydantic is told beside it."""
+    bare = re.sub(r"typing\.Annotated\[([^,]+), .*?\)\]", r"\1", annotation)
+    return re.sub(r"typing\.Optional\[(.*)\]", r"\1", bare)
 
 
 def examine(home: Path | None) -> int:

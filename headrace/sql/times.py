@@ -65,6 +65,11 @@ def _week(column: pa.Array) -> pa.Array:
     return pc.divide(days, 7)
 
 
+def _week_from_one(column: pa.Array) -> pa.Array:
+    """What WEEK gives: SeaTunnel's engine counts from 1 where its EXTRACT counts from 0."""
+    return pc.add(_week(column), 1)
+
+
 def _century(size: int) -> Callable[[pa.Array], pa.Array]:
     return lambda column: pc.add(pc.divide(pc.subtract(pc.year(column), 1), size), 1)
 
@@ -105,7 +110,7 @@ def _field(name: str, takes: Kind, kernel: Callable[[pa.Array], pa.Array]) -> No
 
 
 for _name, _kernel in (
-    ("YEAR", pc.year), ("QUARTER", pc.quarter), ("MONTH", pc.month), ("WEEK", _week), ("DAY_OF_MONTH", pc.day),
+    ("YEAR", pc.year), ("QUARTER", pc.quarter), ("MONTH", pc.month), ("WEEK", _week_from_one), ("DAY_OF_MONTH", pc.day),
     ("DAY_OF_WEEK", _isodow), ("DAY_OF_YEAR", pc.day_of_year),
 ):  # fmt: skip
     _field(_name, DATED, _kernel)

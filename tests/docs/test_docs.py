@@ -10,7 +10,7 @@ import pytest
 from headrace.checksums import RULES
 from headrace.config.env import NO_MEANING, Env
 from headrace.config.job import parse_job
-from headrace.connector import sinks, sources
+from headrace.connector import sinks, sources, transforms
 from headrace.options import option_names
 from headrace.plan.plan import make_plan
 from headrace.program import run
@@ -44,6 +44,36 @@ def test_every_example_plans():
         make_plan(parse_job(file.read_text(), variables={"input": "/in", "output": "/out"}), strict=True)
 
 
+NOT_RUN = {"llm.conf": "asks a service", "embedding.conf": "asks a service"}
+"""Examples that cannot run here, and why; they are planned."""
+
+TRANSFORM_EXAMPLES = sorted((ROOT / "examples" / "transforms").glob("*.conf"))
+
+
+@pytest.mark.parametrize("file", TRANSFORM_EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_of_a_transform_runs(file):
+    if file.name in NOT_RUN:
+        make_plan(parse_job(file.read_text(), variables={"OPENAI_API_KEY": "key"}), strict=True)
+        return
+    lines = []
+    result = run(file, on_print=lines.append, strict=True)
+    assert result.status == "FINISHED", result.error
+    assert "\n".join(lines).count("SeaTunnelRow#") >= 2
+
+
+def test_every_transform_has_an_example_unless_it_cannot_run():
+    without = {name.lower() for name in transforms.names()} - {file.stem for file in TRANSFORM_EXAMPLES}
+    assert without == {"dynamiccompile"}  # its Java code is refused
+
+
+@pytest.mark.parametrize("name", transforms.names())
+def test_every_transform_and_option_is_documented(name):
+    text = (ROOT / "docs" / "transforms" / f"{name.lower()}.md").read_text()
+    for key, field in transforms.find(name).Options.model_fields.items():
+        assert [option for option in option_names(key, field) if f"`{option}`" not in text] == []
+    assert f"transforms/{name.lower()}.md" in (ROOT / "mkdocs.yml").read_text()
+
+
 def test_every_env_key_is_documented():
     text = (ROOT / "docs" / "job-files.md").read_text()
     names = [name for key, field in Env.model_fields.items() for name in option_names(key, field)]
@@ -60,9 +90,10 @@ def test_every_connector_and_option_is_documented(name):
                 assert f"`{option}`" in text
 
 
-def test_the_connector_pages_are_those_the_declarations_make():
-    done = subprocess.run([sys.executable, str(ROOT / "scripts" / "connector_pages.py"), "--check"], timeout=120)
-    assert done.returncode == 0, "run scripts/connector_pages.py"
+@pytest.mark.parametrize("script", ["connector_pages.py", "transform_pages.py"])
+def test_the_pages_are_those_the_declarations_make(script):
+    done = subprocess.run([sys.executable, str(ROOT / "scripts" / script), "--check"], timeout=120)
+    assert done.returncode == 0, f"run scripts/{script}"
 
 
 def test_every_command_is_documented():

@@ -1,0 +1,115 @@
+"""Writes docs/transforms/*.md from the declarations of all transforms and of SQL's functions; `--check` compares.
+
+The examples of the functions are rows of their tests.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from connector_pages import table_of_options, write_pages
+
+from headrace.connector import transforms
+from headrace.sql.functions import FUNCTIONS, MODULES, Function, load_built_in
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.sql.test_functions import ROWS
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "transforms"
+EXAMPLES = ROOT / "examples" / "transforms"
+
+NOT_RUN = {
+    "Embedding": "It asks a service.",
+    "LLM": "It asks a service.",
+    "DynamicCompile": "Its code is Java or Groovy.",
+}
+"""Transforms whose page has no job that the tests run, and why."""
+
+FUNCTIONS_NOTE = """Names are matched without regard to case; a null among the arguments gives null
+unless the example says otherwise. In the examples `s` is 'Hello World', `d` is -120.72, `n` null,
+`t` is 2021-04-08 13:34:45.123456 and `y` its date.
+[Functions of your own](../python.md#sql-functions-of-your-own) are added from Python.
+"""
+
+FAMILIES = {
+    "strings": "Texts",
+    "numbers": "Numbers",
+    "times": "Dates and times",
+    "system": "Choices and casts",
+    "collections": "Arrays, maps, JSON",
+    "crypto": "Hashes and encryption",
+    "vectors": "Vectors",
+}
+
+
+def page(name: str) -> str:
+    """One transform's page: what it does, its options, a job."""
+    cls = transforms.find(name)
+    assert cls is not None
+    text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
+    parts = [f"# {name}\n\n{text}\n", *table_of_options(cls.Options), ""]
+    example = EXAMPLES / f"{name.lower()}.conf"
+    if example.exists():
+        fence = "conf" if name in NOT_RUN else "hocon"
+        parts.append(f"## Example\n\n```{fence}\n{example.read_text()}```\n")
+    if name == "Sql":
+        parts += ["## Functions\n", FUNCTIONS_NOTE, *functions()]
+    return "\n".join(parts)
+
+
+def index() -> str:
+    """The list of all transforms."""
+    parts = ["# Transforms\n", "| transform | what it does |\n|---|---|"]
+    for name in transforms.names():
+        cls = transforms.find(name)
+        assert cls is not None
+        parts.append(f"| [{name}]({name.lower()}.md) | {(cls.__doc__ or '').partition(chr(10))[0]} |")
+    return "\n".join([*parts, ""])
+
+
+def functions() -> Iterator[str]:
+    """The functions by family: names that are one function in one line."""
+    load_built_in()
+    for module in MODULES:
+        mine = [f for f in FUNCTIONS.values() if f.kernel.__module__ == f"headrace.sql.{module}"]
+        yield f"### {FAMILIES[module]}\n"
+        yield "| function | arguments | example |\n|---|---|---|"
+        for _, same in groupby(mine, key=lambda function: id(function.kernel)):
+            group = list(same)
+            names = ", ".join(f"`{function.name}`" for function in group)
+            yield f"| {names} | {arguments(group[0])} | {example([function.name for function in group])} |"
+        yield ""
+
+
+def example(names: list[str]) -> str:
+    """A tested call and its value; one without columns if there is one."""
+    called = re.compile(rf"({'|'.join(names)})\b", re.IGNORECASE)
+    rows = [row for row in ROWS if called.match(row[0])]
+    rows.sort(key=lambda row: bool(re.search(r"(?<![\w'])[a-z]{1,2}(?![\w'(])", re.sub(r"'[^']*'", "", row[0]))))
+    if not rows:
+        return ""
+    expression, _, result, *_ = rows[0]
+    return f"`{expression}` → `{shown(result)}`".replace("|", "\\|")
+
+
+def shown(result: object) -> str:
+    """A value as SQL's readers know it."""
+    if result is None or isinstance(result, bool):
+        return {None: "null", True: "true", False: "false"}[result]
+    return str(result)
+
+
+def arguments(function: Function) -> str:
+    """How many arguments it takes."""
+    if function.most is None:
+        return f"{function.least} or more"
+    return str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
+
+
+if __name__ == "__main__":
+    pages = {FOLDER / f"{name.lower()}.md": page(name) for name in transforms.names()}
+    sys.exit(write_pages({**pages, FOLDER / "index.md": index()}))
