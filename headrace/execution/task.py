@@ -167,7 +167,7 @@ class Task:
         if isinstance(item, tuple):
             self._handle(*item)
         elif isinstance(item, _SplitEnd):
-            self._set_aside(item.rejected)
+            self._set_aside(self._mine(item.split, item.rejected))
             if item.error is not None:
                 self._step = self._pipeline.source.id
                 if self._blame and (split := self._splits.get(item.split)):
@@ -188,7 +188,7 @@ class Task:
         batch = read.batch
         share = self._splits[split].share
         if rejected:
-            self._set_aside(tuple(r for r in rejected if share is None or share.takes(r.table)))
+            self._set_aside(self._mine(split, rejected))
         if batch.num_rows and (share is None or share.takes(batch.table)):
             if self._blame:
                 self._blame.handling = batch.table
@@ -250,6 +250,11 @@ class Task:
                 raise
             msg = f"{step.plugin.name} cannot set one row of a batch aside: {error.message}"
             raise BadRow(msg, error.table, error.row, error.column, error.value) from error
+
+    def _mine(self, split: str, records: tuple[BadRecord, ...]) -> tuple[BadRecord, ...]:
+        """Those of the tables that this reading of the split is for."""
+        share = self._splits[split].share
+        return records if share is None else tuple(r for r in records if share.takes(r.table))
 
     def _settle(self) -> int:
         """Count, log and write what the plugin called last has set aside; gives back how many rows that were."""

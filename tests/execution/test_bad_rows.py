@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -361,6 +363,44 @@ def test_a_savepoint_keeps_the_number_of_bad_rows(tmp_path, runner):
     result = again.run()
     assert result.status == "FAILED"
     assert "300 bad rows of 3,000 rows read" in str(result.error)
+
+
+DIE = """
+import os, signal, sys
+from pathlib import Path
+from headrace.checkpoint.store import FileStore
+from headrace.config.job import load_job
+from headrace.execution.local import LocalJob, make_runner
+from headrace.plan.plan import make_plan
+
+class Dies(FileStore):
+    def save(self, checkpoint, retain):
+        if checkpoint.id > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().save(checkpoint, retain)
+
+folder = Path(sys.argv[1])
+plan = make_plan(load_job(folder / "job.conf"))
+store = Dies(folder / "home" / "checkpoints")
+LocalJob(plan, folder / "home", runner=make_runner("embedded"), job_id=77, checkpoints=store).run()
+"""
+
+
+@pytest.mark.parametrize("to", ROUTES)
+def test_bad_rows_of_a_transaction_that_no_checkpoint_names_are_delivered_after_a_crash(tmp_path, to):
+    bad = range(0, 1000, 7)
+    write_lines(tmp_path, rows=1000, bad=bad)
+    job = Job(tmp_path, "embedded", route(tmp_path, to), job_id=1)
+    job.local._lock.close()
+    died = subprocess.run([sys.executable, "-c", DIE, str(tmp_path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert len(job.delivered()) == 1000 - len(bad)
+    again = Job(tmp_path, "embedded", route(tmp_path, to), job_id=77, restore=True)
+    result = again.run()
+    assert result.status == "FINISHED", result.error
+    assert job.delivered() == [i for i in range(1000) if i not in bad]
+    assert len(job.aside()) == len(bad)
+    assert result.progress.counts[1, "people"].rejected == len(bad)
 
 
 # ------------------------------------------------------------------------------------------------- wrong job files
