@@ -205,6 +205,8 @@ def _print_job(job: Job) -> None:
             print(f"  {table}: {int(count):,} rows {word}")
     if job.raw.get("slowSide"):
         print(f"  {job.raw['slowSide']}")
+    if job.raw.get("deliveryReport"):
+        print(f"  {job.raw['deliveryReport']['summary']}")
     if job.error:
         print(f"  error: {job.error}")
 

@@ -346,6 +346,23 @@ def test_zero_rows_and_nulls_balance(tmp_path, runner):
     }
 
 
+@pytest.mark.parametrize("target", ["files", "database"])
+def test_more_tables_than_writers_stay_open_balance(tmp_path, runner, target):
+    """Writers that were idle are closed in the middle, and opened again when more rows come."""
+    tables = ", ".join(
+        f'{{ row.num = 20, split.num = 2, schema {{ table = "t{n}", fields {{ id = bigint }} }} }}' for n in range(100)
+    )
+    sink = into_files(tmp_path, "csv").replace("/out", "/out/${table_name}")
+    if target == "database":
+        sink = f"""sink {{ Jdbc {{ url = "jdbc:sqlite:{tmp_path}/x.db", generate_sink_sql = true,
+          table = "${{table_name}}", database = main }} }}"""
+    text = f"env {{ verify = target }}\nsource {{ FakeSource {{ tables_configs = [{tables}] }} }}\n{sink}"
+    result = run(tmp_path, text, runner)
+    assert result.status == "FINISHED", result.error
+    assert [numbers(d) for d in result.report.deliveries] == [(20, 0, 20, 0, 0, 0)] * 100
+    assert {d.found for d in result.report.deliveries} == ({20} if target == "files" else {None})
+
+
 def test_filtered_rows_are_told_by_table(tmp_path, runner):
     text = f"""env {{ verify = checksum }}
     source {{ FakeSource {{ row.num = 100, auto.increment.enabled = true,
