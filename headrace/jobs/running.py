@@ -12,6 +12,7 @@ from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
 from headrace.jobs.outline import outline_of
+from headrace.jobs.owned import OwnedStore
 from headrace.jobs.record import JobRecord, Metrics
 from headrace.jobs.secrets import Masker
 from headrace.jobs.status import ALLOWED, JobStatus
@@ -128,7 +129,7 @@ class RunningJob:
             self._master = JobMaster(
                 self.plan,
                 service.runner,
-                service.checkpoints,
+                OwnedStore(service.checkpoints, self._is_owner),
                 job_id=record.job_id,
                 run=record.run,
                 name=record.name,
@@ -148,6 +149,11 @@ class RunningJob:
         finally:
             lock.close()
         self._take_result(result)
+
+    def _is_owner(self) -> bool:
+        """What the store of jobs says at this moment."""
+        mine, now = self.record, self._service.store.get(self.record.job_id)
+        return now is not None and now.key == mine.key and (now.owner, now.epoch) == (mine.owner, mine.epoch)
 
     def _lock(self) -> JobLock:
         """A job that was taken over from a service that is frozen, not dead, gets a lock beside that of the frozen one:
