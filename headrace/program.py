@@ -69,7 +69,8 @@ def run(
     """
     collected = Tables()
     config = _with_tables(_read(job, variables), tables or {}, collected)
-    if runner != "embedded" and any(p.name.lower() == "arrow" for p in config.plugins):
+    plugins = [*config.plugins, *config.error_sinks().values()]
+    if runner != "embedded" and any(p.name.lower() == "arrow" for p in plugins):
         raise ConfigError([Problem("", "Arrow tables live in this process", "run the job with runner='embedded'")])
     plan = make_plan(config, strict=strict)
     with tempfile.TemporaryDirectory(prefix="headrace-") as temporary:
@@ -112,4 +113,11 @@ def _with_tables(config: JobConfig, tables: Mapping[str, Any], collected: Tables
     sinks = tuple(
         replace(p, options={"into": collected, **p.options}) if p.name.lower() == "arrow" else p for p in config.sinks
     )
-    return replace(config, sources=sources, sinks=sinks)
+    handlers = {
+        stage: replace(h, sink={"into": collected, **h.sink})
+        if h.plugin_name.lower() == "arrow" and h.sink is not None
+        else h
+        for stage, h in config.error_handlers.stages.items()
+    }
+    aside = replace(config.error_handlers, stages=handlers)
+    return replace(config, sources=sources, sinks=sinks, error_handlers=aside)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from headrace.connector import Sink, Source
-from headrace.plan.plan import Plan, Step
+from headrace.plan.plan import Pipeline, Plan, Step
 from headrace.rows import TableSchema, type_name
 
 
@@ -13,8 +13,19 @@ def render(plan: Plan, tables: Mapping[int, list[TableSchema]]) -> str:
     lines = [f"{env.job_name} ({env.job_mode})"]
     for pipeline in plan.pipelines:
         lines.append(f"└─ pipeline {pipeline.id}, {pipeline.parallelism} task{'s' * (pipeline.parallelism > 1)}")
-        lines += _step(pipeline.source, tables, "   ", last=True)
+        lines += _step(pipeline.source, tables, "   ", last=not pipeline.aside)
+        lines += _aside(pipeline)
     return "\n".join(lines)
+
+
+def _aside(pipeline: Pipeline) -> list[str]:
+    """Where bad rows go: a line for each place, with the stages whose rows it takes."""
+    places: dict[str, list[str]] = {}
+    for stage, aside in pipeline.aside.items():
+        place = f"{aside.step.plugin.name}, table {aside.table}" if aside.step is not None else "the job's log"
+        places.setdefault(place, []).append(stage.value.lower())
+    rows = [f"bad rows of {', '.join(stages)} → {place}" for place, stages in places.items()]
+    return [f"   {'└─' if row is rows[-1] else '├─'} {row}" for row in rows]
 
 
 def _step(step: Step, tables: Mapping[int, list[TableSchema]], indent: str, *, last: bool) -> list[str]:

@@ -13,11 +13,13 @@ from contextlib import closing
 
 import pytest
 
+import headrace
 from headrace.config.job import parse_job
 from headrace.errors import ConfigError
 from headrace.execution.local import LocalJob, make_runner
 from headrace.plan.error_table import error_table
 from headrace.plan.plan import make_plan
+from headrace.plan.render import render
 
 pytestmark = pytest.mark.job
 
@@ -264,6 +266,22 @@ def test_console_shows_bad_rows(tmp_path, runner):
     job = Job(tmp_path, runner, "error_handler { mode = ROUTE, sink { plugin_name = Console } }")
     assert job.run().status == "FINISHED"
     assert any("SOURCE, SOURCE, LocalFile, people" in line for line in job.printed)
+
+
+def test_a_program_gets_bad_rows_as_a_table(tmp_path):
+    write_lines(tmp_path, rows=100, bad=[3])
+    env = 'error_handler { mode = ROUTE, sink { plugin_name = Arrow, error_table = "bad" } }'
+    result = headrace.run(f"env {{ {env} }}\nsource {{ {csv_source(tmp_path)} }}\nsink {{ Arrow {{}} }}")
+    assert result.status == "FINISHED", result.error
+    assert (result.tables["people"].num_rows, result.tables["bad"]["error_stage"].to_pylist()) == (99, ["SOURCE"])
+
+
+def test_check_shows_where_bad_rows_go(tmp_path):
+    env = f"error_handler {{ mode = LOG }}, {route(tmp_path, block='sink_error_handler')}"
+    plan = make_plan(parse_job(f"env {{ {env} }}\nsource {{ {csv_source(tmp_path)} }}\nsink {{ Console {{}} }}"))
+    text = render(plan, {})
+    assert "├─ bad rows of source, transform → the job's log" in text
+    assert "└─ bad rows of sink → LocalFile, table error_table" in text
 
 
 def test_no_rows_and_nothing_but_bad_rows(tmp_path, runner):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from headrace.api import answers
+from headrace.api.metrics import metrics
 from headrace.errors import ConfigError, JobExists, JobNotFound, NotEnoughSlots
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
@@ -323,6 +324,32 @@ def test_jobs_that_are_not_allowed_are_refused_with_every_reason(begin, tmp_path
     with pytest.raises(ConfigError, match="is not in a directory that jobs may use; those are"):
         submit(only, job(sink={"plugin_name": "LocalFile", "path": "/srv/x", "file_format_type": "json"}))
     only.prepare(job(sink={"plugin_name": "LocalFile", "path": f"{tmp_path}/data/x", "file_format_type": "json"}))
+
+
+def test_rows_set_aside_are_told_by_table(service, tmp_path):
+    query = {"plugin_name": "Sql", "query": "SELECT CAST(name AS INT) AS n FROM fake"}
+    env = {"error_handler": {"mode": "ROUTE", "sink": {"plugin_name": "LocalFile", "path": f"{tmp_path}/bad"}}}
+    text = json.dumps({**json.loads(job(7, env=env)), "transform": [query]})
+    submit(service, text, job_id=9)
+    record = service.wait(9, 60)
+    assert record.status == "FINISHED", record.error
+    told = metrics(record, Wire.V2_3_3)
+    assert (told["SourceReceivedCount"], told["RejectedCount"], told["SinkWriteCount"]) == ("7", "7", "0")
+    assert sum(map(int, told["TableRejectedCount"].values())) == 7
+    assert "RejectedCount" not in metrics(service.wait(submit(service, job()).job_id, 60), Wire.V2_3_3)
+
+
+def test_the_sink_of_bad_rows_must_be_allowed_too(begin, tmp_path):
+    only = begin(permissions=Permissions(paths=(tmp_path / "data",), plugins=("FakeSource", "Console", "LocalFile")))
+
+    def routing(**sink):
+        return job(env={"error_handler": {"mode": "ROUTE", "sink": sink}})
+
+    with pytest.raises(ConfigError, match=r"env\.error_handler\.sink\.LocalFile\.path: .*is not in a directory"):
+        submit(only, routing(plugin_name="LocalFile", path="/srv/x", file_format_type="csv"))
+    with pytest.raises(ConfigError, match=r"env\.error_handler\.sink\.Jdbc: this server does not allow Jdbc"):
+        submit(only, routing(plugin_name="Jdbc", url=f"jdbc:sqlite:{tmp_path}/data/x.db"))
+    only.prepare(routing(plugin_name="LocalFile", path=f"{tmp_path}/data/x", file_format_type="csv"))
 
 
 def test_the_file_of_a_jdbc_url_must_be_allowed_too(begin, tmp_path):
