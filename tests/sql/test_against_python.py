@@ -7,10 +7,13 @@ import re
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sql.evaluating import evaluate, values
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no wrong result
+settings.load_profile("no deadline")
 
 INTS = st.lists(st.none() | st.integers(-(2**30), 2**30), min_size=1)
 DOUBLES = st.lists(st.none() | st.floats(-1e12, 1e12, allow_subnormal=False), min_size=1)
