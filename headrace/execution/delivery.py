@@ -162,9 +162,9 @@ def deliveries(
     tables: step id → its tables, so that those without rows are in the report. unverified: sink's step id → table →
     why it cannot be read back; sinks and tables that are not in it can.
     """
-    by_step: dict[int, dict[tuple[str, str], Counts]] = {}
+    by_step: dict[int, dict[str, dict[str, Counts]]] = {}
     for (step, table, origin), value in counts.items():
-        by_step.setdefault(step, {})[table, origin] = value
+        by_step.setdefault(step, {}).setdefault(origin, {})[table] = value
     found = []
     for sink in pipeline.sinks():
         path = _Path(pipeline, sink)
@@ -200,15 +200,15 @@ class _Path:
 def _groups(
     source: int,
     sink: int,
-    by_step: Mapping[int, Mapping[tuple[str, str], Counts]],
+    by_step: Mapping[int, Mapping[str, Mapping[str, Counts]]],
     known: Mapping[int, Sequence[str]],
 ) -> list[tuple[list[str], list[str]]]:
     """Tables of the source with the tables of the sink that hold their rows, such that nothing crosses."""
-    origins = dict.fromkeys([*known[source], *(table for table, _ in by_step.get(source, {}))])
+    origins = dict.fromkeys([*known[source], *by_step.get(source, {})])
     groups: dict[str, tuple[list[str], list[str]]] = {origin: ([origin], []) for origin in origins}
     owners: dict[str, str] = {}
-    pairs = list(by_step.get(sink, {}))
-    reached = {origin for _, origin in pairs}
+    reached = by_step.get(sink, {})
+    pairs = [(target, origin) for origin, targets in reached.items() for target in targets]
     pairs += [(path, path) for path in known[sink] if path in origins and path not in reached]
     for target, origin in pairs:
         mine = groups.setdefault(origin, ([origin], []))
@@ -231,7 +231,7 @@ class _Group:
     def __init__(
         self,
         path: _Path,
-        by_step: Mapping[int, Mapping[tuple[str, str], Counts]],
+        by_step: Mapping[int, Mapping[str, Mapping[str, Counts]]],
         origins: Sequence[str],
         targets: Sequence[str],
         verify: Verify,
@@ -243,12 +243,8 @@ class _Group:
         self._sink = self._sum(path.sink)
 
     def _sum(self, step: Step) -> Counts:
-        wanted = set(self._origins)
-        total = Counts()
-        for (_, origin), counts in self._by_step.get(step.id, {}).items():
-            if origin in wanted:
-                total = total + counts
-        return total
+        by_origin = self._by_step.get(step.id, {})
+        return sum((counts for origin in self._origins for counts in by_origin.get(origin, {}).values()), Counts())
 
     def delivery(self) -> Delivery:
         """The line of the report."""
