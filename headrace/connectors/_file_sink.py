@@ -158,9 +158,13 @@ class FileSink(Sink):
             "file_format_type": options.file_format_type,
             "encoding": options.encoding,
             "row_delimiter": options.row_delimiter,
-            "skip_header_row_number": int(options.header),
+            "skip_header_row_number": int(options.header or options.file_format_type == "excel"),
             "schema": {"fields": {c.name: "string" for c in table.columns}},
+            "xml_row_tag": options.xml_row_tag,
+            "xml_use_attr_format": options.xml_attributes,
         }
+        if not file_format(options.file_format_type).own_schema:
+            found["compress_codec"] = options.compress_codec
         given = {"field_delimiter": options.field_delimiter, "filename_extension": options.filename_extension}
         return {**found, **{key: value for key, value in given.items() if value is not None}}
 

@@ -97,6 +97,28 @@ def test_lines_of_a_source_are_read_again_by_the_job_as_it_is_now(jobs, capsys, 
     assert jobs.delivered() == list(range(10))
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "csv, compress_codec = gzip",
+        "text, enable_header_write = true",
+        "json",
+        "xml",
+        "xml, xml_use_attr_format = true",
+        "excel",
+        "orc",
+        "parquet, compress_codec = snappy",
+    ],
+)
+def test_bad_rows_are_read_back_from_every_format(jobs, form):
+    jobs.error_sink += f", file_format_type = {form}"
+    bad_lines(jobs)
+    jobs.run()
+    jobs.age = "string"
+    assert jobs.replay() == 0
+    assert jobs.delivered() == list(range(10))
+
+
 def test_what_is_still_bad_stays_where_it_is_with_the_reason(jobs, capsys):
     bad_lines(jobs)
     jobs.run()
