@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,8 +23,9 @@ class CheckpointStore(ABC):
 
     @abstractmethod
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:
-        """Begin a new start of a pipeline: one more than any epoch claimed before, also by other processes.
+        """Begin a new start of a pipeline: more than any epoch claimed before, also by other processes.
 
+        Also more than those of a state that was deleted, which a target may still remember.
         held: the epoch that the caller has claimed before; 0 at its first. Raises Replaced when another has claimed
         one since: whoever was taken over cannot take back (guarantee 9).
         """
@@ -74,8 +76,9 @@ class BlobStore(CheckpointStore):
             newest = _number(found[0], name) if found else 0
             if held and newest != held:
                 raise _replaced(job_id, pipeline, held, newest)
-            if self._blobs.swap(name, str(newest + 1).encode(), found[1] if found else None):
-                return newest + 1
+            epoch = newest + 1 if found else int(time.time())  # starts of a deleted state were fewer than its seconds
+            if self._blobs.swap(name, str(epoch).encode(), found[1] if found else None):
+                return epoch
         raise StoreUnavailable(f"cannot claim an epoch of job {job_id} in {self._blobs.place}: others were quicker")
 
     def epoch(self, job_id: int, pipeline: int) -> int:  # noqa: D102

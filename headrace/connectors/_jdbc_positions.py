@@ -86,10 +86,16 @@ def save(
 
 
 def forget(database: Sqlite, job: JobContext) -> None:
-    """The job will not be restored: remove what is known of it, and the tables with the last one."""
+    """The job will not be restored: remove what is known of it, and the tables with the last one.
+
+    Nothing is removed by a start that was replaced: it is no longer its own (guarantee 9).
+    """
     if not _exists(database):
         return
     with database.transaction():
+        found = database.execute(f"SELECT epoch FROM {EPOCHS} {_MINE}", (job.job_id, job.pipeline))
+        if found and found[0][0] > job.epoch:
+            return
         for table in (POSITIONS, EPOCHS):
             database.execute(f"DELETE FROM {table} {_MINE}", (job.job_id, job.pipeline))
         if not database.execute(f"SELECT 1 FROM {EPOCHS} LIMIT 1"):
