@@ -1,0 +1,892 @@
+"""One pipeline under simulated time: the real PipelineRun, Coordinator and SplitAssigner against a world of dice.
+
+The world is one heap of events on one thread. Its inputs are the clock, a store that fails before or after it has
+stored, messages that are late and overtake each other between tasks, tasks and workers that die or live on unseen, and
+masters that die or freeze at any call they make. A frozen master lies on Python's stack while its successor runs, then
+thaws and goes on with what it knew. Every `Violation` names the guarantee of docs/guarantees.md that was broken.
+"""
+
+import heapq
+import itertools
+import queue
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
+from headrace.checkpoint.coordinator import Ack, CheckpointSettings
+from headrace.checkpoint.store import CheckpointStore
+from headrace.config.job import Plugin
+from headrace.connector import JobContext, Owner, Sink, SinkKind, Source, Split, TargetPositions
+from headrace.errors import HeadraceError, JobCanceled, Rejected, Replaced, StoreUnavailable, Unavailable
+from headrace.execution import pipeline as pipeline_module
+from headrace.execution.messages import (
+    Acked,
+    Assign,
+    Barrier,
+    Continue,
+    Idle,
+    StartTask,
+    StopTask,
+    TaskEnded,
+    TaskFailed,
+    WorkerGone,
+)
+from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
+from headrace.execution.runner import Lane
+from headrace.jobs.owned import OwnedStore
+from headrace.plan.plan import Pipeline, Step
+
+JOB = 7
+SOURCE, SINK = "Source[0]-Rows", "Sink[0]-Target"
+QUIET_SECONDS = 2_000.0
+"""Simulated time within which a job must end once nothing fails any more."""
+
+MAX_EVENTS = 60_000
+
+
+class Violation(BaseException):
+    """A guarantee does not hold. number: see docs/guarantees.md. Nothing of the engine may catch it."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(f"guarantee {number}: {text}")
+        self.number = number
+
+
+class Died(BaseException):
+    """A simulated process is gone; nothing of the engine may catch it."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the dice do not decide. faults: how many things may go wrong; None lets the dice say."""
+
+    kind: SinkKind = SinkKind.STAGED
+    bounded: bool = True
+    interval: float | None = 5.0
+    faults: int | None = None
+
+
+class _Rows(Source):
+    """Stands in the plan only; the tasks of the simulation read."""
+
+    bounded = True
+
+    def is_bounded(self, mode: str) -> bool:
+        return self.bounded
+
+    def tables(self):
+        return []
+
+    def splits(self, parallelism: int):
+        return []
+
+    def read(self, split, position, task):
+        return iter(())
+
+
+class _Endless(_Rows):
+    bounded = False
+
+
+class _Staged(Sink):
+    kind = SinkKind.STAGED
+
+    def writer(self, table, task, state):
+        raise NotImplementedError
+
+
+class _Transactional(_Staged):
+    kind = SinkKind.TRANSACTIONAL
+
+
+class _Plain(_Staged):
+    kind = SinkKind.PLAIN
+
+
+_SINKS = {SinkKind.STAGED: _Staged, SinkKind.TRANSACTIONAL: _Transactional, SinkKind.PLAIN: _Plain}
+
+
+def _pipeline(shape: Shape, parallelism: int) -> Pipeline:
+    sink = Step(2, Plugin("sink", 0, "Target", {}), _SINKS[shape.kind](None))
+    source = Step(1, Plugin("source", 0, "Rows", {}), (_Rows if shape.bounded else _Endless)(None), (sink,))
+    return Pipeline(1, source, parallelism)
+
+
+# ------------------------------------------------------------------------------------------------------- the store
+
+
+class MemoryStore(CheckpointStore):
+    """The contract of CheckpointStore in the plainest way; content goes through JSON as in the real ones."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[tuple[int, int], int] = {}
+        self.saved: dict[tuple[int, int], dict[int, bytes]] = {}
+        self._next = itertools.count(1)
+
+    def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:
+        newest = self.epochs.get((job_id, pipeline), 0)
+        if held and newest != held:
+            raise Replaced(f"epoch {held} was replaced by epoch {newest}")
+        self.epochs[job_id, pipeline] = next(self._next)
+        return self.epochs[job_id, pipeline]
+
+    def epoch(self, job_id: int, pipeline: int) -> int:
+        return self.epochs.get((job_id, pipeline), 0)
+
+    def save(self, checkpoint: Checkpoint, retain: int) -> int:
+        key = checkpoint.job_id, checkpoint.pipeline
+        if self.epochs.get(key) != checkpoint.epoch:
+            raise Replaced(f"epoch {checkpoint.epoch} was replaced by epoch {self.epochs.get(key)}")
+        of = self.saved.setdefault(key, {})
+        of[checkpoint.id] = orjson.dumps(checkpoint.to_json())
+        for old in sorted(of)[:-retain]:
+            del of[old]
+        return len(of[checkpoint.id])
+
+    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:
+        found = [(n, c) for (j, p), of in self.saved.items() if j == job_id for n, c in of.items()]
+        return [Checkpoint.from_json(orjson.loads(content)) for _, content in sorted(found)]
+
+    def delete(self, job_id: int) -> None:
+        for kept in (self.epochs, self.saved):
+            for key in [key for key in kept if key[0] == job_id]:
+                del kept[key]
+
+
+class _FaultyStore(CheckpointStore):
+    """The real thing below, with everything that can happen on the way there and back; one for each master."""
+
+    def __init__(self, world: "World", master: "_Master", inner: CheckpointStore) -> None:
+        self._world, self._master, self._inner = world, master, inner
+
+    def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:
+        return self._inner.claim_epoch(job_id, pipeline, held)
+
+    def epoch(self, job_id: int, pipeline: int) -> int:
+        self._master.hook()
+        return self._inner.epoch(job_id, pipeline)
+
+    def save(self, checkpoint: Checkpoint, retain: int) -> int:
+        world = self._world
+        self._master.hook()
+        if world.store_away_until > world.now or world.fault(0.1):
+            raise StoreUnavailable("cannot save: the store is away")
+        size = self._inner.save(checkpoint, retain)
+        world.stored(checkpoint)
+        self._master.hook()
+        if world.fault(0.1):
+            raise StoreUnavailable("cannot save: no answer")
+        return size
+
+    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:
+        self._master.hook()
+        return self._inner.all(job_id, pipeline)
+
+    def delete(self, job_id: int) -> None:
+        self._inner.delete(job_id)
+
+
+# ------------------------------------------------------------------------------------------------------ the target
+
+
+class Target:
+    """Rows are (split, number). visible: how often each is seen. staged: name → rows that nobody sees yet."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.visible: Counter[tuple[str, int]] = Counter()
+        self.staged: dict[str, list[tuple[str, int]]] = {}
+        self.committed: set[str] = set()
+        self.epoch = 0
+        self.positions: dict[str, int] = {}
+        self.finished: set[str] = set()
+        self.known = False
+        self._names = itertools.count(1)
+
+    def prepare(self, rows: list[tuple[str, int]], epoch: int) -> str:
+        name = f"{epoch}-{next(self._names)}"
+        self.staged[name] = rows
+        return name
+
+    def commit(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._world.durable_names:
+                raise Violation(2, f"{name} is committed, but no saved checkpoint names it")
+            if name in self.staged:
+                self.visible.update(self.staged.pop(name))
+                self.committed.add(name)
+            elif name not in self.committed:
+                raise Violation(4, f"{name} is to be committed, but was removed before")
+
+    def abort(self, names: list[str]) -> None:
+        for name in names:
+            if name in self._world.durable_names and name not in self.committed:
+                raise Violation(4, f"{name} is removed, but a saved checkpoint names it")
+            self.staged.pop(name, None)
+
+    def transact(self, epoch: int, rows: list[tuple[str, int]], positions: Mapping[str, int], finished: set[str]):
+        if epoch < self.epoch:
+            raise Rejected(f"epoch {epoch} was replaced by {self.epoch}")
+        self.known = True
+        self.visible.update(rows)
+        self.positions.update(positions)
+        self.finished |= finished
+
+
+# -------------------------------------------------------------------------------------------------- workers, tasks
+
+
+class _Lane(Lane):
+    def __init__(self, world: "World", master: "_Master") -> None:
+        self.name = f"worker-{next(world.numbers)}"
+        self.world, self.master, self.alive = world, master, True
+        self.tasks: dict[tuple[int, int], _Task] = {}
+
+    def send(self, command: Any) -> None:
+        self.master.alive()
+        if not self.alive:
+            return
+        if isinstance(command, StartTask):
+            key = command.spec.context.epoch, command.spec.index
+            self.tasks[key] = _Task(self, command)
+        else:
+            self.world.fifo((self.name, command.task), lambda: self._deliver(command))
+
+    def _deliver(self, command: Any) -> None:
+        task = self.tasks.get((command.epoch, command.task))
+        if self.alive and task is not None:
+            task.take(command)
+
+    def die(self, *, told: bool) -> None:
+        """The process ends; `told`: its socket closes, so the master learns of it."""
+        if self.alive:
+            self.alive = False
+            self.tasks.clear()
+            if told:
+                self.master.post(WorkerGone("7.1", self.name, "it was killed"))
+
+
+class _Task:
+    """What execution.task does, row by row."""
+
+    def __init__(self, lane: _Lane, start: StartTask) -> None:
+        spec = start.spec
+        self.lane, self.world, self.epoch = lane, lane.world, spec.context.epoch
+        self.address = ("7.1", 1, self.epoch, spec.index)
+        self.kind = self.world.shape.kind
+        self.reading: dict[str, int] = {}
+        self.bounded = True
+        self.rows: list[tuple[str, int]] = []
+        self.positions: dict[str, int] = {}
+        self.finished: set[str] = set()
+        self.written, self.read = spec.states.get(2, {}).get("t", 0), 0
+        self.waiting_for: int | None = None
+        self.ended = False
+        self.stepping = False
+        self.send(Idle(*self.address, None))
+
+    def send(self, event: Any) -> None:
+        lane = self.lane
+        self.world.fifo((lane.name, self.address, "back"), lambda: lane.alive and lane.master.post(event))
+
+    def take(self, command: Any) -> None:
+        if isinstance(command, StopTask):
+            self.end(TaskEnded(*self.address))
+        elif isinstance(command, Assign):
+            self.bounded = command.bounded
+            self.reading[command.split.id] = command.position or 0
+            self.go_on()
+        elif isinstance(command, Barrier):
+            self.answer(command)
+        elif isinstance(command, Continue) and command.checkpoint_id >= (self.waiting_for or float("inf")):
+            self.waiting_for = None
+            self.go_on()
+
+    def end(self, message: Any) -> None:
+        self.send(message)
+        self.ended, self.reading, self.rows = True, {}, []
+        self.lane.tasks.pop((self.epoch, self.address[3]), None)
+
+    def go_on(self) -> None:
+        if not self.stepping and not self.ended:
+            self.stepping = True
+            self.world.after(self.world.random.expovariate(2.0), self.step)
+
+    def step(self) -> None:
+        """Read and write a few rows of one split."""
+        self.stepping = False
+        if self.ended or not self.lane.alive or self.waiting_for is not None or not self.reading:
+            return None
+        if self.world.fault(0.01):
+            return self.end(TaskFailed(*self.address, Unavailable("the dice said so")))
+        split = self.world.random.choice(sorted(self.reading))
+        start, size = self.reading[split], self.world.sizes[split]
+        upto = min(size, start + self.world.random.randint(1, 4))
+        self.world.read(self.epoch, split)
+        self.rows += [(split, n) for n in range(start, upto)]
+        self.written, self.read = self.written + upto - start, self.read + upto - start
+        if upto > start:
+            self.positions[split] = self.reading[split] = upto
+        if upto == size and self.bounded:
+            del self.reading[split]
+            self.finished.add(split)
+            self.send(Idle(*self.address, split))
+        return self.go_on()
+
+    def answer(self, barrier: Barrier) -> None:
+        """Flush, prepare or commit what was written, then tell."""
+        target, rows, prepared = self.world.target, self.rows, {}
+        self.rows = []
+        if self.kind is SinkKind.STAGED and rows:
+            prepared = {SINK: [target.prepare(rows, self.epoch)]}
+        elif self.kind is SinkKind.PLAIN:
+            target.visible.update(rows)
+        elif self.kind is SinkKind.TRANSACTIONAL:
+            try:
+                target.transact(self.epoch, rows, self.positions, self.finished)
+            except Rejected as error:
+                return self.end(TaskFailed(*self.address, error))
+        counts = {f"{SOURCE}|t": {"rows": self.read}, f"{SINK}|t": {"rows": self.read, "written": self.read}}
+        ack = Ack(dict(self.positions), frozenset(self.finished), {SINK: {"t": self.written}}, prepared, counts)
+        self.send(Acked(*self.address, barrier.checkpoint_id, ack))
+        if barrier.pause:
+            self.waiting_for = barrier.checkpoint_id
+        return None
+
+
+# ------------------------------------------------------------------------------------------------------ the master
+
+
+class _Inbox:
+    """In place of the queue: waiting for the next event is what moves the world."""
+
+    def __init__(self, master: "_Master") -> None:
+        self._master, self._items = master, deque[Any]()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+
+    def get(self, timeout: float) -> Any:
+        world, deadline = self._master.world, self._master.world.now + timeout
+        while True:
+            self._master.hook()
+            if self._items:
+                return self._items.popleft()
+            if not world.step(deadline):
+                raise queue.Empty
+
+
+@dataclass
+class _Future:
+    master: "_Master"
+    done: bool = False
+
+    def result(self, timeout: float) -> None:
+        world, deadline = self.master.world, self.master.world.now + timeout
+        while not self.done:
+            self.master.alive()
+            if not world.step(deadline):
+                raise TimeoutError
+
+
+class _Side:
+    """In place of the second thread: one piece of work after the other, each after a while."""
+
+    def __init__(self, master: "_Master") -> None:
+        self._master, self._waiting, self._busy = master, deque[tuple[_Future, Callable[..., Any], Any]](), False
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> _Future:
+        future = _Future(self._master)
+        self._waiting.append((future, work, arguments))
+        self._start()
+        return future
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        self._waiting.clear()
+
+    def _start(self) -> None:
+        if not self._busy and self._waiting:
+            self._busy = True
+            self._master.later(self._master.world.random.expovariate(1.0), self._run)
+
+    def _run(self) -> None:
+        self._busy = False
+        if self._waiting:
+            future, work, arguments = self._waiting.popleft()
+            work(*arguments)
+            future.done = True
+            self._start()
+
+
+class _Master:
+    """A process that runs the pipeline: the Job that PipelineRun asks for, and the way it ends."""
+
+    def __init__(self, world: "World", parallelism: int) -> None:
+        self.world, self.dead, self.frozen, self.over, self.lost = world, False, False, False, False
+        self.number = next(world.numbers)
+        self._kept: list[Callable[[], None]] = []
+        self._lanes: list[_Lane] = []
+        self._in_hook = False
+        shape = world.shape
+        settings = PipelineSettings(
+            CheckpointSettings(shape.interval, timeout=20.0, min_pause=0.0, patience=60.0, retry_save=2.0),
+            restarts=3,
+            restart_wait=1.0,
+            retain=world.random.choice([1, 3]),
+        )
+        mode = "BATCH" if shape.bounded else "STREAMING"
+        context = JobContext(JOB, self.number, mode=mode, owner=Owner("", ""))
+        world.owner = self
+        store = OwnedStore(_FaultyStore(world, self, world.store), lambda: self.hook() is None and world.owner is self)
+        self.run = PipelineRun(self, "7.1", _pipeline(shape, parallelism), context, store, settings)
+        self.run.inbox = self.inbox = _Inbox(self)
+        self.run._side = _Side(self)
+
+    def alive(self) -> None:
+        """Raises Died in a process that is gone."""
+        if self.dead:
+            raise Died
+
+    def hook(self) -> None:
+        """A moment at which this process may die, or freeze while another takes its place."""
+        self.alive()
+        world = self.world
+        if self._in_hook or self.over or world.quiet:
+            return
+        if world.fault(0.004):
+            self.die()
+            raise Died
+        if world.depth < 2 and world.fault(0.003):
+            self._in_hook = self.frozen = True
+            if world.wish is self:
+                world.wish = None  # what was asked of it is asked of whoever takes over
+            world.run_master()
+            self._in_hook = self.frozen = False
+            self.world.after(world.random.uniform(0, 5), self.learn)
+            for work in self._kept:
+                world.after(world.random.random(), work)
+            self._kept = []
+
+    def learn(self) -> None:
+        """A service that thaws reads in the store of jobs that it has lost the job, and stops."""
+        if not self.dead:
+            self.lost = True
+            self.inbox.put(Cancel())
+
+    def die(self) -> None:
+        """kill -9; its workers see their sockets close, or hang on a while where they are frozen."""
+        self.dead = True
+        for lane in self._lanes:
+            if lane.alive and self.world.random.random() < 0.7:
+                lane.die(told=False)
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Work of this process after a while; never once it is dead, later while it is frozen."""
+
+        def guarded() -> None:
+            if self.frozen:
+                self._kept.append(guarded)
+            elif not self.dead:
+                with suppress(Died):
+                    work()
+
+        self.world.after(seconds, guarded)
+
+    def post(self, event: Any) -> None:
+        if not self.dead:
+            self.inbox.put(event)
+
+    # what a pipeline needs of its job
+
+    def call(self, name: str, *arguments: Any, deadline: float | None = 300.0) -> Any:
+        self.hook()
+        if self.world.fault(0.01):
+            raise Unavailable(f"{name}: the dice said so")
+        result = getattr(self, f"_call_{name}")(*arguments)
+        self.hook()
+        if name in ("commit", "abort", "start_sink") and self.world.fault(0.05):
+            raise Unavailable(f"{name}: no answer")
+        return result
+
+    def _call_splits(self, step: int, parallelism: int) -> list[Split]:
+        return self.world.first_splits()
+
+    def _call_new_splits(self, step: int, known: list[str]) -> list[Split]:
+        return [split for split in self.world.splits.values() if split.id not in known]
+
+    def _call_target_positions(self, step: int, context: JobContext) -> TargetPositions | None:
+        target = self.world.target
+        return TargetPositions(dict(target.positions), frozenset(target.finished)) if target.known else None
+
+    def _call_start_sink(self, step: int, context: JobContext) -> None:
+        self.world.target.epoch = max(self.world.target.epoch, context.epoch)
+
+    def _call_merge_states(self, step: int, states: Mapping[str, list[int]]) -> dict[str, int]:
+        return {table: sum(of) for table, of in states.items()}
+
+    def _call_finish(self, step: int, states: Mapping[str, list[int]]) -> None:
+        self.world.check_all_read(self.world.depth)
+
+    def _call_commit(self, step: int, names: list[str], context: JobContext) -> None:
+        self.world.target.commit(names)
+
+    def _call_abort(self, step: int, names: list[str], context: JobContext) -> None:
+        self.world.target.abort(names)
+
+    def _call_checkpointed(self, step: int, positions: Mapping[str, int]) -> None:
+        self.world.check_told(positions)
+
+    def _call_end_sink(self, step: int, context: JobContext) -> None:
+        target = self.world.target
+        if target.epoch > context.epoch:
+            return
+        target.known, target.positions, target.finished = False, {}, set()
+
+    def tables_of(self, step: int) -> list[str]:
+        return ["t"]
+
+    def check_bad_rows(self) -> None:
+        pass
+
+    def lanes(self, count: int) -> list[Lane]:
+        self.alive()
+        if self.run.context.epoch == self.world.store.epoch(JOB, 1):  # else it has been replaced and will learn it
+            self.world.check_owed_is_done()
+        self._lanes = [lane for lane in self._lanes if lane.alive]
+        while len(self._lanes) < 2:
+            self._lanes.append(_Lane(self.world, self))
+        return list(self._lanes)
+
+    def replace(self, lane: Lane) -> list[str]:
+        assert isinstance(lane, _Lane)
+        if self.world.random.random() < 0.7:
+            lane.die(told=False)
+        self._lanes.remove(lane)  # else it is out of reach and works on: its epoch is over all the same
+        return []
+
+    def log(self, level: str, text: str) -> None:
+        self.world.note(f"master {self.number}: {text}")
+
+    def savepoint_taken(self, pipeline: int, problem: str) -> None:
+        self.world.savepoint_answered(self, problem)
+
+
+# ------------------------------------------------------------------------------------------------------- the world
+
+
+@dataclass
+class World:
+    """One history. `play` runs it to its end and checks it; raises Violation."""
+
+    seed: int
+    shape: Shape = field(default_factory=Shape)
+    store: CheckpointStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.now = 0.0
+        self.numbers = itertools.count(1)
+        self.depth = 0
+        self.quiet = False
+        self.notes: list[str] = []
+        self.store_away_until = 0.0
+        self.durable_names: set[str] = set()
+        self.canceled_at: float | None = None
+        self.ended: CheckpointKind | None = None
+        self.wish: _Master | None = None
+        self.last_savepoint: Checkpoint | None = None
+        self.target = Target(self)
+        self._events: list[tuple[float, int, Callable[[], Any]]] = []
+        self._played = 0
+        self._last_of: dict[Any, float] = {}
+        self._given: set[tuple[int, str]] = set()
+        self._finished_before: dict[int, frozenset[str]] = {}
+        dice = self.random
+        self._faults_left = dice.choice([0, 1, 1, 2, 3, 5, 8]) if self.shape.faults is None else self.shape.faults
+        count = dice.randint(0 if self.shape.bounded else 1, 5)
+        names = [f"s{i}" for i in range(count)]
+        self.sizes = {name: dice.randint(0, 25) for name in names}
+        after = {n: (names[0],) if i and dice.random() < 0.2 else () for i, n in enumerate(names)}
+        self.splits = {n: Split(n, self.sizes[n], after=after[n] if self.shape.bounded else ()) for n in names}
+        self._late = [] if self.shape.bounded else [n for n in names[1:] if dice.random() < 0.3]
+        self._all_splits = dict(self.splits)
+        for name in self._late:
+            del self.splits[name]
+            self.after(dice.uniform(0, 40), lambda n=name: self.splits.update({n: self._all_splits[n]}))
+
+    # ------------------------------------------------------------------------------------------------- the clock
+
+    def after(self, seconds: float, work: Callable[[], Any]) -> None:
+        heapq.heappush(self._events, (self.now + seconds, next(self.numbers), work))
+
+    def fifo(self, way: Any, work: Callable[[], Any]) -> None:
+        """Bring a message on its way: late by chance, but never before what went the same way earlier."""
+        at = max(self.now + self.random.expovariate(5.0), self._last_of.get(way, 0.0))
+        self._last_of[way] = at
+        heapq.heappush(self._events, (at, next(self.numbers), work))
+
+    def step(self, deadline: float) -> bool:
+        """Play the next event that is due by `deadline`; False when there is none, and it is `deadline`."""
+        if not self._events or self._events[0][0] > deadline:
+            self.now = max(self.now, deadline)
+            return False
+        at, _, work = heapq.heappop(self._events)
+        self.now = max(self.now, at)
+        self._played += 1
+        if self._played > MAX_EVENTS:
+            raise Violation(8, f"the job does not end: {MAX_EVENTS} events")
+        work()
+        return True
+
+    def fault(self, chance: float) -> bool:
+        """Whether something goes wrong here."""
+        if self.quiet or self._faults_left <= 0 or self.random.random() >= chance:
+            return False
+        self._faults_left -= 1
+        return True
+
+    def note(self, text: str) -> None:
+        self.notes.append(f"{self.now:8.2f} {text}")
+
+    # ------------------------------------------------------------------------------------------- the whole history
+
+    def play(self) -> None:
+        """Run the job, start it again as often as it takes, check what is there at its end."""
+        with _simulated_time(self):
+            self._plan_disasters()
+            tries = 0
+            while self.ended is None and self.canceled_at is None:
+                tries += 1
+                if tries > 60:
+                    raise Violation(4, "the job never ends: it was started 60 times")
+                self.run_master()
+            self._drain()
+        self._check_end()
+
+    def run_master(self) -> None:
+        """One run of the job, from its start to its end, whatever that is."""
+        if self.ended is not None or self.canceled_at is not None:
+            return
+        self.depth += 1
+        master = _Master(self, self.random.randint(1, 3))
+        self.note(f"master {master.number} starts")
+        self.current = master
+        try:
+            end = master.run.run()
+            self.note(f"master {master.number} ends: {end}")
+            self._take_end(master, end)
+        except Died:
+            self.note(f"master {master.number} died")
+        except JobCanceled:
+            self._take_cancel(master)
+        except HeadraceError as error:
+            self.note(f"master {master.number} failed: {error}")
+        finally:
+            master.over = True
+            master.dead = True
+            if self.wish is master:
+                self.wish = None
+            self.depth -= 1
+
+    def _take_end(self, master: _Master, end: CheckpointKind) -> None:
+        if end is CheckpointKind.COMPLETED:
+            if self.ended is None:
+                self.ended = end
+                self.store.delete(JOB)  # as a job master does with the state of a job that has finished
+        elif end is CheckpointKind.SAVEPOINT and not self.shape.bounded and self._rows_visible():
+            self.ended = end
+
+    def _take_cancel(self, master: _Master) -> None:
+        if master.lost:
+            return
+        assert self.canceled_at is not None
+        self.note(f"master {master.number} was canceled")
+        if self.now - self.canceled_at > 5.0:
+            raise Violation(8, f"canceling took {self.now - self.canceled_at:.1f} s")
+
+    def _plan_disasters(self) -> None:
+        dice = self.random
+        for _ in range(dice.randint(0, 2)):
+            self.after(dice.uniform(0, 40), self._ask_savepoint)
+        if self.fault(0.3):
+            self.after(dice.uniform(0, 30), lambda: setattr(self, "store_away_until", self.now + dice.uniform(1, 40)))
+        if self.fault(0.3):
+            self.after(dice.uniform(0, 40), self._kill_worker)
+        if self.fault(0.3):
+            self.after(dice.uniform(0, 40), self._freeze_task)
+        if dice.random() < 0.05:
+            self.after(dice.uniform(0, 40), self._cancel)
+        self.after(120.0, self._be_quiet)
+
+    def _be_quiet(self) -> None:
+        self.quiet = True
+        self.after(QUIET_SECONDS, self._too_late)
+        if not self.shape.bounded:
+            self._stop_when_all_is_there()
+
+    def _stop_when_all_is_there(self) -> None:
+        """An endless job is stopped by a savepoint once its rows are there."""
+        if self.ended is None and self.canceled_at is None:
+            if self._rows_visible():
+                self._ask_savepoint(stop=True)
+            self.after(15.0, self._stop_when_all_is_there)
+
+    def _too_late(self) -> None:
+        if self.ended is None and self.canceled_at is None:
+            raise Violation(8 if self.wish is not None else 4, f"nothing happens any more: {self.notes[-3:]}")
+
+    def _ask_savepoint(self, stop: bool | None = None) -> None:
+        master = self.current
+        if master.dead or master.frozen or self.wish is not None:
+            return
+        self.note(f"a savepoint is asked of master {master.number}")
+        self.wish, self._stop = master, self.random.random() < 0.7 if stop is None else stop
+        asked = next(self.numbers)
+        self._asked = asked
+        master.post(Savepoint())
+        self.after(500.0, lambda: self._check_answered(master, asked))
+
+    def _check_answered(self, master: _Master, asked: int) -> None:
+        if self.wish is master and self._asked == asked and not master.dead and not master.frozen:
+            raise Violation(8, "a savepoint was asked for, and nothing was ever said of it")
+
+    def savepoint_answered(self, master: _Master, problem: str) -> None:
+        self.note(f"master {master.number}: savepoint {problem or 'taken'}")
+        if self.wish is not master:
+            return
+        self.wish = None
+        if not problem:
+            saved = self.last_savepoint
+            if saved is None or saved.run != master.number:
+                raise Violation(8, "a savepoint was announced, but none is stored")
+            self._check_visible(saved, 8)
+            stop = self._stop
+            master.later(self.random.expovariate(1.0), lambda: master.post(Decision(stop)))
+
+    def _kill_worker(self) -> None:
+        lanes = [lane for lane in self.current._lanes if lane.alive]
+        if lanes and not self.current.dead:
+            lane = self.random.choice(lanes)
+            self.note(f"{lane.name} is killed")
+            lane.die(told=True)
+
+    def _freeze_task(self) -> None:
+        """A worker that does not answer for a while."""
+        tasks = [task for lane in self.current._lanes for task in lane.tasks.values()]
+        if tasks:
+            task = self.random.choice(tasks)
+            self.note(f"task {task.address} freezes")
+            until = self.now + self.random.uniform(5, 60)
+            for way in ((task.lane.name, task.address, "back"), (task.lane.name, task.address[3])):
+                self._last_of[way] = until
+
+    def _cancel(self) -> None:
+        if self.ended is None and not self.current.dead and not self.current.frozen and self.depth == 1:
+            self.canceled_at = self.now
+            self.current.post(Cancel())
+
+    def _drain(self) -> None:
+        """What lives on after the end: workers out of reach, messages on their way."""
+        deadline = self.now + 200.0
+        while self.step(deadline):
+            pass
+
+    # -------------------------------------------------------------------------------------------------- the checks
+
+    def first_splits(self) -> list[Split]:
+        return list(self.splits.values())
+
+    def stored(self, checkpoint: Checkpoint) -> None:
+        """Called once a checkpoint is in the store."""
+        newest = self.store.epochs.get((JOB, 1)) if isinstance(self.store, MemoryStore) else None
+        if newest is not None and newest != checkpoint.epoch:
+            raise Violation(9, f"epoch {checkpoint.epoch} saved, epoch {newest} is the newest")
+        if self.ended is not None:
+            raise Violation(9, f"epoch {checkpoint.epoch} saved after the job had ended")
+        names = [name for of in checkpoint.committables.values() for name in of]
+        self.durable_names.update(names)
+        if checkpoint.kind is CheckpointKind.SAVEPOINT:
+            self.last_savepoint = checkpoint
+        if self.shape.kind is SinkKind.STAGED:
+            self._check_exact(checkpoint, names)
+
+    def _check_exact(self, checkpoint: Checkpoint, names: list[str]) -> None:
+        """Guarantee 1, for rows, states and counts."""
+        rows = Counter(self.target.visible)
+        for name in names:
+            if name not in self.target.committed:
+                if name not in self.target.staged:
+                    raise Violation(1, f"checkpoint {checkpoint.id} names {name}, which is not there")
+                rows.update(self.target.staged[name])
+        wanted = Counter((split, n) for split, end in checkpoint.positions.items() for n in range(end))
+        if rows != wanted:
+            less, more = wanted - rows, rows - wanted
+            raise Violation(1, f"checkpoint {checkpoint.id}: without {sorted(less)[:3]}, too much {sorted(more)[:3]}")
+        total = sum(wanted.values())
+        counted = checkpoint.counts.get(f"{SOURCE}|t", {}).get("rows", 0)
+        states = sum(checkpoint.states.get(SINK, {}).get("t", [total] if checkpoint.id == 0 else []))
+        if (counted, states) != (total, total):
+            raise Violation(1, f"checkpoint {checkpoint.id}: {total} rows, {counted} counted, {states} in states")
+        for split in checkpoint.finished:
+            if checkpoint.positions.get(split, 0) != self.sizes[split]:
+                raise Violation(6, f"{split} is finished at {checkpoint.positions.get(split)} of {self.sizes[split]}")
+
+    def _check_visible(self, checkpoint: Checkpoint, number: int) -> None:
+        names = [name for of in checkpoint.committables.values() for name in of]
+        if missing := [name for name in names if name not in self.target.committed]:
+            raise Violation(number, f"checkpoint {checkpoint.id} is over, {missing} are not committed")
+
+    def check_owed_is_done(self) -> None:
+        """Before tasks start, all that the stored checkpoints name is visible."""
+        latest = self.store.latest(JOB, 1)
+        if latest is not None and self.shape.kind is SinkKind.STAGED:
+            self._check_visible(latest, 4)
+
+    def read(self, epoch: int, split: str) -> None:
+        """A task reads rows of a split, or looks whether there are any."""
+        if epoch not in self._finished_before:
+            latest = self.store.latest(JOB, 1)
+            finished = self.target.finished if self.shape.kind is SinkKind.TRANSACTIONAL else ()
+            self._finished_before[epoch] = frozenset({*(latest.finished if latest else ()), *finished})
+        newest = max(self._finished_before)
+        if epoch == newest and split in self._finished_before[epoch]:
+            raise Violation(6, f"{split} was finished and is read again")
+
+    def check_all_read(self, depth: int) -> None:
+        """Before the last checkpoint."""
+
+    def check_told(self, positions: Mapping[str, int]) -> None:
+        """A source is told only of what is saved."""
+
+    def _rows_visible(self) -> bool:
+        return all(self.target.visible[split, n] for split, size in self.sizes.items() for n in range(size))
+
+    def _check_end(self) -> None:
+        visible, exact = self.target.visible, self.shape.kind is not SinkKind.PLAIN
+        wanted = {(split, n) for split, size in self.sizes.items() for n in range(size)}
+        if exact and (twice := [row for row, times in visible.items() if times > 1]):
+            raise Violation(3, f"{len(twice)} rows are there twice: {twice[:3]}")
+        if self.canceled_at is None and (missing := sorted(wanted - visible.keys())):
+            raise Violation(4, f"{len(missing)} rows are missing: {missing[:3]}")
+        if self.ended is CheckpointKind.COMPLETED and self.store.all(JOB):
+            raise Violation(9, "state came back after the job had ended")
+
+
+@contextmanager
+def _simulated_time(world: World):
+    """PipelineRun asks the world for the time."""
+
+    class Clock:
+        monotonic = time = staticmethod(lambda: world.now)
+
+    real, pipeline_module.time = pipeline_module.time, Clock
+    try:
+        yield
+    finally:
+        pipeline_module.time = real

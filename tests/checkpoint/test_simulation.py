@@ -1,0 +1,161 @@
+"""Thousands of histories of one pipeline, each by its seed; every guarantee is checked in all of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from headrace.checkpoint.coordinator import Commit, Coordinator
+from headrace.checkpoint.splits import SplitAssigner
+from headrace.connector import SinkKind
+from headrace.execution.pipeline import PipelineRun
+from tests.checkpoint.simulation import MemoryStore, Shape, Violation, World
+
+SHAPES = [
+    Shape(kind, bounded, interval)
+    for kind in SinkKind
+    for bounded in (True, False)
+    for interval in ((None, 5.0) if bounded else (5.0,))
+]
+QUICK, ALL = 540, 20_000
+
+
+def play(seed):
+    """One history; what is raised names the seed and tells what happened."""
+    world = World(seed, SHAPES[seed % len(SHAPES)])
+    try:
+        world.play()
+    except Violation as violation:
+        story = "\n".join(world.notes)
+        raise AssertionError(f"seed {seed}, {world.shape}: {violation}\n{story}") from violation
+
+
+@pytest.mark.parametrize("first", range(0, QUICK, 90))
+def test_all_guarantees_hold_in_every_history(first):
+    for seed in range(first, first + 90):
+        play(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(QUICK, ALL, 1000))
+def test_all_guarantees_hold_in_thousands_of_histories(first):
+    for seed in range(first, min(first + 1000, ALL)):
+        play(seed)
+
+
+FOUND = {
+    425: "a master that thaws after its savepoint was stored, and the job was ended by another one",
+    1129: "a master frozen before its first epoch, while another one ended the job",
+    1229: "a master frozen before it forgets old positions of the target, while another one commits there",
+    1721: "a master that thaws while the store is away",
+    5202: "a savepoint that was stored without an answer, its master killed, an older one thawing",
+}
+"""Histories in which a guarantee was broken once, by the engine or by what the simulation believed of it."""
+
+
+@pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"{seed}-{FOUND[seed]}")
+def test_what_was_found_once_is_not_found_again(seed):
+    play(seed)
+
+
+def test_a_seed_always_tells_the_same_story():
+    worlds = [World(3, SHAPES[3]), World(3, SHAPES[3])]
+    for world in worlds:
+        world.play()
+    assert worlds[0].notes == worlds[1].notes != []
+
+
+# ------------------------------------------------------------------------------------------------------ planted bugs
+
+
+def commits_before_it_saves(monkeypatch):
+    real = Coordinator.acked
+
+    def acked(self, *arguments):
+        actions = real(self, *arguments)
+        return [*(Commit(action.checkpoint) for action in actions), *actions]
+
+    monkeypatch.setattr(Coordinator, "acked", acked)
+
+
+def does_not_finish_owed_commits(monkeypatch):
+    real = PipelineRun._begin
+
+    def begin(self):
+        commit, self._commit = self._commit, lambda checkpoint: None
+        try:
+            return real(self)
+        finally:
+            self._commit = commit
+
+    monkeypatch.setattr(PipelineRun, "_begin", begin)
+
+
+def loses_what_is_carried_over(monkeypatch):
+    monkeypatch.setattr(Coordinator, "_carry", lambda self, committables: None)
+
+
+def forgets_positions_of_splits_nobody_read(monkeypatch):
+    real = Coordinator._merge
+
+    def merge(self, pending, now):
+        base, self.base = self.base, replace(self.base, positions={})
+        try:
+            return real(self, pending, now)
+        finally:
+            self.base = base
+
+    monkeypatch.setattr(Coordinator, "_merge", merge)
+
+
+def reads_finished_splits_again(monkeypatch):
+    real = SplitAssigner.__init__
+    monkeypatch.setattr(SplitAssigner, "__init__", lambda self, splits, positions, _: real(self, splits, positions, ()))
+
+
+def forgets_savepoints(monkeypatch):
+    monkeypatch.setattr(Coordinator, "want_savepoint", lambda self, now: [])
+
+
+def saves_what_an_older_epoch_has(monkeypatch):
+    real = MemoryStore.save
+
+    def save(self, checkpoint, retain):
+        key = checkpoint.job_id, checkpoint.pipeline
+        newest, self.epochs[key] = self.epochs.get(key), checkpoint.epoch
+        size = real(self, checkpoint, retain + 100)
+        self.epochs[key] = newest
+        return size
+
+    monkeypatch.setattr(MemoryStore, "save", save)
+
+
+def counts_restarts_twice(monkeypatch):
+    real = Coordinator._merge
+
+    def merge(self, pending, now):
+        found = real(self, pending, now)
+        counts = {
+            key: {name: value + (self.base.id > 0) for name, value in of.items()} for key, of in found.counts.items()
+        }
+        return replace(found, counts=counts)
+
+    monkeypatch.setattr(Coordinator, "_merge", merge)
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        commits_before_it_saves,
+        does_not_finish_owed_commits,
+        loses_what_is_carried_over,
+        forgets_positions_of_splits_nobody_read,
+        reads_finished_splits_again,
+        forgets_savepoints,
+        saves_what_an_older_epoch_has,
+        counts_restarts_twice,
+    ],
+)
+def test_planted_bugs_are_noticed(monkeypatch, bug):
+    bug(monkeypatch)
+    with pytest.raises(AssertionError, match="guarantee"):
+        any(play(seed) for seed in range(3000))
