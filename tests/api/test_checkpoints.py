@@ -23,11 +23,13 @@ def run(capsys, monkeypatch, *arguments):
     return code, *capsys.readouterr()
 
 
-def completed(server, job_id, count=2):
+def completed(server, job_id, count=2, restored=0):
+    """The answer once the job has so many checkpoints; until a restored one begins, its last run is told of."""
     deadline = time.monotonic() + 60
     while True:
         answer = server.get(f"jobs/checkpoints/{job_id}").json
-        if "pipelines" in answer and answer["pipelines"][0]["counts"]["completed"] >= count:
+        counts = answer["pipelines"][0]["counts"] if "pipelines" in answer else {"completed": 0, "restored": 0}
+        if counts["completed"] >= count and counts["restored"] >= restored:
             return answer
         assert time.monotonic() < deadline, answer
         time.sleep(0.02)
@@ -98,7 +100,7 @@ def test_a_savepoint_is_shown_when_the_job_has_ended(server, capsys, monkeypatch
     code, out, _ = run(capsys, monkeypatch, "checkpoints", str(job_id), "--json", "--home", str(server.home))
     assert json.loads(out)["pipelines"][0]["latestSavepoint"] == pipeline["latestSavepoint"]
     server.submit(streaming(), jobId=job_id, isStartWithSavePoint="true")
-    answer = completed(server, job_id, 1)
+    answer = completed(server, job_id, 1, restored=1)
     assert answer["pipelines"][0]["counts"]["restored"] == 1
     server.ask("POST", "stop-job", {"jobId": job_id})
     server.wait(job_id)
