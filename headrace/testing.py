@@ -307,10 +307,9 @@ class SourceContract:
             return
         total = 0
         for split in bad_source.splits(1):
-            whole, positions = ListRejects(), []
-            for read in bad_source.read(split, None, task(batch_rows=20_000, rejects=whole)):
-                if read is not None:
-                    positions.append((len(whole.found), through_json(read.position)))
+            whole = ListRejects()
+            reads = bad_source.read(split, None, task(batch_rows=20_000, rejects=whole))
+            positions = [(len(whole.found), through_json(read.position)) for read in reads if read is not None]
             for told, position in positions:
                 after = ListRejects()
                 list(bad_source.read(split, position, task(rejects=after)))

@@ -438,6 +438,7 @@ class JobMaster:
             next((run.restored_from for run in runs if run.restored_from is not None), None),
             str(self._error) if self._error else "",
             frozenset(p.source.id for p in self.plan.pipelines),
+            {step.id: step.name for p in self.plan.pipelines for step in p.all_steps()},
         )
 
     @property

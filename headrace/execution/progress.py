@@ -50,9 +50,10 @@ class Progress:
 
     flows: Flow → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
     before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
-    the sinks. busy: step id → seconds spent working, over all tasks; waiting_for_source, waiting_for_sink: likewise.
+    the sinks. busy: step id → seconds spent working, over all tasks. waiting_for_source: seconds that the side which
+    writes had no rows; waiting_for_sink: that readers, running ahead, had no room.
     checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first
-    start. sources: ids of the source steps.
+    start. sources: ids of the source steps. names: step id → name, `Sink[0]-Console`.
     """
 
     job_id: int
@@ -71,6 +72,7 @@ class Progress:
     restored_from: int | None = None
     error: str = ""
     sources: frozenset[int] = frozenset()
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> Mapping[tuple[int, str], Counts]:
@@ -101,15 +103,22 @@ class Progress:
         return {table: c.rows for (step, table), c in self.counts.items() if step in self.sources}
 
     def slow_side(self) -> str:
-        """One sentence that says what the job waits for; empty while nothing was measured."""
-        working = sum(self.busy.values())
-        total = working + self.waiting_for_source + self.waiting_for_sink
+        """One sentence that says what the job's time goes into; empty while nothing was measured.
+
+        The side that writes tells: it waits for rows, or works in a transform or sink. Readers run ahead of it.
+        """
+        working = {step: seconds for step, seconds in self.busy.items() if step not in self.sources}
+        total = self.waiting_for_source + sum(working.values())
         if total <= 0:
             return ""
-        side, seconds = max(
-            (("waits for the source", self.waiting_for_source), ("waits for the sink", self.waiting_for_sink)),
-            key=lambda pair: pair[1],
-        )
-        if seconds * 2 < total:
-            return f"computes {working / total:.0%} of the time"
-        return f"{side} {seconds / total:.0%} of the time"
+        sinks = {step: seconds for step, seconds in working.items() if self.names.get(step, "").startswith("Sink[")}
+        transforms = {step: seconds for step, seconds in working.items() if step not in sinks}
+        for_sinks, computing = sum(sinks.values()), sum(transforms.values())
+        if self.waiting_for_source >= max(for_sinks, computing):
+            return f"waits for the source {self.waiting_for_source / total:.0%} of the time"
+        slowest, _ = max((sinks if for_sinks >= computing else transforms).items(), key=lambda item: item[1])
+        if for_sinks >= computing:
+            which = f" {self.names[slowest]}" if len(sinks) > 1 else ""
+            return f"waits for the sink{which} {for_sinks / total:.0%} of the time"
+        which = f", most of it in {self.names[slowest]}" if len(transforms) > 1 else f", in {self.names[slowest]}"
+        return f"computes {computing / total:.0%} of the time{which}"
