@@ -17,11 +17,15 @@ from headrace.execution.worker import Worker
 
 _PR_SET_PDEATHSIG = 1
 
+NICENESS = 5
+"""Whoever commands the workers comes first: a server answers in milliseconds while they keep all cores busy."""
+
 
 def main(fd: int) -> None:
     """Serve one socket until it closes, then end at once, whatever the tasks do."""
     parent = os.getppid()
     _die_with_parent(parent)
+    os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the master decides
     channel = Channel(socket.socket(fileno=fd))
 

@@ -151,7 +151,9 @@ class RunningJob:
         self._take_result(result)
 
     def _is_owner(self) -> bool:
-        """What the store of jobs says at this moment."""
+        """What the store of jobs says at this moment; it is asked only when another service may have taken the job."""
+        if self._service.is_surely_alive():
+            return True
         mine, now = self.record, self._service.store.get(self.record.job_id)
         return now is not None and now.key == mine.key and (now.owner, now.epoch) == (mine.owner, mine.epoch)
 

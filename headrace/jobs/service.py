@@ -111,6 +111,7 @@ class JobService:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
+        self._beaten = time.monotonic()
         self._beat().result()
         self._keeper = threading.Thread(target=self._keep, name="job-service", daemon=True)
         self._keeper.start()
@@ -280,6 +281,10 @@ class JobService:
         with self._lock:
             self._running.pop(job.record.key, None)
 
+    def is_surely_alive(self) -> bool:
+        """Whether nobody can have taken this service for dead: its last sign of life is younger than half the lease."""
+        return time.monotonic() - self._beaten < self.settings.lease / 2
+
     def log(self, level: str, text: str) -> None:
         """Write into the service's own log."""
         self._on_log(level, text)
@@ -334,6 +339,7 @@ class JobService:
                 if now - second >= 1.0:
                     second = now
                     self._beat().result()
+                    self._beaten = now
                     self._save_metrics()
                     self._adopt()
                 if now - minute >= 60.0:

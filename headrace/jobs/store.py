@@ -94,7 +94,7 @@ class JobStore:
     """
 
     def __init__(self, url: str, seal: Seal) -> None:
-        self._engine, self._write_engine = _engine(url), _engine(url, begin="BEGIN IMMEDIATE")
+        self._engine, self._write_engine = _engine(url, autocommit=True), _engine(url)
         self._seal = seal
         _meta.create_all(self._engine)
         self._writes: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -309,8 +309,11 @@ def store_in(home: Path, url: str | None = None) -> JobStore:
     return JobStore(url or f"sqlite:///{home / 'jobs.db'}", Seal(home))
 
 
-def _engine(url: str, begin: str = "BEGIN") -> Engine:
+def _engine(url: str, *, autocommit: bool = False) -> Engine:
+    """autocommit: for single statements, which need no transaction around them."""
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    if autocommit:
+        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -320,9 +323,11 @@ def _engine(url: str, begin: str = "BEGIN") -> Engine:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA busy_timeout = 30000")
 
-        @event.listens_for(engine, "begin")
-        def begin_transaction(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+        if not autocommit:
+
+            @event.listens_for(engine, "begin")
+            def begin_transaction(connection: Connection) -> None:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
