@@ -64,7 +64,6 @@ class ServerSettings(Settings):
         default=None, description="SQLAlchemy URL of the store; a file in `home` when left out."
     )
     history_minutes: int = Field(default=1440, gt=0, description="How long ended jobs are remembered.")
-    slots: int | None = Field(default=None, gt=0, description="Fixed slots of this node; any number when left out.")
     strategy: Strategy = Field(default=Strategy.REJECT, description="WAIT or REJECT a job that finds no slots.")
     recover: str = Field(
         default="auto",

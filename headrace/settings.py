@@ -32,6 +32,7 @@ class Settings(Options):
         default=RunnerName.EMBEDDED, description="embedded: threads of this process; processes: one worker per core."
     )
     workers: int | None = Field(default=None, gt=0, description="Worker processes; the number of cores when left out.")
+    slots: int | None = Field(default=None, gt=0, description="Fixed slots of this node; any number when left out.")
     checkpoint_interval: float = Field(
         default=30.0, gt=0, description="Seconds between checkpoints of a STREAMING job that does not say."
     )
@@ -127,6 +128,8 @@ def _seatunnel_yaml(place: Path, *, needed: bool, on_warning: Callable[[Problem]
         value = _below(content, path)
         if isinstance(value, int | float):
             found[name] = value / divisor if divisor != 1 else value
+    if _below(content, ("slot-service", "dynamic-slot")) is False:
+        found["slots"] = _below(content, ("slot-service", "slot-num")) or 2
     storage = _below(content, ("checkpoint", "storage"))
     values, reasons = storage_settings(dict(leaves(storage)) if isinstance(storage, dict) else {})
     for key, reason in reasons.items():

@@ -13,10 +13,11 @@ from typing import Any
 from headrace.checkpoint.location import open_store
 from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics
 from headrace.config.job import load_job
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, NotEnoughSlots, Problem
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobSettings, Result
 from headrace.execution.progress import Progress
+from headrace.jobs.outline import outline_of
 from headrace.logs import job_log
 from headrace.plan.plan import Plan, make_plan
 from headrace.settings import Settings, load_settings
@@ -80,6 +81,7 @@ def run_job(
         notes: list[Problem] = []
         settings = load_settings(overrides, on_warning=notes.append)
         plan = make_plan(load_job(job, parse_variables(variables)), strict=strict)
+        _check_slots(plan, settings.slots)
         local, close_log = make_local(plan, settings, job_id, name, restore=restore, as_json=as_json)
     except HeadraceError as error:
         print_error(error)
@@ -93,6 +95,15 @@ def run_job(
             screen.stop()
     close_log()
     return _report(plan, result, signals.interrupted, quiet=quiet, as_json=as_json)
+
+
+def _check_slots(plan: Plan, slots: int | None) -> None:
+    """Fixed slots count here as on a server, where nothing else runs. Raises NotEnoughSlots."""
+    needed = outline_of(plan, {}).slots()
+    if slots is not None and needed > slots:
+        raise NotEnoughSlots(
+            f"the job needs {needed} slots, and there are {slots}; raise slot-service.slot-num or lower its parallelism"
+        )
 
 
 def make_local(

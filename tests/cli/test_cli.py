@@ -224,3 +224,14 @@ def test_a_wrong_sql_job_file_names_its_lines(headrace, job):
     done = headrace("check", job(SQL.replace("SELECT name", "SELECT nme").replace("'row.num'", "'row.nm'"), "job.sql"))
     assert done.returncode == 1
     assert "job.sql:4: source[0].FakeSource.row.nm: unknown option" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 1), (3, 0)])
+def test_fixed_slots_count_without_a_server(headrace, job, tmp_path, number, code):
+    (tmp_path / "conf").mkdir()
+    slots = f"slot-service: {{ dynamic-slot: false, slot-num: {number} }}"
+    (tmp_path / "conf" / "seatunnel.yaml").write_text(f"seatunnel: {{ engine: {{ {slots} }} }}")
+    text = f"env {{ parallelism = 2 }}\nsource {{ {FAKE} }}\nsink {{ Console {{}} }}"
+    done = headrace("run", "--config", tmp_path / "conf", job(text))
+    assert done.returncode == code, done.stderr
+    assert ("the job needs 3 slots, and there are 2" in done.stderr) == bool(code)

@@ -98,6 +98,28 @@ def test_a_table_that_cannot_be_read_does_not_stop_the_others(tmp_path, runner):
     assert read(again) == {"a": 1000, "b": 1000, "c": 1000}
 
 
+def test_rows_keep_their_order_in_each_table(tmp_path, runner):
+    tables = Tables(tmp_path, runner)
+    for name in "abc":
+        tables.fill(name, range(30_000))
+    assert tables.run("").status == "FINISHED"
+    for name in "abc":
+        (file,) = (tmp_path / "out" / name).iterdir()
+        assert file.read_text().split() == [str(number) for number in range(30_000)]
+
+
+def test_a_restore_does_not_act_by_the_save_modes_again(tmp_path, runner):
+    tables = Tables(tmp_path, runner)
+    tables.fill("b", [*range(999), "bad"])
+    sink = f"""LocalFile {{ path = "{tmp_path}/out/${{table_name}}", tmp_path = "{tmp_path}/tmp",
+        file_format_type = csv, data_save_mode = DROP_DATA }}"""
+    assert tables.run(sink=sink).status == "FAILED"
+    assert tables.rows() == {"a": 1000, "b": 0, "c": 1000}
+    tables.fill("b", [*range(999), 999])
+    assert tables.run(sink=sink, restore=True).status == "FINISHED"
+    assert tables.rows() == {"a": 1000, "b": 1000, "c": 1000}
+
+
 def test_without_the_policy_the_first_table_that_fails_stops_all(tmp_path, runner):
     tables = Tables(tmp_path, runner)
     tables.fill("b", ["bad"])
