@@ -41,19 +41,19 @@ def share(pattern, text):
 
 
 def test_a_slow_source_is_named(tmp_path, runner):
-    assert share("waits for the source % of the time", sentence(tmp_path, runner, interval=100)) > 60
+    assert share("waits for the source % of the time", sentence(tmp_path, runner, interval=100)) > 50
 
 
 @pytest.mark.parametrize("parallelism", [1, 2])
 def test_a_slow_sink_is_named(tmp_path, runner, parallelism):
     text = sentence(tmp_path, runner, delay=30, parallelism=parallelism)
-    assert share("waits for the sink % of the time", text) > 80
+    assert share("waits for the sink % of the time", text) > 50
 
 
 def test_the_slow_one_of_two_transforms_is_named(tmp_path, runner):
     transforms = SLEEP.format("a", "b", 0.001) + "\n" + SLEEP.format("b", "c", 0.03)
     text = sentence(tmp_path, runner, transforms=transforms, output="c")
-    assert share(r"computes % of the time, most of it in Transform\[1\]-Python", text) > 70
+    assert share(r"computes % of the time, most of it in Transform\[1\]-Python", text) > 50
 
 
 def test_nothing_is_said_before_anything_was_measured():
