@@ -154,8 +154,8 @@ class RunningJob:
         """What the store of jobs says at this moment; it is asked only when another service may have taken the job."""
         if self._service.is_surely_alive():
             return True
-        mine, now = self.record, self._service.store.get(self.record.job_id)
-        return now is not None and now.key == mine.key and (now.owner, now.epoch) == (mine.owner, mine.epoch)
+        mine = self.record
+        return self._service.store.owner(mine.job_id) == (mine.run, mine.owner, mine.epoch)
 
     def _lock(self) -> JobLock:
         """A job that was taken over from a service that is frozen, not dead, gets a lock beside that of the frozen one:

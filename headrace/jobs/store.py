@@ -4,7 +4,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from operator import attrgetter
@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -83,6 +84,15 @@ _nodes = Table(
 
 _READ = [column for column in _jobs.columns if column.name != "text"]
 _ENDS = [status.value for status in JobStatus if status.is_end]
+_OF_JOB = _jobs.c.job_id == bindparam("id")
+_NEWEST = _jobs.c.run.desc()
+_GET = select(*_READ).where(_OF_JOB).order_by(_NEWEST).limit(1)
+_GET_OWNER = select(_jobs.c.run, _jobs.c.owner, _jobs.c.epoch).where(_OF_JOB).order_by(_NEWEST).limit(1)
+_ADD = insert(_jobs)
+_CHANGE = update(_jobs).where(
+    *(_jobs.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner"))
+)
+READ_AT_ONCE = 100
 _IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
 _ID_BITS = 14
 
@@ -96,7 +106,7 @@ class JobStore:
     def __init__(self, url: str, seal: Seal) -> None:
         self._engine, self._write_engine = _engine(url, autocommit=True), _engine(url)
         self._seal = seal
-        _meta.create_all(self._engine)
+        _meta.create_all(self._write_engine)  # services that start together do so one after the other
         self._writes: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._ids = itertools.count()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
@@ -115,7 +125,7 @@ class JobStore:
         """An id that no job of this store has; below 2^53 until 2035, so that no client loses digits."""
         while True:
             found = ((int(time.time() * 1000) - _IDS_BEGIN) << _ID_BITS) | (next(self._ids) % (1 << _ID_BITS))
-            if self.get(found) is None:
+            if self.owner(found) is None:
                 return found
 
     def add(self, record: JobRecord, text: JobText) -> "Future[bool]":
@@ -126,7 +136,7 @@ class JobStore:
         def work(connection: Connection) -> bool:
             try:
                 with connection.begin_nested():
-                    connection.execute(insert(_jobs).values(values))
+                    connection.execute(_ADD, values)
             except IntegrityError:
                 return False
             return True
@@ -144,18 +154,9 @@ class JobStore:
         row = {**_to_row(values), "version": changed.version}
         if changed.status.is_end:
             row["text"] = ""
-        statement = (
-            update(_jobs)
-            .where(
-                _jobs.c.job_id == record.job_id,
-                _jobs.c.run == record.run,
-                _jobs.c.status == record.status.value,
-                _jobs.c.epoch == record.epoch,
-                _jobs.c.owner == record.owner,
-            )
-            .values(row)
-        )
-        return self._write(lambda connection: changed if connection.execute(statement).rowcount == 1 else None)
+        row |= {"old_job_id": record.job_id, "old_run": record.run, "old_status": record.status.value}
+        row |= {"old_epoch": record.epoch, "old_owner": record.owner}
+        return self._write(lambda connection: changed if connection.execute(_CHANGE, row).rowcount == 1 else None)
 
     def request(self, job_id: int, request: str) -> "Future[bool]":
         """Ask the owner of a job's last run for `cancel` or `savepoint`; False when it has ended or never was."""
@@ -170,8 +171,14 @@ class JobStore:
 
     def get(self, job_id: int) -> JobRecord | None:
         """The last run of a job."""
-        rows = self._read(select(*_READ).where(_jobs.c.job_id == job_id).order_by(_jobs.c.run.desc()).limit(1))
+        rows = self._read(_GET, {"id": job_id})
         return rows[0] if rows else None
+
+    def owner(self, job_id: int) -> tuple[int, str, int] | None:
+        """(run, owner, epoch) of the last run of a job, without reading the rest of it."""
+        with self._engine.connect() as connection:
+            row = connection.execute(_GET_OWNER, {"id": job_id}).first()
+        return None if row is None else (row[0], row[1], row[2])
 
     def text(self, record: JobRecord) -> JobText:
         """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
@@ -203,14 +210,13 @@ class JobStore:
             )
             return [(row[0], row[1], row[2]) for row in rows]
 
-    def runs(self, keys: Iterable[tuple[int, int]]) -> list[JobRecord]:
-        """The records of these runs, in no order."""
+    def runs(self, keys: Iterable[tuple[int, int]]) -> Iterator[JobRecord]:
+        """The records of these runs, in no order; few of them are in memory at once."""
         wanted = set(keys)
         ids = sorted({job_id for job_id, _ in wanted})
-        found = []
-        for start in range(0, len(ids), 500):
-            found += self._read(select(*_READ).where(_jobs.c.job_id.in_(ids[start : start + 500])))
-        return [record for record in found if record.key in wanted]
+        for start in range(0, len(ids), READ_AT_ONCE):
+            found = self._read(select(*_READ).where(_jobs.c.job_id.in_(ids[start : start + READ_AT_ONCE])))
+            yield from (record for record in found if record.key in wanted)
 
     def waiting(self) -> int:
         """How many writes wait for the writer."""
@@ -260,9 +266,9 @@ class JobStore:
 
     # ------------------------------------------------------------------------------------------------------ inside
 
-    def _read(self, statement: Any) -> list[JobRecord]:
+    def _read(self, statement: Any, values: Mapping[str, Any] | None = None) -> list[JobRecord]:
         with self._engine.connect() as connection:
-            return [_from_row(row) for row in connection.execute(statement)]
+            return [_from_row(row) for row in connection.execute(statement, values or {})]
 
     def _write(self, work: "Callable[[Connection], T]") -> "Future[T]":
         future: Future[T] = Future()
@@ -319,9 +325,9 @@ def _engine(url: str, *, autocommit: bool = False) -> Engine:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # transactions begin where we say, below
+            connection.execute("PRAGMA busy_timeout = 30000")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA busy_timeout = 30000")
 
         if not autocommit:
 

@@ -64,6 +64,33 @@ def test_the_last_run_of_an_id_counts(store):
     assert store.get(1).name == "again"
 
 
+def test_says_who_owns_the_last_run(store):
+    assert store.owner(1) is None
+    store.add(record(status=JobStatus.FINISHED), record.text).result()
+    store.add(record(run=2, owner="other", epoch=3), record.text).result()
+    assert store.owner(1) == (2, "other", 3)
+
+
+def test_stores_that_begin_together_make_one_schema(tmp_path):
+    stores, errors = [], []
+
+    def begin():
+        try:
+            stores.append(store_in(tmp_path))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    added = [store.add(record(job_id=number), record.text).result() for number, store in enumerate(stores, 1)]
+    assert (errors, added) == ([], [True] * 8)
+    for store in stores:
+        store.close()
+
+
 def test_a_change_is_made_only_to_what_it_was_made_for(store):
     store.add(record(), record.text).result()
     first = store.change(record(), status=JobStatus.SCHEDULED).result()
