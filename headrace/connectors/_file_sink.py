@@ -168,6 +168,17 @@ class FileSink(Sink):
         given = {"field_delimiter": options.field_delimiter, "filename_extension": options.filename_extension}
         return {**found, **{key: value for key, value in given.items() if value is not None}}
 
+    def options_for(self, table: TableSchema) -> FileSinkOptions:
+        """The options of one table. Raises Rejected when its name would lead out of the directory that `path` names."""
+        options: FileSinkOptions = super().options_for(table)
+        base = os.path.abspath(self.options.path.partition("${")[0].rpartition("/")[0] or ".")
+        if "${" in self.options.path and os.path.commonpath([base, os.path.abspath(options.path)]) != base:
+            raise Rejected(
+                f"path: the files of table {table.path} would lie in {options.path!r}, outside {base!r}; rename the "
+                "table, such as with TableRename"
+            )
+        return options
+
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
         for table in tables:

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from headrace.connector import Choice, Options
 from headrace.errors import Rejected, Unavailable
+from headrace.options import HOST
 from headrace.transforms._tables import TableOptions
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class ModelOptions(TableOptions):
     api_path: str | None = Field(
         default=None,
         validation_alias=AliasChoices("api_path", "openai.api_path"),
+        json_schema_extra=HOST,
         description="The service's URL; that of the provider when left out.",
     )
     custom_config: CustomConfig | None = Field(default=None, description="The service, for CUSTOM.")

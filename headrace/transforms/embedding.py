@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 
 from headrace.connector import Batch, TableSchema, TaskContext, transform
 from headrace.errors import Rejected
+from headrace.options import HOST
 from headrace.rows import Column, VectorType
 from headrace.transforms._json_paths import parse_path
 from headrace.transforms._modalities import SourceField, source_field
@@ -40,7 +41,9 @@ class EmbeddingOptions(ModelOptions):
         description="Has no effect: batches are those of the source.",
     )
     secret_key: SecretStr | None = Field(default=None, description="QIANFAN: the second key.")
-    oauth_path: str = Field(default=_QIANFAN_TOKENS, description="QIANFAN: the URL that gives tokens.")
+    oauth_path: str = Field(
+        default=_QIANFAN_TOKENS, json_schema_extra=HOST, description="QIANFAN: the URL that gives tokens."
+    )
     dimension: int | None = Field(
         default=None, gt=0, description="The vectors' length; asked of ZHIPU (2048 when left out), told to sinks."
     )

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
 from headrace.errors import BadRow, ConfigError, Rejected
+from headrace.options import PATH
 from headrace.rows import Column, VectorType, parse_type, type_name
 from headrace.transforms._rows_as_json import json_rows
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns
@@ -45,7 +46,9 @@ class PythonOptions(TableOptions):
         description="The code: process(row, context) → values, or process_batch(batch, context) → columns, which is "
         "faster; open(context) and close() if wanted.",
     )
-    source_code_path: Path | None = Field(default=None, description="A file with the code, on every worker.")
+    source_code_path: Path | None = Field(
+        default=None, json_schema_extra=PATH, description="A file with the code, on every worker."
+    )
     python_executable: str = Field(
         default="python3", description="Has no effect: the code runs in Headrace's own Python, without a sandbox."
     )

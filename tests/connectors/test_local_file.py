@@ -493,3 +493,11 @@ def test_reads_back_what_arrow_wrote(tmp_path):
         LocalFileSource, path=str(tmp_path / "in.csv"), file_format_type="csv", schema=PEOPLE, csv_use_header_line=True
     )
     assert read_all(source) == [(1, "a"), (2, None)]
+
+
+def test_a_tables_name_does_not_lead_out_of_the_directory(tmp_path):
+    sink = make(LocalFileSink, path=f"{tmp_path}/allowed/${{table_name}}")
+    for name in ("a/../../escaped", "../../x"):
+        with pytest.raises(Rejected, match="outside"):
+            sink.options_for(TableSchema(name, TABLE.columns))
+    assert sink.options_for(TableSchema("fine", TABLE.columns)).path == f"{tmp_path}/allowed/fine"

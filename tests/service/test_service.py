@@ -371,3 +371,20 @@ def test_an_unknown_job_says_so(service):
         service.wait(404)
     assert service.job(404) is None
     assert service.stop(404) is False
+
+
+def test_services_of_models_and_files_of_code_must_be_allowed_too(begin, tmp_path):
+    allowed = Permissions(paths=(tmp_path,), hosts=("here",))
+    service = begin(permissions=allowed)
+    (tmp_path / "outside.py").write_text("def process(row, context):\n    return 1\n")
+    model = {"plugin_name": "LLM", "model_provider": "OPENAI", "model": "m", "prompt": "p", "api_key": "k"}
+    code = {"plugin_name": "Python", "columns": [{"dest_field": "n", "dest_type": "int"}]}
+    for transform, place in (
+        ({**model, "api_path": "http://elsewhere/v1"}, "api_path"),
+        ({**code, "source_code_path": "/usr/lib/python3/x.py"}, "source_code_path"),
+    ):
+        text = json.loads(job())
+        text["transform"] = [transform]
+        with pytest.raises(ConfigError) as caught:
+            service.prepare(json.dumps(text))
+        assert place in str(caught.value)
