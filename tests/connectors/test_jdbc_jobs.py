@@ -71,11 +71,15 @@ def test_a_file_is_copied_into_itself_while_checkpoints_are_taken(numbers):
 
 
 def killed_in_the_middle(tmp_path, path, job, runner):
-    """Run the job as a command and kill all its processes once some of its rows are there, but not all."""
+    """Run the job as a command and kill all its processes once some of its rows are there and saved, but not all."""
     command = [sys.executable, "-m", "headrace", "run", str(job), "--home", str(tmp_path / "home"), "--runner", runner]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not copied(path) and process.poll() is None and time.monotonic() < deadline:
+
+    def is_saved():
+        return any(int(f.stem.rpartition("-")[2]) for f in (tmp_path / "home" / "checkpoints").glob("*/*-*-*.json"))
+
+    while not (copied(path) and is_saved()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
