@@ -60,8 +60,9 @@ def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
     """Make a `model` from a job file's values.
 
     An option is looked up under each of its names, first as one literal key, then as a nested path, as SeaTunnel's
-    ReadonlyConfig does. An unknown key within two letters of a known one that is not set is a problem (it is a
-    misspelling), any other unknown key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel.
+    ReadonlyConfig does; a dotted key may lead into an option that holds others (`schema.fields { id = int }`). An
+    unknown key within two letters of a known one that is not set is a problem (it is a misspelling), any other unknown
+    key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel.
     """
     problems: list[Problem] = []
     unknown: list[Problem] = []
@@ -79,6 +80,7 @@ def _normalise(
     """The values under their documented names, without unknown keys; likewise for the options within them."""
     found: dict[str, Any] = {}
     used: set[tuple[str, ...]] = set()
+    values = _gathered(model, values)
     for name, field in model.model_fields.items():
         for alias in option_names(name, field):
             path = _find(values, alias)
@@ -89,6 +91,29 @@ def _normalise(
                 found.setdefault(option_name(name, field), _within(field.annotation, value, below, problems, unknown))
     _check_unknown(model, values, used, set(found), place, problems, unknown)
     return found
+
+
+def _gathered(model: type[Options], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values, those whose dotted keys lead into an option that holds keys moved into it."""
+    names = {n: f for k, f in model.model_fields.items() for n in option_names(k, f)}
+    found = dict(values)
+    for key, value in values.items():
+        if "." not in key or key in names:
+            continue
+        cuts = [i for i, char in enumerate(key) if char == "." and key[:i] in names]
+        if cuts and _holds_keys(names[key[: cuts[-1]]].annotation):
+            outer, rest = key[: cuts[-1]], key[cuts[-1] + 1 :]
+            inner = found.get(outer, {})
+            if isinstance(inner, Mapping):
+                both = isinstance(value, Mapping) and isinstance(inner.get(rest), Mapping)
+                found[outer] = {**inner, rest: {**inner[rest], **value} if both else value}
+                del found[key]
+    return found
+
+
+def _holds_keys(annotation: Any) -> bool:
+    kinds = [get_origin(part) or part for part in _union_parts(annotation)]
+    return any(isinstance(kind, type) and issubclass(kind, Options | Mapping) for kind in kinds)
 
 
 def _within(annotation: Any, value: Any, place: str, problems: list[Problem], unknown: list[Problem]) -> Any:

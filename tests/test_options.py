@@ -33,6 +33,16 @@ def test_finds_dotted_options_as_keys_and_as_blocks():
         assert read_options(Outer, values).options.rows == 3
 
 
+def test_dotted_keys_lead_into_options_that_hold_keys():
+    for values in (
+        {"extra.a.b": 1, "extra.c": {"d": 1, "e": 2}},
+        {"extra": {"a.b": 1, "c": {"d": 1}}, "extra.c": {"e": 2}},
+    ):
+        assert read_options(Outer, {"path": "x", **values}).options.extra == {"a.b": 1, "c": {"d": 1, "e": 2}}
+    assert read_options(Outer, {"path": "x", "row.num.more": 1}).unknown[0].place == "row.num.more"
+    assert read_options(Outer, {"path": "x", "extra": "[]", "extra.a": 1}).unknown[0].place == "extra.a"
+
+
 def test_old_names_still_work():
     assert read_options(Outer, {"old": {"path": "x"}}).options.path == "x"
 

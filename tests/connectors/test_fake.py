@@ -104,6 +104,13 @@ def test_gives_several_tables_with_their_own_options():
     assert [(batch.table, batch.num_rows) for batch in read(source)] == [("db.t1", 1), ("db.t2", 2)]
 
 
+@pytest.mark.parametrize(
+    "schema", [{"schema.fields": {"n": "int"}}, {"schema.fields.n": "int"}, {"schema": {"fields.n": "int"}}]
+)
+def test_a_schema_may_be_written_with_dots(schema):
+    assert make(FakeSource, **schema).tables()[0].names == ["n"]
+
+
 def test_gives_the_same_schema_to_all_table_names():
     source = make(FakeSource, schema=PEOPLE, **{"table-names": ["a.b", "a.c"]})
     assert [table.path for table in source.tables()] == ["a.b", "a.c"]
