@@ -74,6 +74,7 @@ def _nearest(lines: Mapping[str, int], path: str) -> int:
 class JobConfig:
     """A job file, read. env_raw: the env block as written.
 
+    problems: wrong options of env, which has its defaults instead: `make_plan` raises them with those of the plugins.
     variables: the `-i` values it was read with; None when `${…}` was left alone.
     error_handlers: what becomes of bad rows. lines: option path → line.
     """
@@ -88,6 +89,7 @@ class JobConfig:
     format: str = "hocon"
     variables: Mapping[str, str] | None = None
     warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     error_handlers: ErrorHandlers = field(default_factory=lambda: ErrorHandlers({}))
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -167,7 +169,7 @@ def parse_job(
     variables: Mapping[str, str] | None = None,
     decrypt: bool = True,
 ) -> JobConfig:
-    """Read a job's text, `hocon`, `json` or `sql`. Raises ConfigError with all problems.
+    """Read a job's text, `hocon`, `json` or `sql`. Raises ConfigError where there is no job to plan.
 
     variables: None leaves `${…}` in a JSON text alone, as SeaTunnel does with a job that comes over REST.
     """
@@ -210,6 +212,7 @@ class _Reader:
     file: str
     decrypt: bool = True
     problems: list[Problem] = field(default_factory=list)
+    env_problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     shade: Shade | None = None
     error_handlers: ErrorHandlers = field(default_factory=lambda: ErrorHandlers({}))
@@ -222,7 +225,7 @@ class _Reader:
         env, env_raw = self._env()
         found = {kind: self._plugins(kind) for kind in KINDS}
         if self.problems:
-            raise ConfigError(sorted(self.problems, key=attrgetter("line")))
+            raise ConfigError(sorted(self.problems + self.env_problems, key=attrgetter("line")))
         return JobConfig(
             env,
             env_raw,
@@ -231,6 +234,7 @@ class _Reader:
             found["sink"],
             file=self.file,
             warnings=tuple(self.warnings),
+            problems=tuple(self.env_problems),
             error_handlers=self.error_handlers,
             lines=self.resolver.lines,
         )
@@ -261,7 +265,7 @@ class _Reader:
         self.problems += [placed(p) for p in wrong]
         self.warnings += [placed(p) for p in idle]
         read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k) and not is_error_handler(k)})
-        self.problems += [placed(p) for p in read.problems]
+        self.env_problems += [placed(p) for p in read.problems]
         self.warnings += [placed(p) for p in read.unknown]
         try:
             self.shade = Shade.of(raw) if self.decrypt else None

@@ -114,11 +114,11 @@ class Plan:
 
 
 def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
-    """Find the plugins, read their options, connect them. Raises ConfigError with the problems of all of them.
+    """Find the plugins, read their options, connect them. Raises ConfigError with the problems of env and all plugins.
 
     strict: an unknown option is a problem, not a warning.
     """
-    problems: list[Problem] = []
+    problems = list(job.problems)
     warnings = list(job.warnings)
     made: dict[str, Any] = {plugin.place: _make(plugin, job, strict, problems, warnings) for plugin in job.plugins}
     for stage, plugin in job.error_sinks().items():
@@ -180,7 +180,7 @@ def _make_error_sink(
 
 
 def _unbounded(job: JobConfig, made: dict[str, Any]) -> list[Problem]:
-    if job.env.job_mode is not JobMode.BATCH:
+    if job.env.job_mode is not JobMode.BATCH or job.problems:
         return []
     return [
         Problem(

@@ -106,6 +106,24 @@ def test_reports_the_problems_of_all_plugins_with_their_lines():
     assert {"job.conf:2", "job.conf:3", "job.conf:7", "job.conf:8"} <= set(lines)
 
 
+def test_wrong_options_of_env_hide_no_problem_of_a_plugin():
+    env = "env {\n job.mode = BATCHH\n job.nme = x\n}\n"
+    text = env + "source {\n FakeSource { row.nun = 1, schema.fields.n = int }\n}\nsink { Nope {} }"
+    found = [text.split(";")[0] for text in problems(text)]
+    assert [text.split(": ")[:2] for text in found] == [
+        ["job.conf:2", "env.job.mode"],
+        ["job.conf:3", "env.job.nme"],
+        ["job.conf:6", "source[0].FakeSource.row.nun"],
+        ["job.conf:8", "sink[0].Nope"],
+    ]
+
+
+def test_a_misspelt_mode_says_nothing_about_the_sources():
+    text = f"env {{ job.mode = STREAMNG }}\nsource {{ {source()} }}\nsink {{ Console {{}} }}"
+    [wrong] = problems(text)
+    assert "env.job.mode: 'STREAMNG' is not one of 'BATCH' or 'STREAMING'" in wrong
+
+
 def test_unknown_options_are_warnings_or_with_strict_errors():
     text = f"source {{ {source('a', FAKE + ', spark.x = 1')} }}\nsink {{ Console {{}} }}"
     assert any("spark.x: unknown option" in str(w) for w in plan(text).warnings)
