@@ -124,7 +124,12 @@ def load_built_in() -> None:
 def _load() -> None:
     load_built_in()
     for entry in entry_points(group="headrace.sql_functions"):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:
+            package = entry.dist.name if entry.dist else entry.value
+            cause = f"{type(error).__name__}: {error}"
+            raise wrong(f"cannot load the SQL functions of package {package}: {cause}", "mend or remove it") from error
 
 
 def find(name: str) -> Function:

@@ -1,5 +1,8 @@
 """Functions of the user's own."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -67,3 +70,49 @@ def test_names_are_taken_once():
     sql_function("MINE", "string")(len)
     with pytest.raises(ConfigError, match="did you mean MINE"):
         values("mime(x)", "int", [1])
+
+
+PACKAGE = """
+from headrace.sql.udf import sql_function
+
+@sql_function("initials", "string", per_value=True)
+def initials(name):
+    return "".join(word[0] for word in name.split()) if name else None
+"""
+
+JOB = """
+source { FakeSource { schema { fields { name = string } }, rows = [ { kind = INSERT, fields = ["Ann Lee"] } ] } }
+transform { Sql { query = "SELECT Initials(name) AS i FROM fake" } }
+sink { Console {} }
+"""
+
+
+def package_of(folder, module):
+    """Make a folder look like a place where a package with SQL functions is installed."""
+    info = folder / "my_functions-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-functions\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[headrace.sql_functions]\nmine = {module}\n")
+    (folder / "my_functions.py").write_text(PACKAGE)
+    (folder / "job.conf").write_text(JOB)
+
+
+def run(folder, *more):
+    command = [sys.executable, "-m", "headrace", "run", "-q", *more, "job.conf"]
+    environment = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("runner", ["embedded", "processes"])
+def test_a_package_adds_functions_by_entry_point(tmp_path, runner):
+    package_of(tmp_path, "my_functions")
+    done = run(tmp_path, "--runner", runner)
+    assert done.returncode == 0, done.stderr
+    assert "kind=INSERT : AL" in done.stdout
+
+
+def test_a_package_that_cannot_be_loaded_is_named(tmp_path):
+    package_of(tmp_path, "not_there")
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert "cannot load the SQL functions of package my-functions: ModuleNotFoundError: No module" in done.stderr
