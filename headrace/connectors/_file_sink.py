@@ -205,9 +205,15 @@ class FileSink(Sink):
         path = Path(options.path)
         with _translated(path):
             if options.schema_save_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST and not path.is_dir():
-                raise Rejected(f"schema_save_mode is ERROR_WHEN_SCHEMA_NOT_EXIST, and there is no {str(path)!r}")
+                raise Rejected(
+                    f"schema_save_mode is ERROR_WHEN_SCHEMA_NOT_EXIST, and there is no {str(path)!r}; "
+                    "create the directory, or use CREATE_SCHEMA_WHEN_NOT_EXIST"
+                )
             if options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and any(_visible(path)):
-                raise Rejected(f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and {str(path)!r} holds files")
+                raise Rejected(
+                    f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and {str(path)!r} holds files; "
+                    "empty it, or use APPEND_DATA or DROP_DATA"
+                )
             recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
             if recreate or options.data_save_mode is DataSaveMode.DROP_DATA:
                 for entry in _visible(path):

@@ -346,7 +346,11 @@ def list_files(options: FileTableOptions) -> list[str]:
     found = [str(root)] if root.is_file() else list(_walk(root))
     chosen = [path for path in found if _is_wanted(path, options)]
     if not chosen:
-        why = "is empty" if not found else f"holds {len(found)} files, but none that the filters let through"
+        why = (
+            f"holds {len(found)} files, but none that the filters let through"
+            if found
+            else "is empty; check path, or put a file there"
+        )
         raise Rejected(f"there is nothing to read: {options.path!r} {why}")
     for path in chosen:
         if not os.access(path, os.R_OK):

@@ -232,7 +232,10 @@ def _apply_data_mode(database: Sqlite, options: JdbcSinkOptions) -> None:
     if mode is DataSaveMode.DROP_DATA:
         database.execute(f"DELETE FROM {quoted(name)}")
     elif mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and database.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1"):
-        raise Rejected(f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and table {name} in {database.path} has rows")
+        raise Rejected(
+            f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and table {name} in {database.path} has rows; "
+            "empty it, or use APPEND_DATA or DROP_DATA"
+        )
     elif mode is DataSaveMode.CUSTOM_PROCESSING and options.custom_sql:
         database.execute_all(options.custom_sql)
 

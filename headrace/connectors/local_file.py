@@ -11,7 +11,10 @@ class LocalFileSourceOptions(FileSourceOptions):
 
 @source("LocalFile")
 class LocalFileSource(FileSource):
-    """Reads files of this machine; see FileSource."""
+    """Reads files of this machine.
+
+    Bounded. A split is a part of a file and is read by one task; positions are places in it: exactly once.
+    """
 
     Options = LocalFileSourceOptions
 
@@ -22,6 +25,9 @@ class LocalFileSinkOptions(FileSinkOptions):
 
 @sink("LocalFile")
 class LocalFileSink(FileSink):
-    """Writes files of this machine; see FileSink."""
+    """Writes files of this machine.
+
+    Staged: exactly once. Files appear whole, when a checkpoint or the job is complete.
+    """
 
     Options = LocalFileSinkOptions

@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.config.job import placed
 from headrace.connector import Committable, JobContext, Position, Sink, Source, Split, State, TargetPositions
-from headrace.errors import ConfigError, Problem
+from headrace.errors import ConfigError, Problem, Rejected
 from headrace.plan.plan import Plan, Step
 from headrace.plan.schemas import describe as describe_plan
 from headrace.rows import TableSchema
@@ -41,21 +42,24 @@ def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
     Raises ConfigError with the problems of all plugins.
     """
     problems: list[Problem] = []
+    file = job.plan.job.file
     given: dict[int, list[TableSchema]] = {}
     for pipeline in job.plan.pipelines:
         try:
             given[pipeline.source.id] = job.source(pipeline.source.id).tables()
         except ConfigError as error:
-            problems += [p.under(pipeline.source.plugin.place) for p in error.problems]
+            problems += [placed(p, pipeline.source.plugin, file) for p in error.problems]
+        except Rejected as error:
+            problems.append(placed(Problem("", str(error)), pipeline.source.plugin, file))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     tables = describe_plan(job.plan, given)
     for pipeline in job.plan.pipelines:
         for step in pipeline.all_sinks():
             sink = job.sink(step.id)
-            problems += [p.under(step.plugin.place) for p in sink.check(tables[step.id])]
+            problems += [placed(p, step.plugin, file) for p in sink.check(tables[step.id])]
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     job.tables = tables
     return tables
 
@@ -78,7 +82,11 @@ def checkpointed(job: LoadedJob, step: int, positions: Mapping[str, Position]) -
 def save_modes(job: LoadedJob, step: int, tables: list[TableSchema]) -> None:
     """Act by the sink's save modes for these tables."""
     for table in tables:
-        job.sink(step).save_mode(table)
+        try:
+            job.sink(step).save_mode(table)
+        except Rejected as error:
+            place = error.plugin or job.step(step).plugin.place
+            raise Rejected(error.message, place, error.table or table.path) from error
 
 
 def unverified(job: LoadedJob, step: int) -> dict[str, str]:

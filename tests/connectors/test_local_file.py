@@ -277,7 +277,7 @@ def test_missing_files_are_named_with_what_is_there(tmp_path):
 
 
 def test_an_empty_directory_is_an_error(tmp_path):
-    with pytest.raises(Rejected, match="nothing to read: .* is empty"):
+    with pytest.raises(Rejected, match="nothing to read: .* is empty; check path"):
         make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE).tables()
 
 
