@@ -339,7 +339,11 @@ def _shape(rows: pa.RecordBatch, table: TableSchema, partitions: dict[str, str],
 def list_files(options: FileTableOptions) -> list[str]:
     """The files to read, sorted. Raises Rejected when there are none, or the path cannot be read."""
     root = Path(options.path)
-    if not root.exists():
+    try:
+        exists = root.exists()
+    except PermissionError as error:
+        raise Rejected(f"cannot read {options.path}: {error.strerror}; check its permissions") from error
+    if not exists:
         near = sorted(p.name for p in root.parent.iterdir())[:8] if root.parent.is_dir() else []
         cure = f"; {root.parent} holds {', '.join(near)}" if near else ""
         raise Rejected(f"there is no file or directory {options.path!r}{cure}")
@@ -353,7 +357,7 @@ def list_files(options: FileTableOptions) -> list[str]:
         )
         raise Rejected(f"there is nothing to read: {options.path!r} {why}")
     for path in chosen:
-        if not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise Rejected(f"cannot read {path}: Permission denied; check its permissions")
     return sorted(chosen)
 

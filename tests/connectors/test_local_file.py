@@ -1,3 +1,4 @@
+import tempfile
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from headrace.errors import BadRow, Rejected, Unavailable
 from headrace.program import run
 from headrace.rows import TableSchema
 from headrace.testing import TABLE, ListRejects, SinkContract, SourceContract, batch, make, task, through_json
+from tests.config.test_job import as_nobody
 
 PEOPLE = {"fields": {"id": "bigint", "name": "string"}}
 
@@ -274,6 +276,22 @@ def test_missing_files_are_named_with_what_is_there(tmp_path):
     source = make(LocalFileSource, path=str(tmp_path / "peple.csv"), file_format_type="csv", schema=PEOPLE)
     with pytest.raises(Rejected, match=r"there is no file or directory '.*peple.csv'.*holds people.csv"):
         source.tables()
+
+
+@pytest.mark.parametrize("path", ["shut/a.csv", "shut", "a.csv"])
+def test_what_may_not_be_read_is_named(path):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "shut").mkdir()
+        for name, mode in (("shut/a.csv", 0o644), ("shut", 0), ("a.csv", 0), (".", 0o755)):
+            (root / name).touch()
+            (root / name).chmod(mode)
+        source = make(LocalFileSource, path=str(root / path), file_format_type="csv", schema=PEOPLE)
+        with (
+            as_nobody(),
+            pytest.raises(Rejected, match=f"cannot (read|list) .*{path}: Permission denied; check its per"),
+        ):
+            source.tables()
 
 
 def test_an_empty_directory_is_an_error(tmp_path):
