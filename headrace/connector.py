@@ -239,6 +239,8 @@ class Source(ABC):
     Options: ClassVar[type[Options]]
     memory_bytes: ClassVar[int] = 32 * 1024 * 1024
     """What one task needs to hold, at most, while it makes a batch."""
+    runs_code: ClassVar[bool] = False
+    """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     output = "default"
     """The dataset's name in the job file: the path of the table where the options name none. Set by the planner."""
 
@@ -297,6 +299,8 @@ class Transform(ABC):
     """Changes rows on their way. Stateless: one instance serves all tasks of a process, on their threads."""
 
     Options: ClassVar[type[Options]]
+    runs_code: ClassVar[bool] = False
+    """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     drops_rows: bool = False
     """Whether `apply` may give fewer rows than it took, beside rejected ones; else a missing one fails the job."""
     adds_rows: bool = False
@@ -304,6 +308,10 @@ class Transform(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    def option_sets(self) -> Iterable[tuple[str, Any]]:
+        """(place, options) of all that it was given: the options, and sets of them for single tables."""
+        return [("", self.options)]
 
     @abstractmethod
     def schema(self, table: TableSchema) -> TableSchema:
@@ -441,6 +449,8 @@ class Sink(ABC):
     """
 
     Options: ClassVar[type[Options]]
+    runs_code: ClassVar[bool] = False
+    """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     kind: SinkKind = SinkKind.PLAIN
     memory_bytes: ClassVar[int] = 32 * 1024 * 1024
     """What one open writer may hold, at most, beside the batch it is given."""

@@ -1,14 +1,15 @@
 """A plugin's options: declared once as a pydantic model, read from a job file's values with all problems at once."""
 
 import json
+import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from headrace.errors import Problem
@@ -23,6 +24,30 @@ PATH: dict[str, Any] = {"format": "path"}
 HOST: dict[str, Any] = {"format": "host"}
 """Likewise for a host or the URL of one."""
 
+CODE: dict[str, Any] = {"format": "code"}
+"""Likewise for code, or the name of some: a server takes it only where its operator allows jobs to run code."""
+
+
+def local_path(text: str) -> str:
+    """The path that a text names; it may be a `file:` URL. Raises ValueError for a URL of anything else."""
+    scheme, _, rest = text.partition(":")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        return text
+    if scheme.lower() != "file":
+        if rest.startswith("//"):
+            raise ValueError(f"{text!r} is no path of this machine")
+        return text
+    if not rest.startswith("//"):
+        return rest
+    machine, _, path = rest[2:].partition("/")
+    if machine not in ("", "localhost"):
+        raise ValueError(f"{text!r} lies on another machine")
+    return f"/{path.lstrip('/')}"
+
+
+LocalPath = Annotated[str, AfterValidator(local_path)]
+"""An option that names a file or directory of this machine, alone or as a `file:` URL; mark it PATH."""
+
 
 class Options(BaseModel):
     """Base of all options: unknown keys are problems, values never change, numbers may stand for text.
@@ -33,6 +58,10 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, arbitrary_types_allowed=True)
+
+    def touches(self) -> Iterable[tuple[str, str, str]]:
+        """(option, format of a mark such as HOST, value) of what no marked option says by itself, such as a default."""
+        return ()
 
 
 class Choice(StrEnum):

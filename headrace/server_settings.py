@@ -78,7 +78,10 @@ class ServerSettings(Settings):
         description="Directories jobs may use; left out: all but the system's, keys, and the server's own.",
     )
     allowed_hosts: list[str] | None = Field(default=None, description="Hosts jobs may connect to; left out: all.")
-    allowed_plugins: list[str] | None = Field(default=None, description="Plugins jobs may use; left out: all.")
+    allowed_plugins: list[str] | None = Field(
+        default=None,
+        description="Plugins jobs may use; left out, or with `*`: all that run no code of a job's own.",
+    )
 
 
 _LISTS = ("allowed_paths", "allowed_hosts", "allowed_plugins")

@@ -1,8 +1,9 @@
 from typing import Any
 
+import pytest
 from pydantic import AliasChoices, Field, SecretStr
 
-from headrace.options import Choice, Options, edits, read_options
+from headrace.options import Choice, Options, edits, local_path, read_options
 
 
 class Mode(Choice):
@@ -82,3 +83,26 @@ def test_secrets_do_not_show():
 
 def test_counts_edits():
     assert [edits("row.num", other) for other in ("row.num", "row.nun", "rownum", "rows")] == [0, 1, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("/a/b", "/a/b"),
+        ("a:b", "a:b"),
+        ("file:///a/b", "/a/b"),
+        ("file:/a/b", "/a/b"),
+        ("FILE://localhost/a", "/a"),
+        ("file:////a", "/a"),
+        ("file:a", "a"),
+        ("file:///a/${table_name}", "/a/${table_name}"),
+    ],
+)
+def test_a_path_may_be_a_file_url(text, path):
+    assert local_path(text) == path
+
+
+@pytest.mark.parametrize("text", ["hdfs://node/a", "s3a://bucket/a", "file://other/a", "http://x"])
+def test_other_urls_are_no_paths(text):
+    with pytest.raises(ValueError, match="no path of this machine|on another machine"):
+        local_path(text)

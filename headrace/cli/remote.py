@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -139,11 +140,11 @@ def talk(server: str | None, act: Callable[[Client], int]) -> int:
 
 
 def job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
-    """The text to send: a file as it is, or with its variables filled as JSON; its secrets stay encrypted."""
+    """The text to send: a file as it is, or as JSON with variables and includes filled in; secrets stay encrypted."""
     from headrace.config.job import load_job
 
     filled = load_job(file, parse_variables(variables), decrypt=False)
-    if not variables and "${" not in filled.text:
+    if not variables and not re.search(r"\$\{|\binclude\b", filled.text):
         return filled.text, filled.format
     blocks = {"source": filled.sources, "transform": filled.transforms, "sink": filled.sinks}
     job = {

@@ -131,8 +131,11 @@ class _Parser:
         required, kind, name = match.groups()
         if kind == "url":
             raise self._error(f"include url({name!r}) is not read", "copy the file beside the job and include it")
-        path = Path(self.file).parent / name
         line = self._line()
+        if not self.file:  # it may come from anywhere, such as over REST
+            text = f"{name!r} cannot be included: this text lies beside no file"
+            raise ConfigError([Problem("include", text, "write what is included into the job itself", "", line)])
+        path = Path(self.file).parent / name
         self.at = match.end()
         found = next((p for p in (path, path.with_suffix(".conf"), path.with_suffix(".json")) if p.is_file()), None)
         if found is None:

@@ -1,6 +1,7 @@
 """The job file as objects: text in, JobConfig out, all problems at once."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -75,7 +76,7 @@ class JobConfig:
     """A job file, read. env_raw: the env block as written.
 
     problems: wrong options of env, which has its defaults instead: `make_plan` raises them with those of the plugins.
-    variables: the `-i` values it was read with; None when `${…}` was left alone.
+    variables: the `-i` values it was read with; None when it is somebody else's text: see parse_job.
     error_handlers: what becomes of bad rows. lines: option path → line.
     """
 
@@ -171,21 +172,27 @@ def parse_job(
 ) -> JobConfig:
     """Read a job's text, `hocon`, `json` or `sql`. Raises ConfigError where there is no job to plan.
 
-    variables: None leaves `${…}` in a JSON text alone, as SeaTunnel does with a job that comes over REST.
+    variables: None is for a text of somebody else, such as one that comes over REST: nothing of this process's
+    environment is read, and `${…}` in JSON is left alone, as SeaTunnel does.
     """
     if not text.strip():
         raise ConfigError([Problem("", "the job file is empty", "", file)])
     check_names(variables or {})
     root, warnings = read_blocks(text, format, file)
     literal = format == "json" and variables is None
-    job = _Reader(root, Resolver(root, variables or {}, file, literal=literal), file, decrypt, warnings=warnings).job()
-    return replace(job, text=text, file=file, format=format, variables=None if literal else dict(variables or {}))
+    environment = {} if variables is None else os.environ
+    resolver = Resolver(root, variables or {}, file, literal=literal, environment=environment)
+    job = _Reader(root, resolver, file, decrypt, warnings=warnings).job()
+    given = None if variables is None else dict(variables)
+    return replace(job, text=text, file=file, format=format, variables=given)
 
 
 def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> JobConfig:
     """A job as Python values in the JSON shape; an option's value may be any object. Raises ConfigError."""
     root = _as_block(job)
-    config = _Reader(root, Resolver(root, variables or {}, "", literal=variables is None), "").job()
+    environment = {} if variables is None else os.environ
+    resolver = Resolver(root, variables or {}, "", literal=variables is None, environment=environment)
+    config = _Reader(root, resolver, "").job()
     try:
         text = json.dumps(job)
     except (TypeError, ValueError):  # it holds Python objects: it runs embedded only

@@ -1,5 +1,7 @@
 """Job files written anew: in one canonical layout, in another format, with their secrets encrypted or decrypted."""
 
+import os
+
 from headrace.config.blocks import KINDS, Block, Concat, Named, Plugins, Substitution, plugins_of
 from headrace.config.ciphers import cipher_names
 from headrace.config.job import read_blocks
@@ -94,7 +96,9 @@ def _sources_and_sinks(root: Block) -> list[tuple[str, Named]]:
 
 def _shade(root: Block, file: str) -> Shade:
     env = root.get("env")
-    shade = Shade.of(Resolver(root, {}, file).plain(env, "env")) if isinstance(env, Block) else None
+    shade = (
+        Shade.of(Resolver(root, {}, file, environment=os.environ).plain(env, "env")) if isinstance(env, Block) else None
+    )
     if shade is None:
         cure = f"write one of {', '.join(cipher_names())}: env {{ shade.identifier = aes }}"
         line = root.lines.get("env", 0)

@@ -3,9 +3,9 @@
 What has no value and no default stays as it stands, since sinks fill such names per table or row later.
 """
 
-import os
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from headrace.config.blocks import Append, Block, Concat, Plugins, Substitution
@@ -41,11 +41,21 @@ def check_names(variables: Mapping[str, str]) -> None:
 class Resolver:
     """Makes plain values of parsed blocks, and collects the line of every option path on the way.
 
-    literal: `${…}` stays as it is. lines: option path, such as `source[0].schema.fields.id`, → line in the file.
+    literal: `${…}` stays as it is. environment: what may be read of the environment.
+    lines: option path, such as `source[0].schema.fields.id`, → line in the file.
     """
 
-    def __init__(self, root: Block, variables: Mapping[str, str], file: str, *, literal: bool = False) -> None:
+    def __init__(
+        self,
+        root: Block,
+        variables: Mapping[str, str],
+        file: str,
+        *,
+        literal: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._root, self._variables, self._file, self._literal = root, variables, file, literal
+        self._environment = {k: v for k, v in environment.items() if k not in RESERVED | PRIVATE}
         self.lines: dict[str, int] = {}
         self._open: list[str] = []
 
@@ -88,8 +98,8 @@ class Resolver:
                 return self.plain(found, path)
             finally:
                 self._open.pop()
-        if item.path in os.environ and item.path not in RESERVED | PRIVATE:
-            return os.environ[item.path]
+        if item.path in self._environment:
+            return self._environment[item.path]
         if item.default is not None:
             return self._from_text(item.default)
         return NOTHING if item.optional else str(item)
@@ -109,15 +119,17 @@ class Resolver:
         name, default = match[1].strip(), match[2]
         if name in self._variables:
             return self._variables[name]
-        if name not in RESERVED | PRIVATE and name in os.environ:
-            return os.environ[name]
+        if name in self._environment:
+            return self._environment[name]
         return match[0] if default is None or name in RESERVED else default
 
     def _from_text(self, text: str) -> Any:
         """A variable's value: a list or an object where it looks like one, text otherwise."""
         if text[:1] in ("[", "{"):
             try:
-                return Resolver(self._root, {}, "").plain(parse_hocon(f"x = {text}")["x"], "")
+                return Resolver(self._root, {}, "", environment=self._environment).plain(
+                    parse_hocon(f"x = {text}")["x"], ""
+                )
             except (ConfigError, KeyError):
                 return text
         return text

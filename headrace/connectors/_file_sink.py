@@ -39,7 +39,7 @@ from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
 from headrace.formats.registry import file_format
-from headrace.options import PATH
+from headrace.options import PATH, LocalPath
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """The directory of rows whose partition value is null, as Hive and Spark name it."""
@@ -70,10 +70,10 @@ class DataSaveMode(Choice):
 class FileSinkOptions(WriteSettings):
     """Options of a file sink."""
 
-    path: str = Field(
+    path: LocalPath = Field(
         min_length=1, json_schema_extra=PATH, description="The target directory; ${table_name} and its like are filled."
     )
-    tmp_path: str = Field(
+    tmp_path: LocalPath = Field(
         default="/tmp/seatunnel",
         json_schema_extra=PATH,
         description="Staging; a hidden directory in `path` where that is another file system.",
@@ -127,6 +127,10 @@ class FileSinkOptions(WriteSettings):
         if self.compress_codec.lower() not in codecs:
             text = f"compress_codec {self.compress_codec!r} is not for {self.file_format_type}"
             wrong.append(f"{text}; possible: {', '.join(codecs)}")
+        if "/" in (self.filename_extension or ""):
+            wrong.append(f"filename_extension {self.filename_extension!r} cannot hold a '/'")
+        if {".", ".."} & set(self.partition_dir_expression.split("/")):
+            wrong.append(f"partition_dir_expression {self.partition_dir_expression!r} leads out of the directory")
         if self.have_partition and not self.partition_by:
             wrong.append("have_partition is true, so partition_by must name the columns")
         if wrong:
@@ -171,11 +175,15 @@ class FileSink(Sink):
     def options_for(self, table: TableSchema) -> FileSinkOptions:
         """The options of one table. Raises Rejected when its name would lead out of the directory that `path` names."""
         options: FileSinkOptions = super().options_for(table)
-        base = os.path.abspath(self.options.path.partition("${")[0].rpartition("/")[0] or ".")
-        if "${" in self.options.path and os.path.commonpath([base, os.path.abspath(options.path)]) != base:
+        begin, filled, _ = self.options.path.partition("${")
+        base = os.path.abspath(os.path.dirname(begin) or ".")
+        below = os.path.relpath(os.path.abspath(options.path), base).split("/")
+        hidden = [part for part in below if part.startswith(".") and part not in self.options.path.split("/")]
+        if filled and hidden and below != ["."]:
+            where = f"{'outside' if hidden[0] == '..' else 'hidden in'} {base!r}"
             raise Rejected(
-                f"path: the files of table {table.path} would lie in {options.path!r}, outside {base!r}; rename the "
-                "table, such as with TableRename"
+                f"path: the files of table {table.path} would lie in {options.path!r}, {where}; rename the table, such "
+                "as with TableRename"
             )
         return options
 
@@ -415,12 +423,12 @@ class _FileWriter(SinkWriter):
 
     def _partition_folder(self, values: Sequence[str]) -> str:
         expression = self._options.partition_dir_expression
-        pairs = list(zip(self._options.partitions, (_safe(v) for v in values), strict=True))
+        pairs = [(_safe(k), _safe(v)) for k, v in zip(self._options.partitions, values, strict=True)]
         if "..." in expression:
-            return "/".join(f"{name}={value}" for name, value in pairs)
+            return "/".join(_seen(f"{name}={value}") for name, value in pairs)
         for i, (name, value) in enumerate(pairs):
             expression = expression.replace(f"${{k{i}}}", name).replace(f"${{v{i}}}", value)
-        return expression.strip("/")
+        return "/".join(_seen(part) for part in expression.split("/") if part)
 
     def _file(self, partition: str) -> _OpenFile:
         file = self._open.pop(partition, None)
@@ -507,6 +515,11 @@ class _FileWriter(SinkWriter):
 def _safe(text: str) -> str:
     """A text as one name in a directory."""
     return text.replace("/", "%2F").replace("\x00", "") or NULL_PARTITION
+
+
+def _seen(name: str) -> str:
+    """The name of a directory that readers do not pass over, and that does not lead elsewhere."""
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 def _visible(path: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import FileFormat, FilePart, ReadSettings
 from headrace.formats.packing import ArchiveCodec, Codec, members, plain_file
 from headrace.formats.registry import file_format
-from headrace.options import PATH
+from headrace.options import PATH, LocalPath
 from headrace.rows import Batch, Column
 from headrace.schema_options import SchemaOptions
 from headrace.values import parse_timestamp
@@ -32,7 +32,7 @@ class FileSchemaOptions(SchemaOptions):
 class FileTableOptions(ReadSettings):
     """Which files make a table, and how they are read."""
 
-    path: str = Field(
+    path: LocalPath = Field(
         default="",
         json_schema_extra=PATH,
         description="Required: a file, or a directory that is read with all below it.",

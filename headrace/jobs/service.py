@@ -26,7 +26,7 @@ from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import JobStore
 from headrace.plan.plan import Plan, make_plan
-from headrace.plan.schemas import describe_offline
+from headrace.plan.schemas import names_of_tables
 
 DEFAULT_NAMES = ("SeaTunnel", "SeaTunnel_Job")
 """Names that mean: none was given. SeaTunnel, REST submit-job."""
@@ -126,9 +126,11 @@ class JobService:
         variables: Mapping[str, str] | None = None,
     ) -> PreparedJob:
         """Check a job without taking it. Raises ConfigError when it is wrong, NotEnoughSlots when it can never run."""
-        plan = make_plan(parse_job(text, format=format, variables=variables))
+        job = parse_job(text, format=format, variables=variables)
+        self.settings.permissions.check_plugins(job)
+        plan = make_plan(job)
         self.settings.permissions.check(plan)
-        outline = outline_of(plan, describe_offline(plan)[0])
+        outline = outline_of(plan, names_of_tables(plan))
         if self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
             raise NotEnoughSlots(f"the job needs {outline.slots()} slots, and there are {self.settings.slots}")
         return PreparedJob(JobText(text, format, variables), plan, outline)

@@ -14,6 +14,8 @@ from headrace.options import read_options
 from headrace.plan.graph import Graph, connect
 from headrace.plan.spooled import SpooledSink
 
+_REGISTRIES: dict[str, Registry[Any]] = {"source": sources, "transform": transforms, "sink": sinks}
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -137,11 +139,16 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
     return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
 
 
+def plugin_class(plugin: Plugin) -> type[Source] | type[Transform] | type[Sink] | None:
+    """The class that is registered under a plugin's name; None when there is none."""
+    cls: type[Source] | type[Transform] | type[Sink] | None = _REGISTRIES[plugin.kind].find(plugin.name)
+    return cls
+
+
 def _make(
     plugin: Plugin, job: JobConfig, strict: bool, problems: list[Problem], warnings: list[Problem]
 ) -> Source | Transform | Sink | None:
-    registries: dict[str, Registry[Any]] = {"source": sources, "transform": transforms, "sink": sinks}
-    registry = registries[plugin.kind]
+    registry = _REGISTRIES[plugin.kind]
     cls = registry.find(plugin.name)
     if cls is None:
         near = registry.near(plugin.name)

@@ -1,10 +1,11 @@
 """Which tables, with which columns, are at each step: the sources' tables pass the transforms' schemas."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from headrace.config.job import placed
-from headrace.connector import Sink
+from headrace.connector import Sink, Transform
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.plan.error_table import error_table
 from headrace.plan.plan import Pipeline, Plan, Step
@@ -69,6 +70,31 @@ def describe_offline(plan: Plan) -> tuple[dict[int, list[TableSchema]], list[Pro
         return describe(plan, given), problems
     except ConfigError as error:
         return {}, problems + error.problems
+
+
+def names_of_tables(plan: Plan) -> dict[int, list[TableSchema]]:
+    """Step id → its tables, as far as options alone tell their names; only their names are right, not their columns.
+
+    For a process that must not be held up by what a job file says: no transform is called, since a pattern or an
+    expression may take any time, nor a source of another package. What follows a transform that may drop, merge or
+    add tables is left out.
+    """
+    found: dict[int, list[TableSchema]] = {}
+    for pipeline in plan.pipelines:
+        source = pipeline.source.source
+        if not (source.describes_offline() and type(source).__module__.startswith("headrace.")):
+            continue
+        with suppress(HeadraceError):
+            _name(pipeline.source, source.tables(), found)
+    return found
+
+
+def _name(step: Step, tables: list[TableSchema], found: dict[int, list[TableSchema]]) -> None:
+    known = {table.path: table for table in found.get(step.id, [])}
+    found[step.id] = list({**known, **{table.path: table for table in tables}}.values())
+    for output in step.outputs:
+        if not isinstance(output.instance, Transform) or type(output.instance).tables is Transform.tables:
+            _name(output, tables, found)
 
 
 def _unequal_unions(plan: Plan, tables: Mapping[int, list[TableSchema]]) -> list[Problem]:

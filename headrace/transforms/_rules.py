@@ -3,7 +3,7 @@
 import importlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
@@ -63,14 +63,21 @@ class Rule(Options):
         if names and all(getattr(self, name) is None for name in names):
             raise ValueError(f"{self.rule_type.value} needs {' or '.join(names)}")
         if self.function_name is not None:
-            find_function(self.function_name)
+            _check_name(self.function_name)
         return self
+
+    def touches(self) -> Iterable[tuple[str, str, str]]:
+        """A function of one's own is code."""
+        if self.function_name is not None and not _is_email(self.function_name):
+            yield "function_name", "code", self.function_name
 
     def check_type(self, dtype: pa.DataType) -> None:
         """Raises ValueError when values of the type cannot be checked so."""
         if self.rule_type is RuleType.RANGE:
             for value in (self.min_value, self.max_value):
                 limit(value, dtype)
+        if self.rule_type is RuleType.UDF and self.function_name is not None:
+            find_function(self.function_name)
 
     def failures(self, column: pa.Array) -> dict[int, str]:
         """Row → why its value breaks the rule."""
@@ -188,11 +195,9 @@ _CHECKS: dict[RuleType, Callable[[Rule, pa.Array], dict[int, str]]] = {
 
 def find_function(name: str) -> Callable[[Any], Any]:
     """The function of a UDF rule. Raises ValueError when there is none."""
-    if name.strip().upper() == "EMAIL":
+    if _is_email(name):
         return email_problem
     module, _, attribute = name.partition(":")
-    if not attribute:
-        raise ValueError(f"there is no function {name!r}; write EMAIL, or module:function for one of your own")
     try:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
@@ -200,6 +205,16 @@ def find_function(name: str) -> Callable[[Any], Any]:
     if not callable(function):
         raise ValueError(f"{name!r} is no function")
     return function
+
+
+def _is_email(name: str) -> bool:
+    return name.strip().upper() == "EMAIL"
+
+
+def _check_name(name: str) -> None:
+    module, _, attribute = name.partition(":")
+    if not (_is_email(name) or (module and attribute)):
+        raise ValueError(f"there is no function {name!r}; write EMAIL, or module:function for one of your own")
 
 
 def email_problem(value: Any) -> str | None:

@@ -5,7 +5,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import orjson
 from pydantic import AliasChoices, Field, SecretStr
@@ -14,6 +15,9 @@ from headrace.connector import Choice, Options
 from headrace.errors import Rejected, Unavailable
 from headrace.options import HOST
 from headrace.transforms._tables import TableOptions
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,6 +52,9 @@ class CustomConfig(Options):
 class ModelOptions(TableOptions):
     """What LLM and Embedding have in common."""
 
+    known_urls: ClassVar[Mapping[Provider, str]] = {}
+    """Provider → its service's URL; empty where only the options say."""
+
     model_provider: Provider = Field(description="Who runs the model.")
     model: str = Field(description="The model's name.")
     api_key: SecretStr | None = Field(default=None, description="The key; needed unless CUSTOM.")
@@ -69,20 +76,23 @@ class ModelOptions(TableOptions):
     )
     model_parallel_requests: int = Field(default=4, gt=0, description="How many requests a task has open at once.")
 
-    def url(self, known: Mapping[Provider, str]) -> str:
+    def touches(self) -> Iterable[tuple[str, str, str]]:
+        """The URL as it is asked: the provider's own is no option's value, and the model's name may stand in one."""
+        yield "api_path", "host", self.url()
+
+    def url(self) -> str:
         """Where to ask. Raises ValueError when neither the options nor the provider say."""
-        found = self.api_path or known.get(self.model_provider)
+        found = self.api_path or self.known_urls.get(self.model_provider)
         if not found:
             raise ValueError(f"{self.model_provider.value} needs api_path, the service's URL")
-        if not found.startswith(("http://", "https://")):
-            raise ValueError(f"api_path {found!r} must begin with http:// or https://")
+        need_http("api_path", found)
         return fill(found, {"model": self.model})
 
-    def check(self, known: Mapping[Provider, str]) -> None:
+    def check(self) -> None:
         """Raises ValueError for what is missing or does not fit together."""
-        if self.model_provider not in known:
-            raise ValueError(f"{self.model_provider.value} is none of {', '.join(p.value for p in known)}")
-        self.url(known)
+        if self.model_provider not in self.known_urls:
+            raise ValueError(f"{self.model_provider.value} is none of {', '.join(p.value for p in self.known_urls)}")
+        self.url()
         if self.model_provider is Provider.CUSTOM:
             if self.custom_config is None:
                 raise ValueError("CUSTOM needs custom_config: custom_request_body and custom_response_parse")
@@ -97,6 +107,12 @@ class ModelOptions(TableOptions):
             return {**found, **{name: value.get_secret_value() for name, value in own.items()}}
         assert self.api_key is not None
         return {**found, "Authorization": f"Bearer {self.api_key.get_secret_value()}"}
+
+
+def need_http(option: str, url: str) -> None:
+    """Raises ValueError for a URL that names anything but an HTTP service, such as a file."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{option} {url!r} must begin with http:// or https://")
 
 
 def fill(template: Any, values: Mapping[str, str]) -> Any:
@@ -194,13 +210,17 @@ class Answer:
 def _send(url: str, data: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
     try:
-        with urlopen(Request(url, data, dict(headers)), timeout=timeout) as response:
+        with _opener().open(Request(url, data, dict(headers)), timeout=timeout) as response:
             return Answer(response.status, response.read())
     except HTTPError as error:
         with error:
+            if 300 <= error.code < 400:
+                return Answer(
+                    error.code, f"it sends on to {error.headers.get('Location')}, which is not asked".encode()
+                )
             return Answer(error.code, error.read(), _seconds(error.headers.get("Retry-After", "")))
     except TimeoutError:
         return Answer(0, f"gave no answer within {timeout:g} s".encode())
@@ -209,6 +229,18 @@ def _send(url: str, data: bytes | None, headers: Mapping[str, str], timeout: flo
         if isinstance(reason, TimeoutError):
             return Answer(0, f"gave no answer within {timeout:g} s".encode())
         return Answer(0, f"cannot be reached: {reason}".encode())
+
+
+@cache
+def _opener() -> "OpenerDirector":
+    """Sends no request, and no key with it, to an address that the job does not name."""
+    from urllib.request import HTTPRedirectHandler, build_opener
+
+    class Stay(HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    return build_opener(Stay)
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,6 @@
 """What the transforms share: which tables of a stream they change, and with which options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -100,6 +100,11 @@ class TableTransform(Transform):
         problems += [problem.under(place) for problem in read.problems]
         if options.rule_match_mode is RuleMatch.ALL_MATCH or path not in self._own:
             self._own.setdefault(path, []).append((place, read.options))
+
+    def option_sets(self) -> Iterable[tuple[str, Any]]:
+        """See Transform.option_sets."""
+        outer = [] if self.options.single_tables_only else [("", self.options)]
+        return [*outer, *((place, options) for own in self._own.values() for place, options in own if options)]
 
     def describe(self, table: TableSchema, options: Any) -> TableSchema:
         """The table after the change. Raises ConfigError; `need_columns` makes one for a column that is not there."""

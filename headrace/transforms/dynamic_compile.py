@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from headrace.connector import Transform, transform
+from headrace.options import PATH
 from headrace.transforms._tables import TableOptions
 
 CURE = """write it as a Python transform:
@@ -21,7 +22,7 @@ class DynamicCompileOptions(TableOptions):
     compile_language: str = Field(default="", validate_default=True, description="GROOVY, JAVA or SCALA.")
     compile_pattern: str = Field(default="SOURCE_CODE", description="SOURCE_CODE or ABSOLUTE_PATH.")
     source_code: str | None = Field(default=None, description="The code.")
-    absolute_path: str | None = Field(default=None, description="A file with the code.")
+    absolute_path: str | None = Field(default=None, json_schema_extra=PATH, description="A file with the code.")
 
     @field_validator("compile_language")
     @classmethod

@@ -1,7 +1,7 @@
 """Embedding: appends vectors that a model makes of texts, images and videos."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from headrace.options import HOST
 from headrace.rows import Column, VectorType
 from headrace.transforms._json_paths import parse_path
 from headrace.transforms._modalities import SourceField, source_field
-from headrace.transforms._service import ModelOptions, Provider, Service, fill
+from headrace.transforms._service import ModelOptions, Provider, Service, fill, need_http
 from headrace.transforms._tables import TableTransform, add_arrays, add_columns, need_columns
 
 URLS = {
@@ -30,6 +30,8 @@ _TOKEN_EXPIRED = (110, 111)
 
 class EmbeddingOptions(ModelOptions):
     """Options of Embedding."""
+
+    known_urls = URLS
 
     vectorization_fields: dict[str, SourceField] = Field(
         min_length=1, description="New column → the column it is made of: its name, or { field, modality, format }."
@@ -48,6 +50,12 @@ class EmbeddingOptions(ModelOptions):
         default=None, gt=0, description="The vectors' length; asked of ZHIPU (2048 when left out), told to sinks."
     )
 
+    def touches(self) -> Iterable[tuple[str, str, str]]:
+        """The URL of tokens, too, where no option says it."""
+        yield from super().touches()
+        if self.model_provider is Provider.QIANFAN:
+            yield "oauth_path", "host", self.oauth_path
+
     @field_validator("vectorization_fields", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
@@ -55,11 +63,12 @@ class EmbeddingOptions(ModelOptions):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.check(URLS)
+        self.check()
         if self.custom_config is not None:
             parse_path(self.custom_config.custom_response_parse)
         if self.model_provider is Provider.QIANFAN and self.secret_key is None:
             raise ValueError("QIANFAN needs secret_key")
+        need_http("oauth_path", self.oauth_path)
         if self.model_provider is Provider.ZHIPU and self.single_vectorized_input_number > 64:
             raise ValueError("ZHIPU takes at most 64 values in one request: single_vectorized_input_number")
         others = [field.field for field in self.vectorization_fields.values() if not field.is_text]
@@ -132,7 +141,7 @@ class _Model:
     def __init__(self, options: EmbeddingOptions) -> None:
         self._options = options
         self._service = Service(options, "Embedding")
-        self._url, self._headers = options.url(URLS), options.headers()
+        self._url, self._headers = options.url(), options.headers()
         self._token = ""
 
     def vectors(self, values: list[Any], field: SourceField) -> list[list[float]]:

@@ -50,6 +50,8 @@ class OutputType(Choice):
 class LLMOptions(ModelOptions):
     """Options of LLM."""
 
+    known_urls = URLS
+
     prompt: str = Field(description="What the model is asked about the rows.")
     inference_columns: list[str] = Field(default=[], description="The columns the model sees; all when left out.")
     output_data_type: OutputType = Field(default=OutputType.STRING, description="STRING, INT, BIGINT, DOUBLE, BOOLEAN.")
@@ -65,7 +67,7 @@ class LLMOptions(ModelOptions):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.check(URLS)
+        self.check()
         if self.custom_config is not None:
             parse_path(self.custom_config.custom_response_parse)
         return self
@@ -124,7 +126,7 @@ class _Chat:
 
     def __init__(self, options: LLMOptions, service: Service, table: str) -> None:
         self._options, self.service, self._table = options, service, table
-        self._url, self._headers = options.url(URLS), options.headers()
+        self._url, self._headers = options.url(), options.headers()
         kind = options.output_data_type.value
         self._prompt = options.prompt + RULES.format(kind, _EXAMPLES.get(kind, "[1, 2]"))
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
 from headrace.errors import BadRow, ConfigError, Rejected
-from headrace.options import PATH
+from headrace.options import CODE, PATH, LocalPath
 from headrace.rows import Column, VectorType, parse_type, type_name
 from headrace.transforms._rows_as_json import json_rows
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns
@@ -43,10 +43,11 @@ class PythonOptions(TableOptions):
 
     source_code: str | None = Field(
         default=None,
+        json_schema_extra=CODE,
         description="The code: process(row, context) → values, or process_batch(batch, context) → columns, which is "
         "faster; open(context) and close() if wanted.",
     )
-    source_code_path: Path | None = Field(
+    source_code_path: LocalPath | None = Field(
         default=None, json_schema_extra=PATH, description="A file with the code, on every worker."
     )
     python_executable: str = Field(
@@ -69,10 +70,10 @@ class PythonOptions(TableOptions):
         if self.source_code_path is None:
             return _compile(self.source_code or "", "source_code"), "source_code"
         try:
-            text = self.source_code_path.read_text(encoding="utf-8")
+            text = Path(self.source_code_path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot read {str(self.source_code_path)!r}: {error}") from error
-        return _compile(text, str(self.source_code_path)), str(self.source_code_path)
+            raise ValueError(f"cannot read {self.source_code_path!r}: {error}") from error
+        return _compile(text, self.source_code_path), self.source_code_path
 
 
 def _compile(text: str, place: str) -> Any:
@@ -91,6 +92,7 @@ class PythonTransform(TableTransform):
 
     Options = PythonOptions
     drops_rows = True
+    runs_code = True
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)

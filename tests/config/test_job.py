@@ -63,7 +63,22 @@ def test_fills_variables_everywhere():
 
 def test_takes_variables_from_the_environment(monkeypatch):
     monkeypatch.setenv("HEADRACE_TEST_VALUE", "from outside")
-    assert parse_job("source { F { a = ${HEADRACE_TEST_VALUE} } }").sources[0].options == {"a": "from outside"}
+    for text in ("a = ${HEADRACE_TEST_VALUE}", 'a = "${HEADRACE_TEST_VALUE}"'):
+        assert parse_job(f"source {{ F {{ {text} }} }}", variables={}).sources[0].options == {"a": "from outside"}
+
+
+@pytest.mark.parametrize("value", ["${HEADRACE_TEST_VALUE}", '"${HEADRACE_TEST_VALUE}"', "${?HEADRACE_TEST_VALUE}"])
+def test_somebody_elses_text_reads_nothing_of_the_environment(monkeypatch, value):
+    monkeypatch.setenv("HEADRACE_TEST_VALUE", "from outside")
+    job = parse_job(f"source {{ F {{ a = {value} }} }}")
+    assert "from outside" not in str(job.sources[0].options)
+    assert job.variables is None
+
+
+def test_a_text_that_lies_beside_no_file_includes_none(tmp_path):
+    (tmp_path / "secret.conf").write_text("a = 1")
+    with pytest.raises(ConfigError, match="secret.conf' cannot be included: this text lies beside no file"):
+        parse_job(f'env {{}}\ninclude file("{tmp_path}/secret.conf")')
 
 
 def test_leaves_variables_in_json_that_comes_over_rest_alone():

@@ -5,7 +5,7 @@ from headrace.errors import ConfigError
 from headrace.plan.graph import connect
 from headrace.plan.plan import make_plan
 from headrace.plan.render import render
-from headrace.plan.schemas import describe_offline
+from headrace.plan.schemas import describe_offline, names_of_tables
 
 FAKE = "schema { fields { id = int } }"
 
@@ -135,6 +135,15 @@ def test_unequal_columns_do_not_unite():
     found = plan(f"source {{ {source()}{other} }}\nsink {{ Console {{ plugin_input = [a, b] }} }}")
     _, wrong = describe_offline(found)
     assert "two different structures: a (id) and b (other)" in str(wrong[0])
+
+
+def test_the_names_of_tables_are_known_without_running_a_transform():
+    sql = 'Sql { query = "SELECT nothing FROM a" }'
+    found = plan(f"source {{ {source()} }}\ntransform {{ {sql} }}\nsink {{ Console {{}} }}")
+    assert [[t.path for t in tables] for tables in names_of_tables(found).values()] == [["a"], ["a"], ["a"]]
+    rename = "TableRename { prefix = x_ }"
+    found = plan(f"source {{ {source()} }}\ntransform {{ {rename} }}\nsink {{ Console {{}} }}")
+    assert [[t.path for t in tables] for tables in names_of_tables(found).values()] == [["a"]]
 
 
 def test_shows_the_plan_as_a_tree():

@@ -373,8 +373,18 @@ def test_an_unknown_job_says_so(service):
     assert service.stop(404) is False
 
 
+def test_code_runs_only_where_it_is_allowed_by_name(begin):
+    code = {"plugin_name": "Python", "columns": [{"dest_field": "n"}], "source_code": "def process(row, c): 1"}
+    text = json.dumps({**json.loads(job()), "transform": [code]})
+    for plugins in (None, ("*",), ("*", "Sql"), ("FakeSource", "Console")):
+        with pytest.raises(ConfigError, match="this server does not allow Python"):
+            begin(permissions=Permissions(plugins=plugins)).prepare(text)
+    for plugins in (("*", "python"), ("FakeSource", "Console", "Python")):
+        begin(permissions=Permissions(plugins=plugins)).prepare(text)
+
+
 def test_services_of_models_and_files_of_code_must_be_allowed_too(begin, tmp_path):
-    allowed = Permissions(paths=(tmp_path,), hosts=("here",))
+    allowed = Permissions(paths=(tmp_path,), hosts=("here",), plugins=("*", "Python"))
     service = begin(permissions=allowed)
     (tmp_path / "outside.py").write_text("def process(row, context):\n    return 1\n")
     model = {"plugin_name": "LLM", "model_provider": "OPENAI", "model": "m", "prompt": "p", "api_key": "k"}

@@ -72,6 +72,13 @@ def test_many_values_go_in_one_request(model):
     assert [request.json["input"] for request in model.asked] == [["ann", "bo"]]
 
 
+def test_a_url_of_tokens_is_no_file():
+    options = {"model_provider": "QIANFAN", "model": "m", "api_key": "k", "secret_key": "s"}
+    options |= {"vectorization_fields": {"v": "a"}, "oauth_path": "file:///etc/passwd"}
+    (problem,) = read_options(EmbeddingTransform.Options, options).problems
+    assert "oauth_path 'file:///etc/passwd' must begin with http" in str(problem)
+
+
 @pytest.mark.parametrize(
     ("provider", "body"),
     [

@@ -47,6 +47,14 @@ def test_a_refusal_is_not_tried_again_and_shows_no_secrets(httpserver):
     assert len(httpserver.log) == 1
 
 
+def test_nothing_is_sent_to_an_address_that_the_job_does_not_name(httpserver):
+    httpserver.expect_request("/").respond_with_data("", 307, {"Location": httpserver.url_for("/other")})
+    for ask in (lambda url: service().get(url), lambda url: service().post(url, {}, {"Authorization": "Bearer k"})):
+        with pytest.raises(Rejected, match="answered 307: it sends on to http://.*/other, which is not asked"):
+            ask(httpserver.url_for("/"))
+    assert [request.path for request, _ in httpserver.log] == ["/", "/"]
+
+
 def test_a_slow_service_is_asked_again(httpserver):
     ready = threading.Event()
 
