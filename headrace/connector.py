@@ -78,7 +78,8 @@ State = Any
 class Owner:
     """Who staged things belong to, so that nobody removes what a living or resumable job still needs.
 
-    lock: a file the owning process holds an exclusive `flock` on while it lives.
+    lock: a file the owning process holds an exclusive `flock` on while it lives; an owner that names none is never seen
+    to end.
     keep: a directory that exists as long as saved state may name what the owner prepared.
     """
 
@@ -87,7 +88,7 @@ class Owner:
 
     def is_gone(self) -> bool:
         """True when the owner's process has ended and no saved state of it is left."""
-        if os.path.exists(self.keep):
+        if not self.lock or os.path.exists(self.keep):
             return False
         try:
             with open(self.lock, "rb") as file:
@@ -625,7 +626,13 @@ def staging_name(job: JobContext, task: int, checkpoint_id: int | str) -> str:
 
 def owner_file(folder: Path, owner: Owner) -> None:
     """Leave a note in a staging folder that says whom it belongs to; `owner_of` reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    for last in (False, False, True):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            break
+        except FileNotFoundError:  # another job has removed the empty directory above it meanwhile
+            if last:
+                raise
     (folder / ".owner").write_text(dump_json({"lock": owner.lock, "keep": owner.keep}))
 
 

@@ -529,10 +529,13 @@ class SinkContract:
         (folder / "3.pending").touch()
         living = self.prepare(sink, job, batch((1, "living")))
         kept = self.prepare(sink, resumable, batch((3, "resumable")))
+        unlocked = replace(job, job_id=4, owner=Owner("", ""))
+        unknown = self.prepare(sink, unlocked, batch((4, "unknown")))
         sink.start(replace(job, job_id=2, owner=Owner(str(folder / "2.lock"), str(folder / "2.pending"))))
         sink.commit(living, job)
         sink.commit(kept, resumable)
-        assert self.same(sink, [(1, "living"), (3, "resumable")])
+        sink.commit(unknown, unlocked)
+        assert self.same(sink, [(1, "living"), (3, "resumable"), (4, "unknown")])
 
     def test_the_end_leaves_nothing_but_the_rows(self, sink: Sink, job: JobContext) -> None:
         """After `end` nothing is staged any more, and committed rows are still there."""
