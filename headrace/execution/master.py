@@ -28,9 +28,10 @@ from headrace.errors import (
 from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
-from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
+from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
 from headrace.execution.progress import Counts, Flow, Progress
 from headrace.execution.runner import Lane, Runner
+from headrace.execution.savepoints import Savepoints
 from headrace.plan.plan import Plan
 from headrace.rows import TableSchema
 
@@ -123,14 +124,12 @@ class JobMaster:
         self._key = f"{job_id}.{run}"
         self._calls: dict[int, tuple[str, Future[Any]]] = {}
         self._call_ids = itertools.count(1)
-        self._lock = threading.Lock()
         self._canceled = threading.Event()
         self._abandoned = False
         self._status = "SCHEDULED"
         self._pipelines: dict[int, PipelineRun] = {}
         self._ends: dict[int, CheckpointKind | HeadraceError] = {}
-        self._savepoint: dict[int, str] | None = None
-        self._savepoint_answer: Future[str] | None = None
+        self._savepoints = Savepoints(lambda: self._set_status("DOING_SAVEPOINT"), lambda: self._set_status("RUNNING"))
         self._started: float | None = None
         self._ended: float | None = None
         self._tables: Mapping[int, list[TableSchema]] = {}
@@ -158,9 +157,7 @@ class JobMaster:
             self._clean_up_within(CANCELED_SECONDS if status == "CANCELED" else CLEAN_UP_SECONDS, status)
         self._runner.detach(self._key)
         self._ended, self._status = time.time(), status
-        if self._savepoint_answer is not None:
-            answer = "" if status == "SAVEPOINT_DONE" else f"the job ended {status} before it"
-            _settle(self._savepoint_answer, None, answer)
+        self._savepoints.close(status)
         saved = status == "SAVEPOINT_DONE" or self._abandoned
         report = self._report(status)
         return Result(self.job_id, status, self.progress(), self._tables, self._error, saved, report)
@@ -244,8 +241,7 @@ class JobMaster:
             )
         if self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
-        if self._savepoint is not None:  # it was asked for before there were pipelines
-            self._ask_for_savepoints()
+        self._savepoints.join({number: run.inbox for number, run in self._pipelines.items()})
         threads = [
             threading.Thread(target=self._run_pipeline, args=(number,), name=f"pipeline-{self._key}-{number}")
             for number in list(self._pipelines)[1:]
@@ -264,7 +260,7 @@ class JobMaster:
             self._pipeline_failed(number, error)
         except Exception as error:  # a mistake of the engine must end the job, not hang it
             self._pipeline_failed(number, portable(error))
-        self._decide_savepoint()
+        self._savepoints.ended(number)
 
     def _pipeline_failed(self, number: int, error: HeadraceError) -> None:
         self._ends[number] = error
@@ -372,39 +368,11 @@ class JobMaster:
 
     def savepoint(self) -> "Future[str]":
         """Take a savepoint and stop. The future gives "" when that was done, else why not; the job then still runs."""
-        with self._lock:
-            if self._savepoint_answer is None or self._savepoint_answer.done():
-                self._savepoint_answer, self._savepoint = Future(), {}
-        if self._ended is not None:
-            _settle(self._savepoint_answer, None, f"the job has ended {self._status}")
-        self._set_status("DOING_SAVEPOINT")
-        self._ask_for_savepoints()
-        return self._savepoint_answer
-
-    def _ask_for_savepoints(self) -> None:
-        for run in list(self._pipelines.values()):
-            run.inbox.put(Savepoint())
+        return self._savepoints.ask()
 
     def savepoint_taken(self, pipeline: int, problem: str) -> None:
         """A pipeline answered; called by PipelineRun."""
-        if self._savepoint is not None:
-            self._savepoint[pipeline] = problem
-        self._decide_savepoint()
-
-    def _decide_savepoint(self) -> None:
-        """All pipelines that still run have answered: stop if all have their savepoint, else go on (guarantee 8)."""
-        with self._lock:
-            answers, future = self._savepoint, self._savepoint_answer
-            if answers is None or future is None or not set(self._pipelines) <= answers.keys() | self._ends.keys():
-                return
-            self._savepoint = None
-        problems = [problem for problem in answers.values() if problem]
-        for number, run in self._pipelines.items():
-            if number in answers and not answers[number]:
-                run.inbox.put(Decision(stop=not problems))
-        if problems:
-            self._set_status("RUNNING")
-            _settle(future, None, "; ".join(problems))
+        self._savepoints.answered(pipeline, problem)
 
     def progress(self) -> Progress:
         """How far the job is, at this moment or at its end."""
@@ -539,7 +507,7 @@ class JobMaster:
             self._set_status("RUNNING")
 
     def _set_status(self, status: str) -> None:
-        if self._ended is None and self._status != status:
+        if self._ended is None and self._status not in (status, "CANCELING"):
             self._status = status
             self._on_status(status)
 

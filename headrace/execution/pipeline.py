@@ -66,6 +66,7 @@ from headrace.execution.messages import (
 )
 from headrace.execution.progress import Counts, Flow
 from headrace.execution.runner import Lane
+from headrace.execution.savepoints import Decision, Savepoint
 from headrace.execution.tally import read_flow_key
 from headrace.execution.task import COUNTED, OWED
 from headrace.plan.plan import Pipeline, Step
@@ -83,19 +84,12 @@ STOP_SECONDS = 2.0
 """How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
 
 
+FOREVER = 3600.0
+"""How long to wait for what comes at some time, in seconds; then it is waited for again."""
+
+
 class Cancel:
     """Stop the pipeline now."""
-
-
-class Savepoint:
-    """Take a savepoint, then wait for Decision."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """After a savepoint: `stop` when all pipelines of the job have theirs, go on otherwise."""
-
-    stop: bool
 
 
 @dataclass(frozen=True)
@@ -131,7 +125,7 @@ class Job(Protocol):
         """Raises TooManyBadRows when the tasks of all pipelines have set more rows aside than the job allows."""
 
     def savepoint_taken(self, pipeline: int, problem: str) -> None:
-        """The pipeline's answer to Savepoint; `problem` is empty when it was taken."""
+        """The pipeline's answer to Savepoint; when `problem` is empty it was taken, and a Decision follows."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +189,9 @@ class PipelineRun:
         self._delivered = False
         self._cancel_by: float | None = None
         self.claimed = 0
-        self._savepoint_owed = False
+        self._asked = 0
+        self._savepoint_owed: Savepoint | None = None
+        self._decision_owed = False
         self.history = History(pipeline.id)
         self._saved_size = 0
         self.restarts = 0
@@ -262,16 +258,28 @@ class PipelineRun:
             self.history.stopped(str(error), time.time())
             self._stop_tasks()
             if self._savepoint_owed:  # the next start takes it: whoever asked for it waits for an answer (guarantee 8)
-                self._savepoint_owed = False
-                self.inbox.put(Savepoint())
+                self._asked = self._savepoint_owed.number - 1
+                self.inbox.put(self._savepoint_owed)
+                self._savepoint_owed = None
             with suppress(
                 TimeoutError
             ):  # what is being saved or committed now is not torn away, but not waited for long
                 self._side.submit(int).result(STOP_SECONDS)
             self._abort(coordinator)
+            if isinstance(error, HeadraceError) and self._decided_to_stop():
+                return CheckpointKind.SAVEPOINT
             raise
         self._stop_tasks()
         return end
+
+    def _decided_to_stop(self) -> bool:
+        """Something failed while the savepoint was stored and visible already: then only the decision is missing."""
+        while self._decision_owed:
+            item = self._next(FOREVER)
+            if isinstance(item, Decision):
+                self._decision_owed = False
+                return item.stop
+        return False
 
     def _begin(self) -> Checkpoint:
         """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
@@ -410,7 +418,8 @@ class PipelineRun:
         while True:
             wake = coordinator.next_wake()
             now = time.monotonic()
-            until = min(discover_at if not self._bounded else now + 3600, wake if wake is not None else now + 3600)
+            later = now + FOREVER
+            until = min(later if self._bounded else discover_at, later if wake is None else wake)
             item = self._next(max(0.0, until - now))
             actions = self._take(item, coordinator)
             now = time.monotonic()
@@ -418,8 +427,10 @@ class PipelineRun:
             if not self._bounded and now >= discover_at:
                 discover_at = now + DISCOVERY_SECONDS
                 self._discover(coordinator)
-            if isinstance(item, Decision) and item.stop:
-                return CheckpointKind.SAVEPOINT
+            if isinstance(item, Decision):
+                self._decision_owed = False
+                if item.stop:
+                    return CheckpointKind.SAVEPOINT
             for action in actions:
                 end = self._act(action, coordinator)
                 if end is not None:
@@ -445,8 +456,9 @@ class PipelineRun:
         elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
         elif isinstance(item, Savepoint):
-            self._savepoint_owed = True
-            return coordinator.want_savepoint(now)
+            if item.number > self._asked:
+                self._asked, self._savepoint_owed = item.number, item
+                return coordinator.want_savepoint(now)
         elif isinstance(item, Decision) and not item.stop:
             return coordinator.go_on(now)
         elif isinstance(item, WorkerGone) and any(lane.name == item.lane for lane in self._tasks.values()):
@@ -532,7 +544,7 @@ class PipelineRun:
             self._job.log("warning", f"{action.kind} {action.checkpoint_id} was not taken: {action.reason}")
             self.history.gave_up(action.checkpoint_id, action.reason, time.time())
             if action.kind is CheckpointKind.SAVEPOINT:
-                self._savepoint_owed = False
+                self._savepoint_owed = None
                 self._job.savepoint_taken(self._pipeline.id, action.reason)
         elif isinstance(action, Fail):
             raise Unavailable(action.reason)
@@ -546,7 +558,7 @@ class PipelineRun:
         if checkpoint.positions and type(self._source).checkpointed is not Source.checkpointed:
             self._side.submit(self._tell_source, checkpoint)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
-            self._savepoint_owed = False
+            self._savepoint_owed, self._decision_owed = None, True
             self._job.savepoint_taken(self._pipeline.id, "")
             return None
         return checkpoint.kind if action.ends else None
@@ -639,7 +651,7 @@ class PipelineRun:
                     self._tasks.pop(item.task, None)
             elif isinstance(item, WorkerGone):
                 self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
-            elif isinstance(item, Cancel | Savepoint):
+            elif isinstance(item, Cancel | Savepoint | Decision):
                 wishes.append(item)
         for wish in wishes:
             self.inbox.put(wish)
@@ -667,11 +679,13 @@ class PipelineRun:
     def _wait(self, seconds: float) -> None:
         """Wait between two tries; a cancel ends it, a savepoint is taken after the restart."""
         deadline = time.monotonic() + seconds
-        wanted = False
+        wishes = []
         while (left := deadline - time.monotonic()) > 0:
-            wanted |= isinstance(self._next(left), Savepoint)
-        if wanted:
-            self.inbox.put(Savepoint())
+            item = self._next(left)
+            if isinstance(item, Savepoint):
+                wishes.append(item)
+        for wish in wishes:
+            self.inbox.put(wish)
 
     def _next(self, timeout: float) -> Any:
         """The next thing that happened; None when nothing did. Raises JobCanceled.

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from headrace.errors import Unavailable
 from headrace.execution.messages import Command, Event, Forget, LoadJob, WorkerGone
 from headrace.execution.runner import Lane, Runner
 from headrace.plan.plan import Plan
@@ -127,10 +128,13 @@ class ProcessesRunner(Runner):
     def warm_up(self) -> None:
         """Start all workers now, so that the first job need not wait for them."""
         with self._lock:
-            self._fill(self._wanted)
+            if not self._closed:
+                self._fill(self._wanted)
 
     def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
         with self._lock:
+            if self._closed:
+                raise Unavailable("the worker processes were ended")
             wanted = min(max(lanes, 1), self._wanted)
             self._fill(wanted)
             mine = [lane for lane in self._lanes if job in lane.jobs]
@@ -155,14 +159,13 @@ class ProcessesRunner(Runner):
         deadline = time.monotonic() + 2
         while lane.alive and time.monotonic() < deadline:
             time.sleep(0.005)
-        if not self._closed:
-            self.warm_up()
+        self.warm_up()
         return []
 
     def close(self) -> None:  # noqa: D102
-        self._closed = True
         self._over.set()
         with self._lock:
+            self._closed = True
             lanes, self._lanes = self._lanes, []
         for lane in lanes:
             lane.jobs.clear()

@@ -12,6 +12,7 @@ import queue
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +38,9 @@ from headrace.execution.messages import (
     TaskFailed,
     WorkerGone,
 )
-from headrace.execution.pipeline import Cancel, Decision, PipelineRun, PipelineSettings, Savepoint
+from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
 from headrace.execution.runner import Lane
+from headrace.execution.savepoints import Savepoint, Savepoints
 from headrace.jobs.owned import OwnedStore
 from headrace.plan.plan import Pipeline, Step
 
@@ -64,12 +66,16 @@ class Died(BaseException):
 
 @dataclass(frozen=True)
 class Shape:
-    """What the dice do not decide. faults: how many things may go wrong; None lets the dice say."""
+    """What the dice do not decide. faults: how many things may go wrong; None lets the dice say.
+
+    busy: the source is told of checkpoints, and savepoints are asked for again and again.
+    """
 
     kind: SinkKind = SinkKind.STAGED
     bounded: bool = True
     interval: float | None = 5.0
     faults: int | None = None
+    busy: bool = False
 
 
 class _Rows(Source):
@@ -94,6 +100,15 @@ class _Endless(_Rows):
     bounded = False
 
 
+class _Told(_Rows):
+    def checkpointed(self, positions):
+        raise NotImplementedError
+
+
+class _ToldEndless(_Told):
+    bounded = False
+
+
 class _Staged(Sink):
     kind = SinkKind.STAGED
 
@@ -109,12 +124,14 @@ class _Plain(_Staged):
     kind = SinkKind.PLAIN
 
 
+_SOURCES = {(True, False): _Rows, (False, False): _Endless, (True, True): _Told, (False, True): _ToldEndless}
 _SINKS = {SinkKind.STAGED: _Staged, SinkKind.TRANSACTIONAL: _Transactional, SinkKind.PLAIN: _Plain}
 
 
 def _pipeline(shape: Shape, parallelism: int) -> Pipeline:
     sink = Step(2, Plugin("sink", 0, "Target", {}), _SINKS[shape.kind](None))
-    source = Step(1, Plugin("source", 0, "Rows", {}), (_Rows if shape.bounded else _Endless)(None), (sink,))
+    kind = _SOURCES[shape.bounded, shape.busy]
+    source = Step(1, Plugin("source", 0, "Rows", {}), kind(None), (sink,))
     return Pipeline(1, source, parallelism)
 
 
@@ -447,6 +464,9 @@ class _Master:
         self.run = PipelineRun(self, "7.1", _pipeline(shape, parallelism), context, store, settings)
         self.run.inbox = self.inbox = _Inbox(self)
         self.run._side = _Side(self)
+        self.savepoints = Savepoints()
+        self.other = _OtherPipeline(self)
+        self.savepoints.join({1: self.inbox, 2: self.other})
 
     def alive(self) -> None:
         """Raises Died in a process that is gone."""
@@ -464,8 +484,6 @@ class _Master:
             raise Died
         if world.depth < 2 and world.fault(0.003):
             self._in_hook = self.frozen = True
-            if world.wish is self:
-                world.wish = None  # what was asked of it is asked of whoever takes over
             world.run_master()
             self._in_hook = self.frozen = False
             self.world.after(world.random.uniform(0, 5), self.learn)
@@ -531,7 +549,7 @@ class _Master:
         return {table: sum(of) for table, of in states.items()}
 
     def _call_finish(self, step: int, states: Mapping[str, list[int]]) -> None:
-        self.world.check_all_read(self.world.depth)
+        self.world.check_all_read(sum(states["t"]))
 
     def _call_commit(self, step: int, names: list[str], context: JobContext) -> None:
         self.world.target.commit(names)
@@ -575,6 +593,31 @@ class _Master:
 
     def savepoint_taken(self, pipeline: int, problem: str) -> None:
         self.world.savepoint_answered(self, problem)
+        self.savepoints.answered(pipeline, problem)
+
+
+class _OtherPipeline:
+    """The job's second pipeline, as far as savepoints concern it: it answers once the first one has, or earlier.
+
+    problem: why it had none at the last request.
+    """
+
+    def __init__(self, master: _Master) -> None:
+        self._master, self._waiting, self.problem = master, False, ""
+
+    def put(self, item: Any) -> None:
+        if isinstance(item, Savepoint):
+            world = self._master.world
+            can = world.quiet or world.random.random() < 0.7
+            self._waiting, self.problem = True, "" if can else "the other pipeline cannot"
+            if world.shape.busy and world.random.random() < 0.5:
+                self.answer(world.random.expovariate(0.2))
+
+    def answer(self, seconds: float) -> None:
+        """Answer after a while, once."""
+        if self._waiting:
+            self._waiting, problem = False, self.problem
+            self._master.later(seconds, lambda: self._master.savepoints.answered(2, problem))
 
 
 # ------------------------------------------------------------------------------------------------------- the world
@@ -597,10 +640,11 @@ class World:
         self.notes: list[str] = []
         self.store_away_until = 0.0
         self.durable_names: set[str] = set()
+        self._durable_positions: dict[str, int] = {}
+        self.told = 0
         self.canceled_at: float | None = None
         self.ended: CheckpointKind | None = None
-        self.wish: _Master | None = None
-        self.last_savepoint: Checkpoint | None = None
+        self.savepoints: dict[int, Checkpoint] = {}
         self.target = Target(self)
         self._events: list[tuple[float, int, Callable[[], Any]]] = []
         self._played = 0
@@ -690,8 +734,6 @@ class World:
         finally:
             master.over = True
             master.dead = True
-            if self.wish is master:
-                self.wish = None
             self.depth -= 1
 
     def _take_end(self, master: _Master, end: CheckpointKind) -> None:
@@ -699,8 +741,11 @@ class World:
             if self.ended is None:
                 self.ended = end
                 self.store.delete(JOB)  # as a job master does with the state of a job that has finished
-        elif end is CheckpointKind.SAVEPOINT and not self.shape.bounded and self._rows_visible():
-            self.ended = end
+        elif end is CheckpointKind.SAVEPOINT:
+            if master.other.problem:
+                raise Violation(8, "the pipeline stopped, though the job goes on")
+            if not self.shape.bounded and self._rows_visible():
+                self.ended = end
 
     def _take_cancel(self, master: _Master) -> None:
         if master.lost:
@@ -712,7 +757,7 @@ class World:
 
     def _plan_disasters(self) -> None:
         dice = self.random
-        for _ in range(dice.randint(0, 2)):
+        for _ in range(dice.randint(0, 2) + 6 * self.shape.busy):
             self.after(dice.uniform(0, 40), self._ask_savepoint)
         if self.fault(0.3):
             self.after(dice.uniform(0, 30), lambda: setattr(self, "store_away_until", self.now + dice.uniform(1, 40)))
@@ -734,40 +779,34 @@ class World:
         """An endless job is stopped by a savepoint once its rows are there."""
         if self.ended is None and self.canceled_at is None:
             if self._rows_visible():
-                self._ask_savepoint(stop=True)
+                self._ask_savepoint()
             self.after(15.0, self._stop_when_all_is_there)
 
     def _too_late(self) -> None:
         if self.ended is None and self.canceled_at is None:
-            raise Violation(8 if self.wish is not None else 4, f"nothing happens any more: {self.notes[-3:]}")
+            raise Violation(4, f"nothing happens any more: {self.notes[-3:]}")
 
-    def _ask_savepoint(self, stop: bool | None = None) -> None:
+    def _ask_savepoint(self) -> None:
+        """Ask for a savepoint, perhaps while another one is under way."""
         master = self.current
-        if master.dead or master.frozen or self.wish is not None:
+        if master.dead or master.frozen:
             return
         self.note(f"a savepoint is asked of master {master.number}")
-        self.wish, self._stop = master, self.random.random() < 0.7 if stop is None else stop
-        asked = next(self.numbers)
-        self._asked = asked
-        master.post(Savepoint())
-        self.after(500.0, lambda: self._check_answered(master, asked))
+        answer = master.savepoints.ask()
+        self.after(500.0, lambda: self._check_answered(master, answer))
 
-    def _check_answered(self, master: _Master, asked: int) -> None:
-        if self.wish is master and self._asked == asked and not master.dead and not master.frozen:
+    def _check_answered(self, master: _Master, answer: "Future[str]") -> None:
+        if not answer.done() and not master.dead and not master.frozen and not master.over:
             raise Violation(8, "a savepoint was asked for, and nothing was ever said of it")
 
     def savepoint_answered(self, master: _Master, problem: str) -> None:
         self.note(f"master {master.number}: savepoint {problem or 'taken'}")
-        if self.wish is not master:
-            return
-        self.wish = None
+        master.other.answer(0.0 if problem else self.random.expovariate(1.0))
         if not problem:
-            saved = self.last_savepoint
-            if saved is None or saved.run != master.number:
+            saved = self.savepoints.get(master.number)
+            if saved is None:
                 raise Violation(8, "a savepoint was announced, but none is stored")
             self._check_visible(saved, 8)
-            stop = self._stop
-            master.later(self.random.expovariate(1.0), lambda: master.post(Decision(stop)))
 
     def _kill_worker(self) -> None:
         lanes = [lane for lane in self.current._lanes if lane.alive]
@@ -811,8 +850,9 @@ class World:
             raise Violation(9, f"epoch {checkpoint.epoch} saved after the job had ended")
         names = [name for of in checkpoint.committables.values() for name in of]
         self.durable_names.update(names)
+        self._durable_positions.update(checkpoint.positions)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
-            self.last_savepoint = checkpoint
+            self.savepoints[checkpoint.run] = checkpoint
         if self.shape.kind is SinkKind.STAGED:
             self._check_exact(checkpoint, names)
 
@@ -858,11 +898,20 @@ class World:
         if epoch == newest and split in self._finished_before[epoch]:
             raise Violation(6, f"{split} was finished and is read again")
 
-    def check_all_read(self, depth: int) -> None:
-        """Before the last checkpoint."""
+    def check_all_read(self, rows: int) -> None:
+        """Before the last checkpoint: what the sinks' states say was written in all starts.
+
+        Where the target keeps the positions it may be ahead of the states, which are the checkpoint's.
+        """
+        if self.shape.kind is not SinkKind.TRANSACTIONAL and rows != sum(self.sizes.values()):
+            raise Violation(4, f"the last checkpoint is taken after {rows} of {sum(self.sizes.values())} rows")
 
     def check_told(self, positions: Mapping[str, int]) -> None:
         """A source is told only of what is saved."""
+        for split, position in positions.items():
+            if position > self._durable_positions.get(split, 0):
+                raise Violation(2, f"the source is told of {split} at {position}, which no checkpoint holds")
+        self.told += 1
 
     def _rows_visible(self) -> bool:
         return all(self.target.visible[split, n] for split, size in self.sizes.items() for n in range(size))

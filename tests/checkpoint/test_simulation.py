@@ -1,5 +1,6 @@
 """Thousands of histories of one pipeline, each by its seed; every guarantee is checked in all of them."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from headrace.checkpoint.coordinator import Commit, Coordinator
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.connector import SinkKind
 from headrace.execution.pipeline import PipelineRun
+from headrace.execution.savepoints import Decision, Savepoints
 from tests.checkpoint.simulation import MemoryStore, Shape, Violation, World
 
 SHAPES = [
@@ -19,14 +21,20 @@ SHAPES = [
 QUICK, ALL = 540, 20_000
 
 
-def play(seed):
+def play(seed, busy=False):
     """One history; what is raised names the seed and tells what happened."""
-    world = World(seed, SHAPES[seed % len(SHAPES)])
+    world = World(seed, replace(SHAPES[seed % len(SHAPES)], busy=busy))
     try:
         world.play()
     except Violation as violation:
         story = "\n".join(world.notes)
         raise AssertionError(f"seed {seed}, {world.shape}: {violation}\n{story}") from violation
+    return world
+
+
+def play_many(busy=False):
+    for seed in range(3000):
+        play(seed, busy)
 
 
 @pytest.mark.parametrize("first", range(0, QUICK, 90))
@@ -35,11 +43,17 @@ def test_all_guarantees_hold_in_every_history(first):
         play(seed)
 
 
+@pytest.mark.parametrize("first", range(0, QUICK, 90))
+def test_all_guarantees_hold_while_savepoints_are_asked_again_and_again(first):
+    assert sum(play(seed, busy=True).told for seed in range(first, first + 90)) > 90
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("first", range(QUICK, ALL, 1000))
-def test_all_guarantees_hold_in_thousands_of_histories(first):
+def test_all_guarantees_hold_in_thousands_of_histories(first, busy):
     for seed in range(first, min(first + 1000, ALL)):
-        play(seed)
+        play(seed, busy)
 
 
 FOUND = {
@@ -142,6 +156,54 @@ def counts_restarts_twice(monkeypatch):
     monkeypatch.setattr(Coordinator, "_merge", merge)
 
 
+def forgets_the_decision_when_a_task_fails(monkeypatch):
+    monkeypatch.setattr(PipelineRun, "_decided_to_stop", lambda self: False)
+
+
+def takes_a_savepoint_for_every_request(monkeypatch):
+    real = PipelineRun._take
+
+    def take(self, item, coordinator):
+        self._asked = 0
+        return real(self, item, coordinator)
+
+    def ask(self):
+        with self._lock:
+            if self._answer.done():
+                self._answer = Future()
+            self._begin()
+            return self._answer
+
+    monkeypatch.setattr(PipelineRun, "_take", take)
+    monkeypatch.setattr(Savepoints, "ask", ask)
+
+
+def stops_although_another_pipeline_cannot(monkeypatch):
+    monkeypatch.setattr(Decision, "stop", True, raising=False)
+    monkeypatch.setattr(Decision, "__init__", lambda self, stop: None)
+
+
+def takes_the_last_checkpoint_early(monkeypatch):
+    real = PipelineRun._take_idle
+    monkeypatch.setattr(
+        PipelineRun,
+        "_take_idle",
+        lambda self, item, coordinator: (
+            real(self, item, coordinator) or (coordinator.all_read(coordinator._last_trigger) if item.finished else [])
+        ),
+    )
+
+
+def tells_the_source_before_it_saves(monkeypatch):
+    real = PipelineRun._store_and_report
+
+    def store(self, action):
+        self._tell_source(action.checkpoint)
+        real(self, action)
+
+    monkeypatch.setattr(PipelineRun, "_store_and_report", store)
+
+
 @pytest.mark.parametrize(
     "bug",
     [
@@ -153,9 +215,25 @@ def counts_restarts_twice(monkeypatch):
         forgets_savepoints,
         saves_what_an_older_epoch_has,
         counts_restarts_twice,
+        takes_the_last_checkpoint_early,
     ],
 )
 def test_planted_bugs_are_noticed(monkeypatch, bug):
     bug(monkeypatch)
     with pytest.raises(AssertionError, match="guarantee"):
-        any(play(seed) for seed in range(3000))
+        play_many()
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        forgets_the_decision_when_a_task_fails,
+        takes_a_savepoint_for_every_request,
+        stops_although_another_pipeline_cannot,
+        tells_the_source_before_it_saves,
+    ],
+)
+def test_planted_bugs_of_savepoints_are_noticed(monkeypatch, bug):
+    bug(monkeypatch)
+    with pytest.raises(AssertionError, match="guarantee [28]"):
+        play_many(busy=True)

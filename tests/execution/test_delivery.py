@@ -445,7 +445,8 @@ def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path
       table = t, generate_sink_sql = true }} }}"""
     text = LIMITED.format(interval=200).replace("verify = target", "verify = checksum, parallelism = 2") + sink
     (tmp_path / "job.conf").write_text(text)
-    plan = make_plan(parse_job(text, file=str(tmp_path / "job.conf")))
+    slowly = text.replace("rows_per_second = 400", "rows_per_second = 50")
+    plan = make_plan(parse_job(slowly, file=str(tmp_path / "job.conf")))
     away = StoreAway(tmp_path / "home" / "checkpoints")
     local = LocalJob(plan, tmp_path / "home", runner=make_runner(runner, 2), checkpoints=away, on_print=str)
     join = in_background(local)

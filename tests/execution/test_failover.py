@@ -8,6 +8,8 @@ import subprocess
 import pytest
 
 from headrace.checkpoint.store import FileStore
+from headrace.errors import Unavailable
+from headrace.execution.processes import ProcessesRunner
 from tests.checkpoint.s3 import KEY, SECRET, Gateway, Imitation
 from tests.execution.runs import PROBE, Run, ids
 
@@ -68,9 +70,9 @@ def test_a_frozen_worker_is_replaced_and_every_row_is_there_once(start, tmp_path
 
 
 def test_a_frozen_worker_is_found_without_checkpoints(start, tmp_path):
-    """By its missing heartbeats; here the process that watches is told to lose patience after two."""
+    """By its missing heartbeats; here the process that watches is told to lose patience after six."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from headrace.execution import processes\nprocesses.ProcessesRunner.__init__.__defaults__ = (None, 2)\n"
+        "from headrace.execution import processes\nprocesses.ProcessesRunner.__init__.__defaults__ = (None, 6)\n"
     )
     text = JOB.format(rows=200, sink=files(tmp_path), env="").replace("checkpoint.interval = 200,", "")
     path = os.pathsep.join([str(tmp_path), str(PROBE)])
@@ -216,3 +218,12 @@ def test_positions_that_vanished_from_the_target_are_an_error(start, tmp_path):
     result = again.end()
     assert result["status"] == "FAILED"
     assert "the target no longer holds the positions of job 7" in result["error"]
+
+
+def test_workers_that_were_ended_are_not_started_again():
+    runner = ProcessesRunner(1)
+    runner.close()
+    with pytest.raises(Unavailable, match="the worker processes were ended"):
+        runner.attach("1.1", None, 1, print)
+    runner.warm_up()
+    assert runner.pids() == []
