@@ -54,28 +54,41 @@ def runner(request):
     made.close()
 
 
-@pytest.fixture
-def staged(tmp_path):
+def stage_all(folder):
     """The job files and their data below one folder, their paths rewritten."""
     stage = runpy.run_path(str(HERE / "stage.py"))
-    stage["stage_data"](tmp_path)
-    stage["stage_jobs"](HERE / "jobs", tmp_path)
+    stage["stage_data"](folder)
+    stage["stage_jobs"](HERE / "jobs", folder)
     # The writer of the batch pair is not in the folder: it is the one without checkpoints, with an interval.
-    text = (tmp_path / "jobs" / "engine" / WITHOUT_CHECKPOINTS).read_text().replace("batch-disable", "batch-enable")
+    text = (folder / "jobs" / "engine" / WITHOUT_CHECKPOINTS).read_text().replace("batch-disable", "batch-enable")
     enabled = text.replace('job.mode = "BATCH"', 'job.mode = "BATCH"\n  checkpoint.interval = 1000', 1)
-    (tmp_path / "jobs" / "engine" / WITH_CHECKPOINTS).write_text(enabled)
+    (folder / "jobs" / "engine" / WITH_CHECKPOINTS).write_text(enabled)
+
+
+@pytest.fixture
+def staged(tmp_path):
+    stage_all(tmp_path)
     return tmp_path
+
+
+def plan_of(staged, name):
+    return make_plan(load_job(staged / "jobs" / name, VARIABLES.get(name, {})))
 
 
 class Outcome:
     """A job that runs on a thread."""
 
-    def __init__(self, staged, runner, name):
-        config = load_job(staged / "jobs" / name, VARIABLES.get(name, {}))
-        self.streaming = config.env.job_mode == "STREAMING"
+    def __init__(self, staged, runner, plan, job_id=None, restore=False):
+        self.streaming = plan.job.env.job_mode == "STREAMING"
         self.lines = []
         self.master = JobMaster(
-            make_plan(config), runner, FileStore(staged / "home"), job_id=new_job_id(), on_print=self.lines.append
+            plan,
+            runner,
+            FileStore(staged / "home"),
+            job_id=job_id or new_job_id(),
+            run=2 if restore else 1,
+            restore=restore,
+            on_print=self.lines.append,
         )
         self.result = None
         self.thread = threading.Thread(target=self._run)
@@ -84,17 +97,20 @@ class Outcome:
     def _run(self):
         self.result = self.master.run()
 
-    def end(self):
-        """Wait for the end; a streaming job is stopped once its rows no longer grow."""
+    def end(self, total=None):
+        """Wait for the end; a streaming job is stopped once it has read `total` rows, or its rows no longer grow."""
         if self.streaming:
             rows, since = -1, time.monotonic()
-            while time.monotonic() - since < 1.5:
+            while rows < total if total else time.monotonic() - since < 1.5:
                 now = self.master.progress().rows_read
                 if now != rows or now == 0:
                     rows, since = now, time.monotonic()
                 assert self.thread.is_alive(), self.result
                 time.sleep(0.05)
             assert self.master.savepoint().result(60) == ""
+        return self.join()
+
+    def join(self):
         self.thread.join(120)
         assert not self.thread.is_alive()
         return self.result
@@ -112,8 +128,8 @@ def test_job_file_ends_as_seatunnels_does(name, staged, runner):
 def check(name, staged, runner):
     """Run a job file, and what must run before it; raises when it does not end as it should."""
     if name in BEFORE:
-        Outcome(staged, runner, BEFORE[name]).end()
-    outcome = Outcome(staged, runner, name)
+        Outcome(staged, runner, plan_of(staged, BEFORE[name])).end()
+    outcome = Outcome(staged, runner, plan_of(staged, name))
     result = outcome.end()
     if name in MUST_FAIL:
         assert (result.status, MUST_FAIL[name] in str(result.error)) == ("FAILED", True)
