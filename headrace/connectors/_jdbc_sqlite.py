@@ -45,6 +45,9 @@ Fetch = Callable[[int], list[tuple[Any, ...]]]
 """Gives at most so many more rows of a query; none at the end."""
 
 _BAD_ROW = {"SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"}
+_UNFINISHED = {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"}
+"""A program died while it wrote: the next connection that may write undoes what it has not committed."""
+
 _AWAY = {"SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT"}
 
 
@@ -94,25 +97,35 @@ class Sqlite:
     def __init__(self, settings: SqliteSettings, *, read_only: bool) -> None:
         self._settings, self.path = settings, settings.path
         path = os.path.abspath(settings.path)
+        mode = "ro" if read_only else "rwc"
         if read_only and not os.path.exists(path):
             raise Rejected(f"cannot open {self.path}: there is no such file; check the url")
         if not os.path.isdir(os.path.dirname(path)):
             raise Rejected(f"cannot open {self.path}: its directory does not exist; create it, or check the url")
-        uri = f"file:{quote(path)}?mode={'ro' if read_only else 'rwc'}"
         with self._translated():
-            self._connection = sqlite3.connect(
-                uri, uri=True, timeout=settings.patience, isolation_level=None, check_same_thread=False
-            )
+            try:
+                self._connection = self._connect(path, mode)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname not in _UNFINISHED:
+                    raise
+                self._connect(path, "rw").close()
+                self._connection = self._connect(path, mode)
+
+    def _connect(self, path: str, mode: str) -> sqlite3.Connection:
+        patience = self._settings.patience
+        connection = sqlite3.connect(
+            f"file:{quote(path)}?mode={mode}", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+        )
         try:
-            with self._translated():
-                self._connection.set_authorizer(_only_this_file)
-                self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-                for name, value in settings.pragmas.items():
-                    self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
-                self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            connection.set_authorizer(_only_this_file)
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            for name, value in self._settings.pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}").fetchall()
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         except BaseException:
-            self._connection.close()
+            connection.close()
             raise
+        return connection
 
     def __enter__(self) -> "Sqlite":
         return self
@@ -309,6 +322,11 @@ class Sqlite:
 
     def _meaning(self, error: sqlite3.Error) -> Rejected | Unavailable:
         code, path = _main_code(error), self.path
+        if getattr(error, "sqlite_errorname", None) in _UNFINISHED:
+            return Unavailable(
+                f"cannot read {path}: a program died while it wrote there, and only who may write can undo that; check "
+                "the owner and mode of the file and its directory"
+            )
         if code in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             waited = f"{self._settings.patience:g} s"
             return Unavailable(

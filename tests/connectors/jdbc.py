@@ -1,6 +1,9 @@
 """What the tests of the Jdbc source and sink share."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 from headrace.connector import sinks, sources
@@ -25,3 +28,21 @@ def jdbc_sink(path, **options):
     if "query" not in options:
         options.setdefault("generate_sink_sql", True)
     return make(sinks.find("Jdbc"), url=f"jdbc:sqlite:{path}", **options)
+
+
+_DIES = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("CREATE TABLE unfinished (text TEXT)")
+connection.executemany("INSERT INTO unfinished VALUES (?)", [["x" * 1000]] * 100)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die_while_writing(path):
+    """Leave the file as a program does that is killed in a transaction, part of which is in the file already."""
+    done = subprocess.run([sys.executable, "-c", _DIES, str(path)])
+    assert done.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}-journal").stat().st_size

@@ -15,7 +15,7 @@ from headrace.errors import BadRow, Rejected, Unavailable
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, RowKind, TableSchema
 from headrace.testing import TABLE, ListRejects, SinkContract, batch, task
-from tests.connectors.jdbc import jdbc_sink, query
+from tests.connectors.jdbc import die_while_writing, jdbc_sink, query
 
 KEYED = replace(TABLE, primary_key=PrimaryKey("pk", ("id",)))
 ADD, BEFORE, SET, GONE = (int(kind) for kind in RowKind)
@@ -115,6 +115,13 @@ class TestQuery(_Contract):
 
 
 # ------------------------------------------------------------------------------------------------ exactly once
+
+
+def test_a_target_is_checked_whose_last_writer_was_killed(path):
+    query(path, "CREATE TABLE people (id INTEGER, name TEXT)")
+    die_while_writing(path)
+    assert list(jdbc_sink(path, table="people").check([TABLE])) == []
+    assert not path.with_name(f"{path.name}-journal").exists()
 
 
 def test_rows_and_positions_are_committed_together_and_told_after_a_crash(path):

@@ -12,7 +12,7 @@ from headrace.options import read_options
 from headrace.rows import PrimaryKey
 from headrace.testing import ListRejects, SourceContract, through_json
 from headrace.testing import task as make_task
-from tests.connectors.jdbc import jdbc_source, query
+from tests.connectors.jdbc import die_while_writing, jdbc_source, query
 
 
 @pytest.fixture
@@ -358,3 +358,9 @@ def test_options_that_do_nothing_are_named_once(path, caplog):
         "Jdbc source: skip_analyze does nothing: no row counts are needed to split",
         "Jdbc source: split.allow-sampling does nothing: splits need no samples",
     ]
+
+
+def test_a_file_is_read_whose_last_writer_was_killed(path):
+    fill(path, [(1, "ann"), (2, "bob")])
+    die_while_writing(path)
+    assert read_all(jdbc_source(path, table_path="t")) == [(1, "ann"), (2, "bob")]
