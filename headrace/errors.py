@@ -35,7 +35,8 @@ class Problem:
     message: what is wrong, with the offending value.
     cure: what to do about it, often the likely right name; may be empty.
     file, line: where it is written; line counts from 1, 0 when unknown.
-    code: what kind of problem, where a program must know: `unknown-plugin`, `options`; else empty.
+    code: what kind of problem, where a program must know: `unknown-plugin`, `options`, `seatunnel` for a message that
+    is SeaTunnel's own sentence; else empty.
     """
 
     place: str
@@ -48,7 +49,7 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.file and self.line else self.file
         text = ": ".join(part for part in (where, self.place, self.message) if part)
-        return f"{text}; {self.cure}" if self.cure else text
+        return f"{text.removesuffix('.')}; {self.cure}" if self.cure else text
 
     def under(self, prefix: str) -> "Problem":
         """The same problem with its place below `prefix`."""

@@ -19,7 +19,7 @@ MAX_DEPTH = 200
 def text_of(body: bytes) -> str:
     """The body as text. Raises BadRequest when it is empty or not UTF-8."""
     if not body:
-        raise BadRequest("Request body is empty.")
+        raise BadRequest("Request body is empty.", [Problem("", "there is no body", "send a job or what is asked for")])
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -131,12 +131,13 @@ def _decode(text: str) -> str:
     )
 
 
-def long_of(value: Any) -> int:
-    """A job id as Java's Long.parseLong reads it. Raises BadRequest `For input string: "…"`."""
+def long_of(value: Any, place: str = "jobId") -> int:
+    """A number as Java's Long.parseLong reads it. Raises BadRequest `For input string: "…"`, and says the place."""
     text = value if isinstance(value, str) else json.dumps(value)
     digits = text[1:] if text[:1] in "+-" else text
     if not (digits.isascii() and digits.isdigit()) or not -LONG <= int(text) < LONG:
-        raise BadRequest(f'For input string: "{text}"')
+        problem = Problem(place, f"{text!r} is no whole number of 64 bits", "give a number")
+        raise BadRequest(f'For input string: "{text}"', [problem])
     return int(text)
 
 

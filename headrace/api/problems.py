@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from headrace.errors import ConfigError, HeadraceError, JobExists, Problem
+from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
 from headrace.jobs.secrets import mask_urls
 from headrace.server_settings import Wire
 
@@ -39,6 +40,10 @@ class Json(Response):
             return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+MISTAKES = (BadRequest, ConfigError, JobExists, NotEnoughSlots)
+"""Errors that whoever asks can mend."""
+
+
 def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -> Json:
     """SeaTunnel's body of an error, with the complete list of problems where there is one."""
     body: dict[str, Any] = {"status": "fail", "message": mask_urls(message)}
@@ -49,12 +54,33 @@ def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -
 
 def answer_to(error: HeadraceError, wire: Wire) -> Json:
     """The answer that an error of ours becomes."""
+    status = error.status if isinstance(error, BadRequest) else 400 if isinstance(error, MISTAKES) else 500
+    return failure(*told(error, wire), status)
+
+
+def told(error: HeadraceError, wire: Wire) -> tuple[str, list[Problem]]:
+    """What a client reads of an error: the message, and the list of problems."""
     if isinstance(error, BadRequest):
-        return failure(error.message, error.problems, error.status)
+        return error.message, error.problems
     if isinstance(error, ConfigError):
-        first = error.problems[0]
-        return failure(_message(first, wire), error.problems)
-    return failure(str(error), status=400 if isinstance(error, JobExists) else 500)
+        return _message(error.problems[0], wire), error.problems
+    if isinstance(error, NotEnoughSlots):
+        cure = "raise slot-service.slot-num, or lower the parallelism"
+        return f"{error}; {cure}", [Problem("env.parallelism", str(error), cure)]
+    if isinstance(error, JobExists):
+        cure = "set isStartWithSavePoint=true to go on from its saved state, or give another id"
+        return str(error), [Problem("jobId", str(error), cure)]
+    return str(error), []
+
+
+def all_of(errors: Mapping[str, HeadraceError], wire: Wire) -> BadRequest:
+    """One refusal for the mistakes of several jobs, by the place of each; the message is that of the first."""
+    problems = []
+    for place, error in errors.items():
+        message, found = told(error, wire)
+        problems += [replace(problem, place=f"{place}.{problem.place}".rstrip(".")) for problem in found]
+        problems += [] if found else [Problem(place, message)]
+    return BadRequest(told(next(iter(errors.values())), wire)[0], problems)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -79,6 +105,8 @@ def _message(problem: Problem, wire: Wire) -> str:
             f"Json parsing exception, value '{value[1] if value else ''}', and expected type "
             "'org.apache.seatunnel.common.constants.JobMode'"
         )
+    if problem.code == "seatunnel":
+        return f"{problem.message} {problem.place}: {problem.cure}"
     if problem.code == "unknown-plugin" and found:
         kind, name = found.groups()
         if kind == "transform":

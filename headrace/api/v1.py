@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -15,12 +15,12 @@ from headrace.api import answers, checkpoints, models
 from headrace.api.body import list_of, long_of, need_blocks, object_of, query_of, text_of, truth
 from headrace.api.log_files import page
 from headrace.api.paths import MAPS
-from headrace.api.problems import BadRequest, Json
+from headrace.api.problems import MISTAKES, BadRequest, Json, all_of
 from headrace.api.state import State
 from headrace.api.threads import running_threads, thread_dump
 from headrace.config.shade import encrypt_config
-from headrace.errors import Problem
-from headrace.jobs.service import PreparedJob, Submitted
+from headrace.errors import HeadraceError, Problem
+from headrace.jobs.service import PreparedJob, Submission
 from headrace.jobs.status import JobStatus
 
 _FORMATS = {"hocon": "hocon", "sql": "sql"}
@@ -48,6 +48,7 @@ _JOB_BODY = {
         "sink": {"type": "array", "items": {"type": "object"}},
     },
 }
+_PARAMS = 'add "params": {"jobName": "…"}'
 _STOP_BODY = {
     "type": "object",
     "required": ["jobId"],
@@ -171,9 +172,13 @@ def checkpoint_routes(routes: APIRouter, state: State) -> None:
             text = f"No enum constant org.apache.seatunnel.engine.core.checkpoint.CheckpointStatus.{status}"
             cure = f"ask for one of {', '.join(checkpoints.STATUSES)}"
             raise BadRequest(text, [Problem("status", f"{status!r} is no status of a checkpoint", cure)])
-        limit = long_of(query_value(request, "limit") or "20")
+        limit = long_of(query_value(request, "limit") or "20", "limit")
         found = service.histories(long_of(job_id))
-        return Json(checkpoints.entries(found, long_of(pipeline) if pipeline else None, status or None, max(limit, 0)))
+        return Json(
+            checkpoints.entries(
+                found, long_of(pipeline, "pipelineId") if pipeline else None, status or None, max(limit, 0)
+            )
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- changing
@@ -182,17 +187,34 @@ def checkpoint_routes(routes: APIRouter, state: State) -> None:
 def _changing(routes: APIRouter, state: State) -> None:
     service, wire = state.service, state.wire
 
-    def submit(job: PreparedJob, params: Mapping[str, str]) -> Submitted:
+    def submission(job: PreparedJob, params: Mapping[str, str]) -> Submission:
         savepoint = truth(params.get("isStartWithSavePoint", ""))
         job_id = long_of(params["jobId"]) if params.get("jobId") else None
         if savepoint and job_id is None:
-            raise BadRequest("Please provide jobId when start with save point.")
+            text = "Please provide jobId when start with save point."
+            raise BadRequest(text, [Problem("jobId", text, "give the id of the job that was saved")])
         if job_id is not None and job_id < 1:
             raise BadRequest(
                 f'For input string: "{params["jobId"]}"',
                 [Problem("jobId", f"{job_id} is no id of a job", "give one from 1 to 9223372036854775807")],
             )
-        return service.submit(job, job_id=job_id, name=params.get("jobName"), savepoint=savepoint)
+        return Submission(job, job_id, params.get("jobName"), savepoint)
+
+    def one_of_several(job: dict[str, Any], others: Sequence[Submission]) -> Submission:
+        given = job.get("params")
+        if not isinstance(given, dict):
+            raise BadRequest("the job has no params", [Problem("params", "the job has no params", _PARAMS)])
+        if not given:
+            raise BadRequest("Invalid Params format in Params.", [Problem("params", "they are empty", _PARAMS)])
+        need_blocks(job)
+        text = json.dumps({key: value for key, value in job.items() if key != "params"})
+        found = submission(service.prepare(text, format="json"), {key: _text(value) for key, value in given.items()})
+        if found.job_id is not None:
+            if found.job_id in [other.job_id for other in others]:
+                text = f"the jobId {found.job_id} is that of another job in the list"
+                raise BadRequest(text, [Problem("params.jobId", text, "give every job an id of its own, or none")])
+            service.check_id(found.job_id, savepoint=found.savepoint)
+        return found
 
     def checked(text: str) -> str:
         job, own = object_of(text, wire)
@@ -221,7 +243,7 @@ def _changing(routes: APIRouter, state: State) -> None:
             form = _FORMATS.get(params.get("format", "").lower(), "json")
             text = text_of(body)
             job = service.prepare(checked(text) if form == "json" else text, format=form)
-            taken = submit(job, params)
+            (taken,) = service.submit_all([submission(job, params)])
             return Json(answers.submitted(taken.job_id, taken.name, wire))
 
         return await run_in_threadpool(work)
@@ -236,25 +258,16 @@ def _changing(routes: APIRouter, state: State) -> None:
         body = await request.body()
 
         def work() -> Response:
-            jobs = [job for job in list_of(text_of(body), "Json parse list exception!") if isinstance(job, dict)]
-            problems: list[Problem] = []
-            for number, job in enumerate(jobs):
-                params = job.get("params")
-                if not isinstance(params, dict):
-                    cure = 'add "params": {"jobName": "…"}'
-                    problems.append(Problem(f"[{number}].params", "the job has no params", cure))
-                elif not params:
-                    raise BadRequest("Invalid Params format in Params.")
-                else:
-                    need_blocks(job)
-            if problems:
-                raise BadRequest(f"{problems[0].place}: {problems[0].message}", problems)
-            ready: list[tuple[PreparedJob, dict[str, str]]] = []
-            for job in jobs:
-                params = {key: _text(value) for key, value in job["params"].items()}
-                text = json.dumps({key: value for key, value in job.items() if key != "params"})
-                ready.append((service.prepare(text, format="json"), params))
-            taken = [submit(prepared, given) for prepared, given in ready]
+            ready: list[Submission] = []
+            wrong: dict[str, HeadraceError] = {}
+            for number, job in enumerate(list_of(text_of(body), "Json parse list exception!")):
+                try:
+                    ready += [one_of_several(job, ready)] if isinstance(job, dict) else []
+                except MISTAKES as error:
+                    wrong[f"[{number}]"] = error
+            if wrong:
+                raise all_of(wrong, wire)
+            taken = service.submit_all(ready)
             return Json([{"jobId": str(one.job_id), "jobName": one.name} for one in taken])
 
         return await run_in_threadpool(work)
@@ -262,7 +275,7 @@ def _changing(routes: APIRouter, state: State) -> None:
     def stop(job: Any, place: str = "") -> int:
         if not isinstance(job, dict) or job.get("jobId") is None:
             raise BadRequest("jobId cannot be empty.", [Problem(f"{place}jobId", "the id is missing", "")])
-        return long_of(job["jobId"])
+        return long_of(job["jobId"], f"{place}jobId")
 
     @routes.post(
         "/stop-job", responses={200: {"model": models.JobId}}, openapi_extra=_body("The job to stop.", _STOP_BODY)

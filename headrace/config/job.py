@@ -301,7 +301,7 @@ class _Reader:
             line = lines[place] or next((n for p, n in lines.items() if p.startswith(f"{place}.")), 0)
             message = "The 'plugin_name' option is not configured, please configure it."
             self.problems.append(
-                Problem(place, message, f'add "plugin_name" with the name of a {kind}', self.file, line)
+                Problem(place, message, f'add "plugin_name" with the name of a {kind}', self.file, line, "seatunnel")
             )
             return None
         if self.shade is not None and kind != "transform":

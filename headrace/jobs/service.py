@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -62,6 +62,16 @@ class PreparedJob:
     text: JobText
     plan: Plan
     outline: Outline
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job to take. job_id: None for a new one. savepoint: whether it goes on from the saved state of that id."""
+
+    job: PreparedJob
+    job_id: int | None = None
+    name: str | None = None
+    savepoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,38 +152,49 @@ class JobService:
 
         Raises JobExists when the id has ended and `savepoint` was not asked for.
         """
-        config = job.plan.job
-        now = time.time()
+        return self.submit_all([Submission(job, job_id, name, savepoint)])[0]
+
+    def submit_all(self, submissions: Sequence[Submission]) -> list[Submitted]:
+        """Take several jobs as `submit` takes one, in one change of the store: all of them, or none."""
+        while True:
+            taken = [self._taken(submission) for submission in submissions]
+            pairs = list(zip(taken, submissions, strict=True))
+            new = [(one.record, submission.job) for one, submission in pairs if one.record is not None]
+            if not new or self.store.add_all([(record, job.text) for record, job in new]).result():
+                break
+        for record, job in new:
+            self._start(record, job.plan)
+        return taken
+
+    def check_id(self, job_id: int, *, savepoint: bool) -> JobRecord | None:
+        """The last run of a job whose id was given. Raises JobExists where no other run may follow it."""
+        before = self.store.get(job_id)
+        if before is not None and before.status.is_end and not savepoint:
+            raise JobExists(f"The job id {job_id} has already been submitted and is not starting with a savepoint.")
+        return before
+
+    def _taken(self, submission: Submission) -> Submitted:
+        """What becomes of a submission as the store is now: a new record, or none beside a run that has not ended."""
+        config, savepoint = submission.job.plan.job, submission.savepoint
+        name, job_id = self._name(submission.name, config), submission.job_id
+        before = None if job_id is None else self.check_id(job_id, savepoint=savepoint)
+        if before is not None and not before.status.is_end:
+            return Submitted(before.job_id, name, None)
         record = JobRecord(
             job_id=job_id if job_id is not None else self.store.new_id(),
-            run=1,
-            name=self._name(name, config),
+            run=1 if before is None else before.run + 1,
+            name=name,
             mode=str(config.env.job_mode),
             status=JobStatus.CREATED,
             env=mask_values(config.env_raw),
-            outline=job.outline,
-            created=now,
+            outline=submission.job.outline,
+            created=time.time(),
             restore=savepoint,
             from_savepoint=savepoint,
             owner=self.id,
             recover=config.env.recover or self.settings.recover,
         )
-        while True:
-            before = self.store.get(record.job_id) if job_id is not None else None
-            if before is not None:
-                if not before.status.is_end:
-                    return Submitted(before.job_id, record.name, None)
-                if not savepoint:
-                    raise JobExists(
-                        f"The job id {job_id} has already been submitted and is not starting with a savepoint."
-                    )
-                record = replace(record, run=before.run + 1)
-            if self.store.add(record, job.text).result():
-                break
-            if job_id is None:
-                record = replace(record, job_id=self.store.new_id())
-        self._start(record, job.plan)
-        return Submitted(record.job_id, record.name, record)
+        return Submitted(record.job_id, name, record)
 
     def _name(self, given: str | None, config: JobConfig) -> str:
         if given and given not in DEFAULT_NAMES:

@@ -4,7 +4,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from operator import attrgetter
@@ -130,8 +130,11 @@ class JobStore:
 
     def add(self, record: JobRecord, text: JobText) -> "Future[bool]":
         """Add a record; False when there already is one of this job id and run. Durable when the future is done."""
-        sealed = self._seal.close(_dump(asdict(text)))
-        values = {**_to_row(vars(record)), "text": sealed}
+        return self.add_all([(record, text)])
+
+    def add_all(self, jobs: Sequence[tuple[JobRecord, JobText]]) -> "Future[bool]":
+        """Likewise for several records: all of them, or none when there already is one of them."""
+        values = [{**_to_row(vars(record)), "text": self._seal.close(_dump(asdict(text)))} for record, text in jobs]
 
         def work(connection: Connection) -> bool:
             try:

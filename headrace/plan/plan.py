@@ -196,6 +196,7 @@ def _unbounded(job: JobConfig, made: dict[str, Any]) -> list[Problem]:
             'it never ends by itself; set env job.mode = "STREAMING"',
             job.file,
             plugin.line(),
+            "seatunnel",
         )
         for plugin in job.sources
         if made[plugin.place] is not None and not made[plugin.place].is_bounded("BATCH")

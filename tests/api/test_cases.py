@@ -49,7 +49,7 @@ def test_c03_the_given_id_is_used(server, later_server):
 def test_c05_a_savepoint_start_needs_an_id(server):
     answer = server.ask("POST", "submit-job?isStartWithSavePoint=true", job())
     assert answer.status == 400
-    assert answer.json == {"status": "fail", "message": "Please provide jobId when start with save point."}
+    assert answer.message == "Please provide jobId when start with save point."
 
 
 def test_c06_only_true_counts(server):
@@ -158,7 +158,10 @@ def test_c17_to_c20_bodies(server, body, message):
         ({"env": None}, "No configuration setting found for key 'env'"),  # C24
         ({"env": {"job.mode": "nope"}}, "Json parsing exception, value 'nope', and expected type"),  # C25
         ({"source": [{"plugin_name": "Nope"}]}, "Plugin PluginIdentifier{engineType='seatunnel', pluginType='source'"),
-        ({"source": [{"row.num": 1}]}, "source[0]: The 'plugin_name' option is not configured"),  # C28
+        (
+            {"source": [{"row.num": 1}]},
+            "The 'plugin_name' option is not configured, please configure it. source[0]: add",
+        ),  # C28
         ({"source": [{"plugin_name": "FakeSource"}]}, "ErrorCode:[API-06], ErrorDescription:[Factory initialize"),
         ({"source": {"plugin_name": "FakeSource"}}, "source: must be an array of plugins, not dict"),
     ],
@@ -195,8 +198,64 @@ def test_c32_c33_c34_several_jobs_that_are_wrong(server):
     assert server.ask("POST", "submit-jobs", []).content == b"[]"
     assert server.ask("POST", "submit-jobs", [{**job(), "params": {}}]).message == "Invalid Params format in Params."
     answer = server.ask("POST", "submit-jobs", [{**job(), "params": {"jobName": "half"}}, job()])
-    assert (answer.status, answer.message) == (400, "[1].params: the job has no params")
+    assert (answer.status, answer.message) == (400, "the job has no params")
+    assert answer.json["problems"][0]["place"] == "[1].params"
     assert all(element["jobName"] != "half" for element in server.get("finished-jobs").json)
+
+
+def several(*jobs):
+    """Jobs of submit-jobs, each with its params."""
+    return [{**job(1), "params": {"jobName": "none", **params}} for params in jobs]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message", "place"),
+    [
+        ({"jobId": "abc"}, 'For input string: "abc"', "jobId"),
+        ({"jobId": "0"}, 'For input string: "0"', "jobId"),
+        ({"jobId": -1}, 'For input string: "-1"', "jobId"),
+        ({"jobId": "9223372036854775808"}, 'For input string: "9223372036854775808"', "jobId"),
+        ({"jobId": "50010"}, "The job id 50010 has already been submitted and is not starting with", "jobId"),
+        ({"jobId": "50011"}, "the jobId 50011 is that of another job in the list", "params.jobId"),
+        ({"isStartWithSavePoint": "true"}, "Please provide jobId when start with save point.", "jobId"),
+    ],
+)
+def test_of_several_jobs_all_are_taken_or_none(server, wrong, message, place):
+    if server.get("job-info/50010").json == {"jobId": "50010"}:
+        server.submit(job(1), jobId=50010)
+    server.wait(50010)
+    answer = server.ask("POST", "submit-jobs", several({"jobId": "50011"}, wrong, {"jobId": "50012"}))
+    assert answer.status == 400
+    assert answer.message.startswith(message)
+    (problem,) = answer.json["problems"]
+    assert problem["place"] == f"[1].{place}"
+    assert problem["cure"]
+    for number in (50011, 50012):
+        assert server.get(f"job-info/{number}").json == {"jobId": str(number)}
+    assert "none" not in [one["jobName"] for one in server.get("finished-jobs").json + server.get("running-jobs").json]
+
+
+def test_the_mistakes_of_all_jobs_are_told_at_once(server):
+    bodies = several({"jobId": "x"}, {}, {})
+    bodies[1]["source"][0]["row.num"] = "many"
+    bodies[2]["sink"] = [{"plugin_name": "Consle"}]
+    answer = server.ask("POST", "submit-jobs", bodies)
+    assert answer.message == 'For input string: "x"'
+    assert [problem["place"] for problem in answer.json["problems"]] == [
+        "[0].jobId",
+        "[1].source[0].FakeSource.row.num",
+        "[2].sink[0].Consle",
+    ]
+
+
+def test_c14_an_id_that_runs_is_no_mistake_among_several_jobs(server):
+    number = server.submit(job(mode="STREAMING"), jobId=50_013)
+    server.wait(number, "RUNNING")
+    answer = server.ask("POST", "submit-jobs", several({"jobId": "50013"}, {"jobName": "new"}))
+    assert [one["jobName"] for one in answer.json] == ["none", "new"]
+    assert server.get(f"job-info/{number}").json["jobName"] == "NAME"
+    server.ask("POST", "stop-job", {"jobId": number})
+    server.wait(number)
 
 
 def test_a_job_in_hocon(server):

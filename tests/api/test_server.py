@@ -401,6 +401,54 @@ def test_the_figures_move_under_load(start, tmp_path):
     assert {key for key, values in seen.items() if len(values) == 1} - FIXED == set()
 
 
+WAITS = "seatunnel: {engine: {slot-service: {dynamic-slot: false, slot-num: 2}, job-schedule-strategy: WAIT}}"
+
+
+def test_a_job_that_waits_for_slots_is_seen_stopped_and_run(start):
+    server = start(files={"seatunnel.yaml": WAITS})
+    running = server.submit(endless())
+    server.wait(running, "RUNNING")
+    waiting, stopped = server.submit(job(3, name="waits")), server.submit(job(3, name="stopped"))
+    for number, name in ((waiting, "waits"), (stopped, "stopped")):
+        one = server.wait(number, "PENDING")
+        assert (one["jobName"], one["metrics"]["SourceReceivedCount"]) == (name, "0")
+        assert one["jobDag"]["vertices"][0]["name"] == "Source[0]-FakeSource-fake(id=1)"
+    listed = {one["jobId"]: one["jobStatus"] for one in server.get("running-jobs").json}
+    assert listed == {str(running): "RUNNING", str(waiting): "PENDING", str(stopped): "PENDING"}
+    overview = server.get("overview").json
+    assert (overview["runningJobs"], overview["pendingJobs"], overview["unassignedSlot"]) == ("3", "2", "0")
+    assert server.ask("POST", f"submit-job?jobId={waiting}", job()).status == 200  # one job still
+    for number in (stopped, running):
+        assert server.ask("POST", "stop-job", {"jobId": number}).json == {"jobId": str(number)}
+        server.wait(number, "CANCELED")
+    assert server.wait(waiting)["jobStatus"] == "FINISHED"
+
+
+def test_a_savepoint_of_a_job_that_waits_ends_it_where_it_can_go_on(start):
+    server = start(files={"seatunnel.yaml": WAITS})
+    running = server.submit(endless())
+    server.wait(running, "RUNNING")
+    waiting = server.submit(job(3))
+    server.wait(waiting, "PENDING")
+    server.ask("POST", "stop-job", {"jobId": waiting, "isStopWithSavePoint": True})
+    server.ask("POST", "stop-job", {"jobId": running})
+    server.wait(running, "CANCELED")
+    assert server.wait(waiting)["jobStatus"] in ("SAVEPOINT_DONE", "FINISHED")
+
+
+def test_a_job_larger_than_all_slots_is_told_so(start):
+    server = start(files={"seatunnel.yaml": WAITS})
+    for path, body in (
+        ("submit-job", job(parallelism=5)),
+        ("submit-jobs", [{**job(parallelism=5), "params": {"jobName": "x"}}]),
+    ):
+        answer = server.ask("POST", path, body)
+        assert answer.status == 400
+        assert answer.message.startswith("the job needs 6 slots, and there are 2; raise slot-service.slot-num")
+        assert answer.json["problems"][0]["place"].endswith("env.parallelism")
+    assert server.get("running-jobs").json == []
+
+
 # --------------------------------------------------------------------------------------------------------------- client
 
 
