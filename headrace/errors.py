@@ -49,7 +49,7 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.file and self.line else self.file
         text = ": ".join(part for part in (where, self.place, self.message) if part)
-        return f"{text.removesuffix('.')}; {self.cure}" if self.cure else text
+        return f"{text}{' ' if text.endswith('.') else '; '}{self.cure}" if self.cure else text
 
     def under(self, prefix: str) -> "Problem":
         """The same problem with its place below `prefix`."""
