@@ -4,10 +4,11 @@ import http.client
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
 from headrace.jobs.status import JobStatus
@@ -42,7 +43,8 @@ class Job:
 class Client:
     """Talks to one server. Its methods raise Unavailable when it cannot be reached, ConfigError when it refuses.
 
-    url: such as `http://localhost:5801`. user, password or token: for a server that asks for them.
+    url: such as `http://localhost:5801`. user, password or token: for a server that asks for them; `user:password@` in
+    the URL comes before them.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class Client:
         token: str | None = None,
         timeout: float = 30.0,
     ) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError([Problem("server", f"{url!r} is no address", "write http://HOST:5801")])
+        parts = _parts(url)
+        host, port = str(parts.hostname), parts.port or 5801
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._url = f"{parts.scheme}://{parts.hostname}:{parts.port or 5801}"
-        self._connection = kind(parts.hostname, parts.port or 5801, timeout=timeout)
+        self._url = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        self._connection = kind(host, port, timeout=timeout)
+        if parts.username is not None:
+            user, password, token = unquote(parts.username), unquote(parts.password or ""), None
         self._headers = {"Content-Type": "application/json", **_authorization(user, password, token)}
 
     def __enter__(self) -> Self:
@@ -186,6 +189,16 @@ class Client:
                 if last:
                     raise Unavailable(f"cannot reach {self._url}: {error}") from error
         raise AssertionError
+
+
+def _parts(url: str) -> SplitResult:
+    """A server's address. Raises ConfigError, which does not show the password in it."""
+    with suppress(ValueError):
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port):
+            return parts
+    shown = url.rpartition("@")[2]
+    raise ConfigError([Problem("server", f"{shown!r} is no address", "write http://HOST:5801")])
 
 
 def _authorization(user: str | None, password: str | None, token: str | None) -> dict[str, str]:

@@ -103,14 +103,13 @@ _SEATUNNEL: dict[str, Conversion] = {
 }
 """Key below `seatunnel.engine` → our setting, and what its number is divided by (milliseconds there, seconds here)."""
 
-_READ_ELSEWHERE = ("slot-service.dynamic-slot",)
+_READ_ELSEWHERE = ("slot-service.dynamic-slot", "print-job-metrics-info-interval")
 _STORAGE = "checkpoint.storage."
 
 _NO_MEANING = {
     "backup-count": "state lives in the store of jobs, not in copies of maps",
     "queue-type": "tasks are fused: no queue lies between them",
     "print-execution-info-interval": "see overview",
-    "print-job-metrics-info-interval": "see the job's own answer",
     "job-metrics-backup-interval": "counts are stored every second",
     "task_execution_thread_share_mode": "each task has its own thread",
     "classloader-cache-mode": "there are no class loaders",

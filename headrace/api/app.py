@@ -60,9 +60,10 @@ def _errors(app: FastAPI, state: State) -> None:
         asked = request.scope.get("asked_path", request.url.path)
         if error.status_code != 404:
             return failure(str(error.detail), status=error.status_code)
-        near = nearest(asked, sorted({path.split("/{")[0] for path in app.openapi()["paths"]}))
-        problem = Problem(asked, "there is no such path", f"did you mean {near}? All paths: /docs")
-        return failure(f"there is no {asked}; did you mean {near}?", [problem], status=404)
+        known = {path.split("/{")[0] for path in app.openapi()["paths"]} | {"/docs", "/openapi.json"}
+        near = nearest(asked, sorted(known))
+        cure = f"did you mean {near}?" if near else "all paths are listed at /docs"
+        return failure(f"there is no {asked}; {cure}", [Problem(asked, "there is no such path", cure)], status=404)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Json:

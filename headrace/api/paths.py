@@ -1,5 +1,6 @@
 """Paths of REST v1: SeaTunnel finds its endpoints by how a path begins, so `/overviewXYZ` is `/overview`."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 MAPS = "/hazelcast/rest/maps"
@@ -55,7 +56,12 @@ def group(method: str, path: str) -> str | None:
     return next((name for beginning, name in GROUPS.items() if path.startswith(beginning)), None)
 
 
-def nearest(path: str, known: list[str]) -> str:
-    """The known path that is most like this one."""
-    found = get_close_matches(path, known, 1, 0.0)
-    return found[0] if found else ""
+def nearest(path: str, known: Iterable[str]) -> str:
+    """The known path that is most like this one, with or without v1's prefix; empty when none is like it."""
+    names = {_own_part(one): one for one in known}
+    found = get_close_matches(_own_part(path)[:200], names, 1, 0.6)
+    return names[found[0]] if found else ""
+
+
+def _own_part(path: str) -> str:
+    return path.removeprefix(MAPS).strip("/")

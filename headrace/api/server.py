@@ -40,7 +40,8 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     listening = listen(settings)
     home = settings.home.resolve()
     close_log = _open_log(settings)
-    address = f"{settings.host}:{listening.getsockname()[1]}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{host}:{listening.getsockname()[1]}"
     for warning in warnings:
         LOG.warning("%s", warning)
     runner = ProcessesRunner(settings.workers) if settings.runner is RunnerName.PROCESSES else EmbeddedRunner()

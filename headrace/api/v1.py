@@ -325,12 +325,13 @@ def _changing(routes: APIRouter, state: State) -> None:
                 raise BadRequest(f"{kind}: the job has no {kind!r}", [Problem(kind, f"the job has no {kind!r}", cure)])
         return Json(encrypt_config(job))
 
-    @routes.put("/update-tags", include_in_schema=False)
-    @routes.post(
-        "/update-tags",
-        responses={200: {"model": models.Done}},
-        openapi_extra=_body("The node's attributes.", {"type": "object"}),
-    )
+    tags_route: dict[str, Any] = {
+        "responses": {200: {"model": models.Done}},
+        "openapi_extra": _body("The node's attributes.", {"type": "object"}),
+    }
+
+    @routes.put("/update-tags", **tags_route)
+    @routes.post("/update-tags", **tags_route)
     async def update_tags(request: Request) -> Response:
         """Replace the attributes of this node."""
         tags, _ = object_of(text_of(await request.body()), wire)
@@ -348,6 +349,7 @@ def _text(value: Any) -> str:
 
 def _logs(routes: APIRouter, state: State) -> None:
     logs, address = state.logs, state.service.settings
+    scheme = "http" if state.settings.tls_certificate is None else "https"
 
     def file(name: str) -> Response:
         content = logs.read(name)
@@ -355,7 +357,7 @@ def _logs(routes: APIRouter, state: State) -> None:
 
     def listing(request: Request, part: str = "") -> Response:
         """The log files of all nodes keep to one place: each node lists those of its own home."""
-        found = [(f"http://{address.address}{MAPS}/logs/{quote(name)}", name) for name in logs.names(part)]
+        found = [(f"{scheme}://{address.address}{MAPS}/logs/{quote(name)}", name) for name in logs.names(part)]
         if query_value(request, "format").lower() == "json":
             return Json([{"node": address.address, "logLink": link, "logName": name} for link, name in found])
         return html(page(found))

@@ -202,8 +202,10 @@ class JobService:
         own = config.env.job_name if "job_name" in config.env.model_fields_set else ""
         return own or self.settings.default_name
 
-    def _start(self, record: JobRecord, plan: Plan) -> None:
+    def _start(self, record: JobRecord, plan: Plan, note: str = "") -> None:
         job = RunningJob(self, record, plan)
+        if note:
+            job.log("info", note)
         with self._lock:
             self._running[record.key] = job
         job.start()
@@ -281,9 +283,9 @@ class JobService:
 
     # ------------------------------------------------------------------------------- called by the jobs that run here
 
-    def has_checkpoint(self, job_id: int) -> bool:
-        """Whether there is saved state of a job to go on from. Raises CheckpointError when that cannot be told."""
-        return any(checkpoint.id > 0 for checkpoint in self.checkpoints.all(job_id))
+    def last_checkpoints(self, job_id: int) -> dict[int, int]:
+        """Pipeline → the newest checkpoint of a job to go on from. Raises CheckpointError when that cannot be told."""
+        return {found.pipeline: found.id for found in self.checkpoints.all(job_id) if found.id > 0}
 
     def take_slots(self, job: RunningJob) -> bool:
         """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""
@@ -409,7 +411,8 @@ class JobService:
             text = self.store.text(record)
             plan = make_plan(parse_job(text.text, format=text.format, variables=text.variables))
             fresh = record.status in (JobStatus.CREATED, JobStatus.PENDING)
-            restore = record.restore or (not fresh and self.has_checkpoint(record.job_id))
+            saved = {} if fresh and not record.restore else self.last_checkpoints(record.job_id)
+            restore = record.restore or (not fresh and bool(saved))
             if not fresh and not restore:
                 self._check_repeatable(record, plan)
         except StoreUnavailable as error:
@@ -425,7 +428,9 @@ class JobService:
             values["status"] = JobStatus.CREATED if not fresh else record.status
         again = self.store.change(record, **values).result()
         if again is not None:
-            self._start(again, plan)
+            note = f"job {record.job_id} {_beginning(saved)}"
+            self.log("info", note)
+            self._start(again, plan, note)
 
     def _check_repeatable(self, record: JobRecord, plan: Plan) -> None:
         """Raises HeadraceError when starting the job again would write rows a second time."""
@@ -446,3 +451,12 @@ class JobService:
         stopping = self.store.change(record, status=JobStatus.CANCELING).result()
         if stopping is not None:
             self.store.change(stopping, status=status, error=error, ended=now).result()
+
+
+def _beginning(saved: Mapping[int, int]) -> str:
+    """Where a job goes on that lost its service. saved: pipeline → checkpoint."""
+    if not saved:
+        return "starts from the beginning"
+    return "goes on from " + ", ".join(
+        f"checkpoint {number} of pipeline {pipeline}" for pipeline, number in sorted(saved.items())
+    )

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.api.servers import job
+from tests.api.servers import MAPS, job
 
 FINISHED = "finished-jobs/FINISHED"
 
@@ -595,6 +595,18 @@ def test_c82_c83_c84_other_paths_and_methods(server):
     unknown = server.get("rnning-jobs")
     assert unknown.status == 404
     assert "did you mean /hazelcast/rest/maps/running-jobs?" in unknown.message
+    for path, near in (
+        ("/docs/", "/docs"),
+        ("/openapi.jsn", "/openapi.json"),
+        ("/running-jobs", f"{MAPS}/running-jobs"),
+        ("/api/overview", f"{MAPS}/overview"),
+        ("/hazelcast/helth", "/hazelcast/health"),
+        (f"{MAPS}/job-inf/7/", f"{MAPS}/job-info"),
+        ("/hazelcast/rest/instance/metric", "/hazelcast/rest/instance/metrics"),
+    ):
+        assert server.get(path).message == f"there is no {path}; did you mean {near}?"
+    for path in ("/", "/favicon.ico", "/wp-login.php", f"{MAPS}/zzz", "/" + "x" * 20_000):
+        assert server.get(path).message == f"there is no {path}; all paths are listed at /docs"
     wrong = server.get("submit-job")
     assert (wrong.status, wrong.content) == (400, b"")
     for method in ("DELETE", "OPTIONS", "PATCH"):

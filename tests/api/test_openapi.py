@@ -42,6 +42,7 @@ def test_the_document_is_openapi_3_1_and_has_every_path(server):
     assert document["openapi"].startswith("3.1")
     for name in ("running-jobs", "running-job/{job_id}", "system-monitoring-information", "submit-job", "stop-jobs"):
         assert f"{MAPS}/{name}" in document["paths"]
+    assert set(document["paths"][f"{MAPS}/update-tags"]) == {"put", "post"}
     page = server.get("/docs")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 

@@ -75,6 +75,7 @@ seatunnel:
     backup-count: 1
     queue-type: blockingqueue
     print-execution-info-interval: 60
+    print-job-metrics-info-interval: 60
     slot-service: {dynamic-slot: true}
     checkpoint: {interval: 10000, timeout: 60000, storage: {type: hdfs, max-retained: 3}}
     http: {enable-http: true, port: 8080}
@@ -82,6 +83,7 @@ seatunnel:
     server = start(files={"hazelcast.yaml": HAZELCAST % port, "seatunnel.yaml": seatunnel})
     assert server.port == port
     log = (server.home / "logs" / "headrace-server.log").read_text()
+    assert "print-job-metrics-info-interval" not in log  # seatunnel.sh reads it
     for key in ("network.join.tcp-ip.enabled", "queue-type", "http.enable-http"):
         assert log.count(f": {key}: this key does nothing here") == 1
     assert "history-job-expire-minutes" not in log
@@ -174,7 +176,39 @@ def test_basic_and_bearer_authentication(start):
     for right in ({"user": "ada", "password": "päss"}, {"token": "t0ken"}):
         with headrace.Client(url, **right) as client:
             assert client.jobs() == []
+    for own in ("ada:p%C3%A4ss", "http://ada:p%C3%A4ss"):
+        with headrace.Client(f"{own}@127.0.0.1:{server.port}", token="no") as client:
+            assert client.jobs() == []
+    for own in ("ada:wrong77", "http://ada:wrong77"):
+        with headrace.Client(f"{own}@127.0.0.1:{server.port}") as client, pytest.raises(HeadraceError) as error:
+            client.jobs()
+        assert "wrong77" not in str(error.value)
     assert server.ask("GET", "running-jobs", headers={"Authorization": "Basic not-base64!"}).status == 401
+
+
+def test_a_password_in_the_address_of_a_server_is_never_printed():
+    for url in (
+        f"http://ada:hidden77@127.0.0.1:{free_port()}",
+        "ada:hidden77@[::1",
+        "ftp://ada:hidden77@x",
+        "a:hidden77@x:y",
+    ):
+        command = [sys.executable, "-m", "headrace", "jobs", "--server", url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert done.stderr
+        assert "hidden77" not in done.stdout + done.stderr
+
+
+def test_addresses_of_ipv6_stand_in_brackets(start):
+    server = start("--host", "::1")
+    assert f"answers on http://[::1]:{server.port}/" in server.said
+    with headrace.Client(f"http://[::1]:{server.port}") as client:
+        number = client.submit(job(1))
+        assert client.wait(number, 30).status == "FINISHED"
+        assert client.monitoring()[0]["host"] == "[::1]"
+    with pytest.raises(Unavailable, match=rf"cannot reach http://\[::1\]:{(port := free_port())}"):
+        headrace.Client(f"[::1]:{port}").jobs()
 
 
 def test_tls(start, tmp_path):
@@ -288,6 +322,7 @@ def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):
     ]
     number = server.submit(body)
     server.wait(number, "RUNNING")
+    wait_for(lambda: server.get(f"jobs/checkpoints/{number}").json["pipelines"][0]["counts"]["completed"] > 0)
     workers = children(server.process.pid)
     assert workers
     server.stop(signal.SIGKILL)
@@ -302,9 +337,18 @@ def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):
     with contextlib.ExitStack() as stack:
         stack.callback(again.stop)
         again.wait(number, "RUNNING")
+        for log in (f"log/job-{number}.log", "log/headrace-server.log"):
+            assert f"job {number} goes on from checkpoint " in again.get(log).content.decode()
         again.ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": True})
         saved = again.wait(number, "SAVEPOINT_DONE")
         assert int(saved["metrics"]["SinkCommittedCount"]) == count_rows(tmp_path)
+
+
+def wait_for(is_so, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def count_rows(tmp_path):
