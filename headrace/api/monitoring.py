@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -59,10 +60,25 @@ class Monitor:
         else:
             self._gc_seconds[info["generation"] == 2] += time.perf_counter() - self._gc_started
 
+    def memory(self) -> tuple[int, int, int]:
+        """Bytes of this process: resident, the most it ever held, and what it may use."""
+        used = int(self._process.memory_info().rss)
+        return used, max(_peak_resident(), used), memory_limit(psutil.virtual_memory().total)
+
+    def collections(self) -> dict[str, tuple[int, float]]:
+        """`young` and `full` → how many collections of garbage there were, and the seconds they took."""
+        young, middle, full = (generation["collections"] for generation in gc.get_stats())
+        minor, major = self._gc_seconds
+        return {"young": (young + middle, minor), "full": (full, major)}
+
+    def peak_threads(self) -> int:
+        """The most Python threads that were seen at once."""
+        self._peak_threads = max(self._peak_threads, threading.active_count())
+        return self._peak_threads
+
     def _memory(self) -> dict[str, str]:
         machine, swap = psutil.virtual_memory(), psutil.swap_memory()
-        used, most = self._process.memory_info().rss, memory_limit(machine.total)
-        total = max(_peak_resident(), used)
+        used, total, most = self.memory()
         return {
             "physical.memory.total": size(machine.total),
             "physical.memory.free": size(machine.free),
@@ -77,25 +93,23 @@ class Monitor:
         }
 
     def _collections(self) -> dict[str, str]:
-        young, middle, full = gc.get_stats()
-        minor, major = self._gc_seconds
+        (young, minor), (full, major) = self.collections().values()
         return {
-            "minor.gc.count": str(young["collections"] + middle["collections"]),
+            "minor.gc.count": str(young),
             "minor.gc.time": f"{minor * 1000:.0f}ms",
-            "major.gc.count": str(full["collections"]),
+            "major.gc.count": str(full),
             "major.gc.time": f"{major * 1000:.0f}ms",
         }
 
     def _load(self) -> dict[str, str]:
-        threads = threading.active_count()
-        self._peak_threads = max(self._peak_threads, threads)
+        peak, threads = self.peak_threads(), threading.active_count()
         cores = os.cpu_count() or 1
         return {
             "load.process": percent(self._process.cpu_percent() / 100 / cores),
             "load.system": percent(psutil.cpu_percent() / 100),
             "load.systemAverage": f"{os.getloadavg()[0]:.2f}",
             "thread.count": str(threads),
-            "thread.peakCount": str(self._peak_threads),
+            "thread.peakCount": str(peak),
         }
 
     def _queues(self) -> dict[str, str]:
@@ -121,6 +135,18 @@ class Monitor:
             "client.connection.count": figure["connections"],
             "connection.count": figure["workers"],
         }
+
+
+_STATES = {"R": "RUNNABLE", "S": "WAITING", "I": "WAITING", "D": "BLOCKED", "Z": "TERMINATED", "X": "TERMINATED"}
+
+
+def thread_states() -> dict[str, int]:
+    """Java's word for a state → how many threads of this process are in it, as the kernel says."""
+    found = dict.fromkeys((*_STATES.values(), "UNKNOWN"), 0)
+    for file in Path("/proc/self/task").glob("*/stat"):
+        with suppress(OSError):  # it has just ended
+            found[_STATES.get(file.read_text().rpartition(")")[2].split()[0], "UNKNOWN")] += 1
+    return found
 
 
 def size(count: int) -> str:

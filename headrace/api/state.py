@@ -50,7 +50,9 @@ class State:
             "workers": workers,
         }
         self.monitor = Monitor(figures)
-        self.telemetry = Telemetry(service, settings.cluster_name, figures) if settings.telemetry else None
+        self.telemetry = (
+            Telemetry(service, settings.cluster_name, figures, self.monitor) if settings.telemetry else None
+        )
         self._finished: dict[tuple[int, int, int], bytes] = {}
         self._finished_lock = threading.Lock()
 

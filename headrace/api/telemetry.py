@@ -1,15 +1,18 @@
 """/hazelcast/rest/instance/metrics: SeaTunnel's metric names with figures of this server, for Prometheus."""
 
+import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import pyarrow as pa
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
-from prometheus_client import generate_latest as plain_text
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.openmetrics.exposition import generate_latest as open_metrics_text
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric, SummaryMetricFamily
 
 from headrace import __version__
+from headrace.api.exposition import open_metrics_text, plain_text
+from headrace.api.monitoring import Monitor, thread_states
 from headrace.jobs.service import JobService
 from headrace.jobs.status import JobStatus
 
@@ -17,6 +20,7 @@ _JOB_TYPES = {
     "canceled": JobStatus.CANCELED,
     "cancelling": JobStatus.CANCELING,
     "created": JobStatus.CREATED,
+    "pending": JobStatus.PENDING,
     "failed": JobStatus.FAILED,
     "failing": JobStatus.FAILING,
     "finished": JobStatus.FINISHED,
@@ -29,8 +33,10 @@ _EXECUTORS = ("async", "client", "clientBlocking", "clientQuery", "io", "offload
 class Telemetry:
     """The metrics of one server. cluster: its name. figures: see Monitor."""
 
-    def __init__(self, service: JobService, cluster: str, figures: dict[str, Callable[[], int]]) -> None:
-        self._service, self._cluster, self._figures = service, cluster, figures
+    def __init__(
+        self, service: JobService, cluster: str, figures: dict[str, Callable[[], int]], monitor: Monitor
+    ) -> None:
+        self._service, self._cluster, self._figures, self._monitor = service, cluster, figures, monitor
         self._registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             self._registry.register(collector)
@@ -38,14 +44,15 @@ class Telemetry:
 
     def text(self, *, openmetrics: bool) -> bytes:
         """All metrics in either format."""
-        write: Callable[[CollectorRegistry], bytes] = open_metrics_text if openmetrics else plain_text
-        return write(self._registry)
+        metrics = self._registry.collect()
+        return open_metrics_text(metrics) if openmetrics else plain_text(metrics)
 
     def collect(self) -> Iterator[Metric]:
         """Called by the Prometheus client."""
         yield from self._of_cluster()
         yield from self._of_executors()
         yield from self._of_jobs()
+        yield from self._of_process()
 
     def describe(self) -> list[Metric]:
         """Names are told by `collect` only: nothing is measured while the server is being put together."""
@@ -124,6 +131,33 @@ class Telemetry:
         for kind, status in _JOB_TYPES.items():
             family.add_metric([cluster, kind], counts.get(status, 0))
         yield family
+
+    def _of_process(self) -> Iterator[Metric]:
+        """The JVM's words for what this process has, too; docs/monitoring.md says what each one means here."""
+        arrow = pa.default_memory_pool()
+        used, most_ever, limit = self._monitor.memory()
+        yield _gauge("jvm_memory_bytes_used", "Resident memory of the server process", used, area="heap")
+        yield _gauge("jvm_memory_bytes_committed", "The most it ever held", most_ever, area="heap")
+        yield _gauge("jvm_memory_bytes_max", "What its control group allows, or all there is", limit, area="heap")
+        yield _gauge("jvm_buffer_pool_used_bytes", "Bytes of Arrow's buffers", arrow.bytes_allocated(), pool="direct")
+        yield _gauge(
+            "jvm_buffer_pool_capacity_bytes", "The most there ever were", arrow.max_memory() or 0, pool="direct"
+        )
+        yield _gauge("jvm_classes_currently_loaded", "Python modules that are loaded", len(sys.modules))
+        threads = threading.enumerate()
+        yield _gauge("jvm_threads_current", "Python threads", len(threads))
+        yield _gauge("jvm_threads_daemon", "Python threads that do not hold up its end", sum(t.daemon for t in threads))
+        yield _gauge("jvm_threads_peak", "The most there were when somebody looked", self._monitor.peak_threads())
+        states = GaugeMetricFamily("jvm_threads_state", "Threads by what the kernel says of them", labels=["state"])
+        for state, count in thread_states().items():
+            states.add_metric([state], count)
+        yield states
+        spent = SummaryMetricFamily("jvm_gc_collection_seconds", "Time spent in collections", labels=["gc"])
+        for name, (count, seconds) in self._monitor.collections().items():
+            spent.add_metric([name], count, seconds)
+        yield spent
+        told = {"runtime": platform.python_implementation(), "vendor": "Python Software Foundation"}
+        yield InfoMetricFamily("jvm", "The Python it runs in", {**told, "version": platform.python_version()})
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.compare import differences
-from tests.api.servers import job
+from tests.api.servers import Server, job
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -282,3 +282,81 @@ def test_a_mistake_is_told_in_seatunnels_words_first(request, version, name):
     assert ours.status == 400
     assert ours.message.startswith(NOT_SAID.get(name, told(version, name)))
     assert ours.json["problems"]
+
+
+# -------------------------------------------------------------------------------------------------------------- metrics
+
+NO_COUNTERPART = {
+    "jvm_buffer_pool_used_buffers",
+    "jvm_classes_loaded_total",
+    "jvm_classes_unloaded_total",
+    "jvm_memory_bytes_init",
+    "jvm_memory_objects_pending_finalization",
+    "jvm_memory_pool_allocated_bytes_created",
+    "jvm_memory_pool_allocated_bytes_total",
+    "jvm_memory_pool_bytes_committed",
+    "jvm_memory_pool_bytes_init",
+    "jvm_memory_pool_bytes_max",
+    "jvm_memory_pool_bytes_used",
+    "jvm_memory_pool_collection_committed_bytes",
+    "jvm_memory_pool_collection_init_bytes",
+    "jvm_memory_pool_collection_max_bytes",
+    "jvm_memory_pool_collection_used_bytes",
+    "jvm_threads_deadlocked",
+    "jvm_threads_deadlocked_monitor",
+    "jvm_threads_started_total",
+}
+"""Metrics of the JVM that Python has nothing to measure for; docs/monitoring.md names them."""
+
+OURS = re.compile(r"python_(gc|info)")
+
+
+def metrics_of(text):
+    """Name → its labels as they are written, without their values; and `# TYPE` lines."""
+    found, types = {}, {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            types[line.split()[2]] = line.split()[3]
+        elif not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"(\w+)(\{.*\})? (\S+)", line).groups()
+            assert re.fullmatch(r"-?\d+\.\d+(E-?\d+)?|NaN", value), line
+            found.setdefault(name, set()).add(re.sub(r'"([^"\\]|\\.)*"', '""', labels or ""))
+    return found, types
+
+
+@pytest.fixture(scope="module")
+def watched_server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("watched") / "home", env={"HEADRACE_TELEMETRY": "true"}).start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("name", ["C80-metrics", "openmetrics"])
+def test_metrics_have_the_recorded_names_labels_and_forms(watched_server, name):
+    record = recordings("2.3.13")[name]
+    theirs, their_types = metrics_of(record["response"]["body"])
+    ours, our_types = metrics_of(watched_server.get(record["request"]["path"]).content.decode())
+    assert {metric: ours.get(metric) for metric in theirs.keys() - NO_COUNTERPART} == {
+        metric: labels for metric, labels in theirs.items() if metric not in NO_COUNTERPART
+    }
+    assert {metric for metric in ours if metric not in theirs and not OURS.match(metric)} == set()
+    assert {k: v for k, v in our_types.items() if not OURS.match(k)}.items() <= their_types.items()
+    assert record["response"]["headers"]["Content-Type"] == "text/plain"
+
+
+def test_jobs_are_counted_by_the_recorded_types(watched_server):
+    watched_server.wait(watched_server.submit(job(1)))
+    path = recordings("2.3.13")["C80-metrics"]["request"]["path"]
+    types = [
+        re.findall(r'job_count\{cluster="[^"]*",type="(\w+)",\}', text)
+        for text in (recordings("2.3.13")["C80-metrics"]["response"]["body"], watched_server.get(path).content.decode())
+    ]
+    assert types[0] == types[1]
+    assert 'job_count{cluster="seatunnel",type="finished",} 1.0' in watched_server.get(path).content.decode()
+
+
+def test_the_page_on_monitoring_names_every_metric():
+    page = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
+    theirs, _ = metrics_of(recordings("2.3.13")["C80-metrics"]["response"]["body"])
+    missing = [name for name in theirs if f"`{name}`" not in page and not name.startswith("jvm_memory_pool_")]
+    assert missing == []
