@@ -224,7 +224,8 @@ class Split:
 class Read(NamedTuple):
     """Rows, and the position after the last of them.
 
-    The batch is never empty, but for one case: all rows up to the position were set aside.
+    The batch is empty only where the position must move without rows: all up to it were set aside, or a file or the
+    like that an unbounded split consists of was read to its end.
     """
 
     batch: Batch

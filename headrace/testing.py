@@ -13,7 +13,7 @@ import fcntl
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -221,16 +221,27 @@ class SourceContract:
         self, source: Source, positions: Mapping[str, Position] | None = None, **context: Any
     ) -> list[tuple[Split, Read]]:
         """Everything after the positions, split by split; positions pass through JSON as in a checkpoint."""
-        found = []
-        for split in source.splits(2):
-            position = through_json((positions or {}).get(split.id))
-            with closing(source.read(split, position, task(**context))) as reading:  # type: ignore[type-var]
-                found += [(split, read) for read in reading if read is not None]
-        return found
+        return [
+            (split, read)
+            for split in source.splits(2)
+            for read in self.read_split(source, split, (positions or {}).get(split.id), **context)
+        ]
+
+    def read_split(self, source: Source, split: Split, position: Position | None, **context: Any) -> list[Read]:
+        """Everything of a split after a position, which passes through JSON."""
+        return list(self.given(source.read(split, through_json(position), task(**context))))
+
+    def given(self, reading: Iterator[Read | None]) -> Iterator[Read]:
+        """What a reader gives until its end; then it is closed."""
+        with closing(reading):  # type: ignore[type-var]
+            yield from (read for read in reading if read is not None)
 
     def rows(self, reads: Sequence[tuple[Split, Read]]) -> list[tuple[str, dict[str, Any]]]:
         """(table, row) of all reads."""
         return [(read.batch.table, row) for _, read in reads for row in read.batch.rows.to_pylist()]
+
+    marks_ends = False
+    """Whether an empty batch says that a part of the data was read to its end."""
 
     @pytest.fixture
     def bad_source(self) -> Source | None:
@@ -268,7 +279,8 @@ class SourceContract:
             assert read.batch.table in tables
             expected = tables[read.batch.table]
             assert (rows.schema.names, rows.schema.types) == (expected.names, [c.type for c in expected.columns])
-            assert 0 < rows.num_rows <= 3
+            assert rows.num_rows <= 3
+            assert rows.num_rows or self.marks_ends, "an empty batch"
             rows.validate(full=True)
             assert read.batch.kinds is None or len(read.batch.kinds) == rows.num_rows
 
@@ -276,13 +288,13 @@ class SourceContract:
     def test_goes_on_after_every_position(self, source: Source, batch_rows: int) -> None:
         """A position means: start after these rows."""
         for split in source.splits(2):
-            reads = [r for r in source.read(split, None, task(batch_rows=batch_rows)) if r is not None]
+            reads = self.read_split(source, split, None, batch_rows=batch_rows)
             every = [row for read in reads for row in read.batch.rows.to_pylist()]
             done = 0
             for read in reads[: 20 if batch_rows == 1 else None]:
                 done += read.batch.num_rows
-                after = source.read(split, through_json(read.position), task(batch_rows=batch_rows))
-                assert [row for r in after if r is not None for row in r.batch.rows.to_pylist()] == every[done:]
+                after = self.read_split(source, split, read.position, batch_rows=batch_rows)
+                assert [row for r in after for row in r.batch.rows.to_pylist()] == every[done:]
 
     def test_can_be_stopped_in_the_middle(self, source: Source) -> None:
         """The engine closes the generator; nothing stays open, no thread lives on."""
@@ -308,11 +320,11 @@ class SourceContract:
         total = 0
         for split in bad_source.splits(1):
             whole = ListRejects()
-            reads = bad_source.read(split, None, task(batch_rows=20_000, rejects=whole))
-            positions = [(len(whole.found), through_json(read.position)) for read in reads if read is not None]
+            reading = bad_source.read(split, None, task(batch_rows=20_000, rejects=whole))
+            positions = [(len(whole.found), read.position) for read in self.given(reading)]
             for told, position in positions:
                 after = ListRejects()
-                list(bad_source.read(split, position, task(rejects=after)))
+                self.read_split(bad_source, split, position, rejects=after)
                 assert told + len(after.found) == len(whole.found)
             total += len(whole.found)
         assert total == 1
@@ -329,6 +341,68 @@ class SourceContract:
         with pytest.raises(HeadraceError) as error:
             self.read(bad_source)
         assert any(char.isdigit() for char in str(error.value)), "the error does not say which row"
+
+
+class UnboundedSourceContract(SourceContract):
+    """What a source without an end must do beside. Give a `source` fixture, which has two rows at least, and `more`.
+
+    A split that says so often in a row that there is nothing yet has given all there is: set `patience` to fit.
+    """
+
+    patience = 5
+
+    def more(self, number: int) -> None:
+        """Make one more row appear; number: how often that was asked for."""
+        raise NotImplementedError
+
+    def take(self, reading: Iterator[Read | None]) -> Iterator[Read]:
+        """What a reader gives until there is nothing yet. Raises AssertionError when it ends."""
+        nothing = 0
+        while nothing < self.patience:
+            read = next(reading, self)
+            assert read is not self, "a source without an end has ended"
+            nothing = nothing + 1 if read is None else 0
+            if read is not None:
+                yield read  # type: ignore[misc]  # the default was looked for
+
+    def given(self, reading: Iterator[Read | None]) -> Iterator[Read]:
+        """See SourceContract.given; it ends when there is nothing yet."""
+        with closing(reading):  # type: ignore[type-var]
+            yield from self.take(reading)
+
+    def test_whole_jobs_set_a_bad_row_aside(self, bad_source: Source | None, tmp_path: Path) -> None:
+        """Left out: such a job does not end."""
+
+    def test_says_that_it_has_no_end(self, source: Source) -> None:
+        """The engine then asks for new splits, and waits for no end."""
+        assert not source.is_bounded("STREAMING")
+
+    def test_rows_that_appear_are_read_once(self, source: Source) -> None:
+        """By the readers that wait for them."""
+        with ExitStack() as stack:
+            readings = [source.read(split, None, task()) for split in source.splits(2)]
+            for reading in readings:
+                stack.callback(reading.close)  # type: ignore[attr-defined]
+                list(self.take(reading))
+            for number in range(3):
+                self.more(number)
+                rows = sum(read.batch.num_rows for reading in readings for read in self.take(reading))
+                assert rows == 1
+
+    def test_rows_that_appear_while_nobody_reads_are_read_once(self, source: Source) -> None:
+        """A restart goes on after the positions, with the splits as they were saved."""
+        splits = [replace(split, data=through_json(dict(split.data))) for split in source.splits(2)]
+        positions: dict[str, Position] = {}
+        for number in range(4):
+            again = type(source)(source.options)
+            again.output = source.output
+            rows = 0
+            for split in splits:
+                reads = self.read_split(again, split, positions.get(split.id))
+                rows += sum(read.batch.num_rows for read in reads)
+                positions |= {split.id: reads[-1].position} if reads else {}
+            assert rows == 1 if number else rows >= 2
+            self.more(number)
 
 
 TABLE = TableSchema.from_arrow(pa.schema({"id": pa.int64(), "name": pa.string()}), "db.people")

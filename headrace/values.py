@@ -21,6 +21,12 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\Z")
 _CHINESE_TIME = re.compile(r"(\d{1,2})时(\d{1,2})分(?:(\d{1,2})秒)?\Z")
 _DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{0,9})\Z")
 _ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})(\[[^\]]*\])?\Z")
+_UNITS = {"MS": "milliseconds", "S": "seconds", "M": "minutes", "H": "hours", "D": "days"}
+_DURATION = re.compile(rf"(\d+)\s*({'|'.join(_UNITS)})", re.IGNORECASE)
+_ISO_DURATION = re.compile(
+    r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?",
+    re.IGNORECASE,
+)
 
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _NOW = {"current_timestamp", "current_time", "current_date"}
@@ -248,6 +254,18 @@ def _offset(text: str) -> timedelta:
     sign = -1 if text[0] == "-" else 1
     digits = text[1:].replace(":", "")
     return sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+
+
+def parse_duration(text: str) -> timedelta:
+    """`500MS`, `30S`, `10M` (minutes), `12H` and `7D`, or ISO 8601 such as `PT1H30M`, as SeaTunnel takes them.
+
+    Raises ValueError.
+    """
+    if match := _DURATION.fullmatch(text.strip()):
+        return timedelta(**{_UNITS[match[2].upper()]: int(match[1])})
+    if (match := _ISO_DURATION.fullmatch(text.strip())) and any(match.groups()):
+        return timedelta(**{unit: float(found) for unit, found in match.groupdict().items() if found})
+    raise ValueError(f"cannot read {text!r} as a duration: it is written 500MS, 10S, 5M, 12H, 7D or PT1H30M")
 
 
 def _micros(fraction: str) -> int:

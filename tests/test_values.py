@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.rows import parse_type, type_name
-from headrace.values import parse_date, parse_timestamp, parse_value, parse_values
+from headrace.values import parse_date, parse_duration, parse_timestamp, parse_value, parse_values
 
 
 @pytest.mark.parametrize("text", ["2024-01-31", "2024/01/31", "2024.01.31", "2024年01月31日", "20240131", "2024/1/31"])
@@ -96,3 +96,25 @@ def test_any_text_is_a_value_or_a_clear_error(text, dtype):
 
 def test_times_print_as_they_are_read():
     assert parse_value("10:11:12.5", parse_type("time")) == time(10, 11, 12, 500_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("500MS", 0.5),
+        ("10s", 10),
+        ("5M", 300),
+        ("12h", 43_200),
+        ("7D", 604_800),
+        ("PT1H30M", 5400),
+        ("P1DT0.5S", 86_400.5),
+    ],
+)
+def test_reads_durations(text, seconds):
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "P1M", "PT7D", "-1S", "PT", "P", "1Y"])
+def test_refuses_what_is_no_duration(text):
+    with pytest.raises(ValueError, match=r"as a duration: it is written 500MS, 10S, 5M, 12H, 7D or PT1H30M"):
+        parse_duration(text)

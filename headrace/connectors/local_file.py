@@ -1,8 +1,9 @@
 """LocalFile: files of this machine as source and sink."""
 
 from headrace.connector import sink, source
+from headrace.connectors._file_options import FileSourceOptions
 from headrace.connectors._file_sink import FileSink, FileSinkOptions
-from headrace.connectors._file_source import FileSource, FileSourceOptions
+from headrace.connectors._file_source import FileSource
 
 
 class LocalFileSourceOptions(FileSourceOptions):
@@ -11,9 +12,10 @@ class LocalFileSourceOptions(FileSourceOptions):
 
 @source("LocalFile")
 class LocalFileSource(FileSource):
-    """Reads files of this machine.
+    """Reads files of this machine: those that are there, or with `discovery_mode = continuous` those that come, too.
 
-    Bounded. A split is a part of a file and is read by one task; positions are places in it: exactly once.
+    A big file is read in parts side by side, and a restart goes on in the middle of a file: exactly once. A continuous
+    source reads new files and new lines of files that grow; see [following a directory](../following-directories.md).
     """
 
     Options = LocalFileSourceOptions

@@ -22,6 +22,7 @@ class BinaryFormat(FileFormat):
     suffix = ""
     unverified = "binary files hold bytes, not rows"
     own_schema = True
+    fixed_schema = SCHEMA
 
     def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
         return SCHEMA

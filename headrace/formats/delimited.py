@@ -43,6 +43,9 @@ class DelimitedFormat(FileFormat):
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return cut(path, size, split_size, self._lines(settings))
 
+    def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
+        return self._lines(settings).ascii_based
+
     def read(  # noqa: D102
         self,
         part: FilePart,
@@ -57,7 +60,7 @@ class DelimitedFormat(FileFormat):
         names = _header(part.path, settings, form, self._delimiter(settings)) if settings.use_header else schema.names
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
-            for block in blocks(part.path, offset, part.end, form):
+            for block in blocks(part.path, offset, part.end, form, growing=part.growing):
                 rows, bad = parser.parse(block, part)
                 yield from slices(rows, task, block.start, block.end, skip, bad, table)
                 skip = 0

@@ -110,6 +110,7 @@ class FilePart(NamedTuple):
     """What one split reads: a range of a file, in the format's own unit (bytes or row groups).
 
     name: what messages call the file, where `path` is a temporary one. relative: its path below the option `path`.
+    growing: whether the file is still written to, so that a last line without an end is left.
     """
 
     path: str
@@ -117,6 +118,7 @@ class FilePart(NamedTuple):
     end: int
     name: str = ""
     relative: str = ""
+    growing: bool = False
 
     @property
     def label(self) -> str:
@@ -152,6 +154,8 @@ class FileFormat(ABC):
     suffix: ClassVar[str]
     own_schema: ClassVar[bool] = False
     """Whether files carry their columns, so that the `schema` option is not needed."""
+    fixed_schema: ClassVar[pa.Schema | None] = None
+    """The columns of all files, where they are always the same."""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """The suffixes of files in archives, beside `suffix`."""
     unverified: ClassVar[str] = ""
@@ -183,6 +187,13 @@ class FileFormat(ABC):
 
         Rows that do not fit go to `task.rejects` with file and row. Raises Rejected for what makes no rows at all.
         """
+
+    def can_grow(self, settings: ReadSettings) -> bool:
+        """Whether files are read by lines from any line on, so that more can be read when more was written.
+
+        Then the position after a batch is `[offset, rows after it]`, and `[offset, 0]` at the end of a part.
+        """
+        return False
 
     def parse(
         self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings

@@ -36,6 +36,9 @@ class JsonFormat(FileFormat):
     def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         return cut(path, size, split_size, LineFormat(encoding=settings.encoding))
 
+    def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
+        return LineFormat(encoding=settings.encoding).ascii_based
+
     def read(  # noqa: D102
         self,
         part: FilePart,
@@ -49,7 +52,7 @@ class JsonFormat(FileFormat):
         form = LineFormat(encoding=settings.encoding, skip=settings.skip_header)
         native = all(_is_native(field.type) for field in schema)
         try:
-            for block in blocks(part.path, offset, part.end, form):
+            for block in blocks(part.path, offset, part.end, form, growing=part.growing):
                 bad: list[BadLine] = []
                 rows = _fast(block, schema) if native else None
                 if rows is None:

@@ -79,8 +79,11 @@ def _count(file, start: int, end: int, what: bytes) -> int:  # type: ignore[no-u
     return found
 
 
-def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]:
-    """Blocks of the lines in [start, end), which begin at a line start. Raises UnicodeError for a wrong encoding."""
+def blocks(path: str, start: int, end: int, form: LineFormat, *, growing: bool = False) -> Iterator[Block]:
+    """Blocks of the lines in [start, end), which begin at a line start. Raises UnicodeError for a wrong encoding.
+
+    growing: whether what stands behind the last line end may be part of a line; it is left then.
+    """
     if not form.ascii_based:
         yield from _decoded_blocks(path, start, form)
         return
@@ -91,7 +94,10 @@ def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]
         skip = form.skip if start == 0 else 0
         while at + len(rest) < end:
             data = _read_behind(file, rest, min(BLOCK_BYTES, end - at - len(rest)))
-            whole = len(data) if len(data) == len(rest) or at + len(data) >= end else _last_line_end(data, form)
+            last = len(data) == len(rest) or at + len(data) >= end
+            whole = len(data) if last and not growing else _last_line_end(data, form)
+            if whole == 0 and last:
+                return
             if whole == 0:
                 rest = bytes(data)
                 continue
@@ -106,6 +112,8 @@ def blocks(path: str, start: int, end: int, form: LineFormat) -> Iterator[Block]
             if lines:
                 quoted = bool(form.quote) and form.quote in data
                 yield Block(lines if plain else memoryview(str(lines, form.encoding).encode()), begin, at, quoted)
+            if last:
+                return
 
 
 def _read_behind(file, rest: bytes, size: int) -> bytearray:  # type: ignore[no-untyped-def]

@@ -1,3 +1,4 @@
+import os
 import tempfile
 from datetime import datetime
 from decimal import Decimal
@@ -294,9 +295,53 @@ def test_what_may_not_be_read_is_named(path):
             source.tables()
 
 
-def test_an_empty_directory_is_an_error(tmp_path):
-    with pytest.raises(Rejected, match="nothing to read: .* is empty; check path"):
-        make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE).tables()
+@pytest.mark.parametrize(
+    "options",
+    [{"file_format_type": "csv", "schema": PEOPLE}, {"file_format_type": "text"}, {"file_format_type": "binary"}],
+    ids=lambda options: options["file_format_type"],
+)
+def test_an_empty_directory_has_no_rows_and_says_so(tmp_path, caplog, options):
+    source = make(LocalFileSource, path=str(tmp_path), **options)
+    assert len(source.tables()) == 1
+    assert source.splits(2) == []
+    assert f"there is nothing to read: '{tmp_path}' is empty: 0 rows of table default" in caplog.text
+
+
+def test_files_that_no_filter_lets_through_are_no_rows(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("1,a\n")
+    options = {"path": str(tmp_path), "file_format_type": "csv", "schema": PEOPLE}
+    source = make(LocalFileSource, filename_extension="txt", **options)
+    assert source.splits(2) == []
+    assert "holds 1 files, but none that the filters let through" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["parquet", "orc"])
+def test_an_empty_directory_is_an_error_where_the_columns_must_come_from_a_file(tmp_path, form):
+    with pytest.raises(Rejected, match=f"nothing to read: .* is empty; give a schema, or {form} files"):
+        make(LocalFileSource, path=str(tmp_path), file_format_type=form).tables()
+    source = make(LocalFileSource, path=str(tmp_path), file_format_type=form, schema=PEOPLE)
+    assert source.tables()[0].names == ["id", "name"]
+
+
+def test_directories_below_can_be_left_out(tmp_path):
+    (tmp_path / "below").mkdir()
+    for name in ("a.csv", "below/b.csv"):
+        (tmp_path / name).write_text(f"1,{name}\n")
+    options = {"path": str(tmp_path), "file_format_type": "csv", "schema": PEOPLE}
+    assert read_all(make(LocalFileSource, **options)) == [(1, "a.csv"), (1, "below/b.csv")]
+    assert read_all(make(LocalFileSource, recursive_file_scan=False, **options)) == [(1, "a.csv")]
+
+
+def test_the_columns_can_be_those_of_the_newest_file(tmp_path):
+    pq.write_table(pa.table({"id": [1], "name": ["a"]}), tmp_path / "z.parquet")
+    os.utime(tmp_path / "z.parquet", (1, 1))
+    pq.write_table(pa.table({"id": [2]}), tmp_path / "a.parquet")
+    os.utime(tmp_path / "a.parquet", (2, 2))
+    pq.write_table(pa.table({"id": [3], "name": ["c"]}), tmp_path / "b.parquet")
+    options = {"path": str(tmp_path), "file_format_type": "parquet"}
+    assert make(LocalFileSource, **options).tables()[0].names == ["id"]
+    newest = make(LocalFileSource, sort_files_by_modification_time=True, **options)
+    assert newest.tables()[0].names == ["id", "name"]
 
 
 def test_a_file_that_changed_since_the_splits_were_made_is_refused(tmp_path):
