@@ -42,7 +42,7 @@ class Blobs(ABC):
 
     @abstractmethod
     def delete(self, names: Iterable[str]) -> None:
-        """Remove contents; those that are not there are no trouble."""
+        """Remove contents, one after the other; those that are not there are no trouble."""
 
 
 class FileBlobs(Blobs):

@@ -127,9 +127,12 @@ class BlobStore(CheckpointStore):
         return None
 
     def delete(self, job_id: int) -> None:
-        """Only what is ours: SeaTunnel may keep its files in the same directory."""
-        own = [name for name in self._blobs.names(str(job_id)) if re.search(r"/\d+(\.epoch|-\d+-\d+\.json)$", name)]
-        self._blobs.delete(own)
+        """Only what is ours: SeaTunnel may keep its files in the same directory.
+
+        The newest goes last: whoever finds a part of it must not go on from an older one.
+        """
+        epochs = [name for name in self._blobs.names(str(job_id)) if re.search(r"/\d+\.epoch$", name)]
+        self._blobs.delete([*self._names(job_id, None), *epochs])
 
     def _names(self, job_id: int, pipeline: int | None) -> list[str]:
         """Checkpoints, oldest first."""

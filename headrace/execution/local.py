@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from headrace.checkpoint.store import CheckpointStore, FileStore
 from headrace.errors import JobNotFound
@@ -39,7 +40,7 @@ class LocalJob:
     """`run` blocks; `cancel`, `savepoint` and `progress` may be called from other threads or a signal handler.
 
     job_id: made anew when None; with `restore` and no id, that of the last run of this job file in this home.
-    Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore.
+    Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore, as after FINISHED.
     """
 
     def __init__(
@@ -61,15 +62,15 @@ class LocalJob:
     ) -> None:
         self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
         self._on_log = on_log
-        self.job_id, run = self._identify(job_id, restore)
+        self.job_id, self._run = self._identify(job_id, restore)
         self._lock = JobLock(self._home, self.job_id)
-        self._remember(run)
+        self._remember("RUNNING")
         self._master = JobMaster(
             plan,
             runner,
             checkpoints or FileStore(self._home / "checkpoints"),
             job_id=self.job_id,
-            run=run,
+            run=self._run,
             name=name,
             restore=restore,
             owner=self._lock.owner,
@@ -86,6 +87,8 @@ class LocalJob:
         try:
             result = self._master.run()
             self._keep(result.report)
+            self._remember(result.status)
+            self._master.forget()
             return result
         finally:
             self._runner.close()
@@ -127,7 +130,7 @@ class LocalJob:
 
     def _identify(self, job_id: int | None, restore: bool) -> tuple[int, int]:
         """The job id and the number of this run of it."""
-        last: dict[str, int] = {}
+        last: dict[str, Any] = {}
         with suppress(OSError, ValueError):
             last = json.loads(self._record.read_text()) if self._file else {}
         if restore and job_id is None:
@@ -136,12 +139,20 @@ class LocalJob:
                     f"cannot restore {self._file or 'this job'}: it was never run with the home {self._home}; "
                     "name the job with --job-id, or another home with --home"
                 )
+            if last.get("status") == "FINISHED":
+                raise JobNotFound(
+                    f"cannot restore {self._file}: its last run, job {last['job_id']}, is FINISHED, all its rows are "
+                    "delivered; run it without --restore to move them again"
+                )
             job_id = last["job_id"]
         if job_id is None:
             return new_job_id(), 1
         return job_id, last["run"] + 1 if last.get("job_id") == job_id else int(time.time())
 
-    def _remember(self, run: int) -> None:
+    def _remember(self, status: str) -> None:
+        """Whole or not at all: it decides what a restore goes on with."""
         if self._file:
             self._record.parent.mkdir(parents=True, exist_ok=True)
-            self._record.write_text(json.dumps({"job_id": self.job_id, "run": run}))
+            fresh = self._record.with_suffix(f".{os.getpid()}.tmp")
+            fresh.write_text(json.dumps({"job_id": self.job_id, "run": self._run, "status": status}))
+            os.replace(fresh, self._record)

@@ -87,7 +87,7 @@ class Result:
 
 
 class JobMaster:
-    """Runs one job. `run` blocks; the other methods may be called from any thread meanwhile.
+    """Runs one job. `run` blocks; the other methods may be called from any thread meanwhile, `forget` afterwards.
 
     restore: go on from the saved state of this job id, when there is one; otherwise state under the id is forgotten.
     save_modes: False leaves the targets as they are. on_delivered: called once all rows are committed, before the saved
@@ -135,6 +135,7 @@ class JobMaster:
         self._tables: Mapping[int, list[TableSchema]] = {}
         self._known_tables: set[str] = set()
         self._error: HeadraceError | None = None
+        self._saved = True
 
     # ---------------------------------------------------------------------------------------------------- running
 
@@ -154,7 +155,7 @@ class JobMaster:
         except Exception as error:
             self._error, status = portable(error), "FAILED"
         if not self._abandoned:
-            self._clean_up_within(CANCELED_SECONDS if status == "CANCELED" else CLEAN_UP_SECONDS, status)
+            self._within_the_end(lambda: self._clean_up(status))
         self._runner.detach(self._key)
         self._ended, self._status = time.time(), status
         self._savepoints.close(status)
@@ -315,34 +316,42 @@ class JobMaster:
     def _isolates(self) -> bool:
         return self.plan.job.env.failure_policy is FailurePolicy.CONTINUE_OTHER_TABLES
 
-    def _clean_up_within(self, seconds: float, status: str) -> None:
+    def forget(self) -> None:
+        """Delete the saved state that nobody needs any more. Called when the end of the job was recorded durably.
+
+        Not before: a job that is found without an end is gone on with, and without its state it would move all rows
+        again (guarantee 7).
+        """
+        env = self.plan.job.env
+        if self._status == "FINISHED" or (self._status == "CANCELED" and not (self._saved and env.retain_after_cancel)):
+            self._within_the_end(lambda: self._store.delete(self.job_id) if self._is_ours() else None)
+
+    def _within_the_end(self, do: Callable[[], None]) -> None:
         """An end does not wait long for a place of checkpoints that is away; what stays is found by the next start."""
 
         def work() -> None:
             try:
-                self._clean_up(status)
+                do()
             except HeadraceError as error:
                 self.log("warning", f"not everything of job {self.job_id} was cleaned up: {error}")
 
         thread = threading.Thread(target=work, name=f"clean-up-{self._key}", daemon=True)
         thread.start()
-        thread.join(seconds)
+        thread.join(CANCELED_SECONDS if self._canceled.is_set() else CLEAN_UP_SECONDS)
 
     def _clean_up(self, status: str) -> None:
-        """Nothing is left behind of a job that will not be restored; saved state of the others stays."""
+        """Nothing is left in the targets of a job that will not be restored."""
         if not self._is_ours():
             return
-        saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
-        if status == "CANCELED" and saved and self.plan.job.env.retain_after_cancel:
+        self._saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
+        if status == "CANCELED" and self._saved and self.plan.job.env.retain_after_cancel:
             return
-        if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not saved):
+        if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not self._saved):
             for pipeline in self.plan.pipelines:
                 run = self._pipelines.get(pipeline.id)
                 if run is not None:
                     for step in run.sinks():
                         self.call("end_sink", step.id, run.context, deadline=10.0)
-        if status in ("FINISHED", "CANCELED"):
-            self._store.delete(self.job_id)
 
     def _is_ours(self) -> bool:
         """Whether nobody has taken the job over: then what is stored and staged is his (guarantee 9)."""

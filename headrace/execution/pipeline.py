@@ -245,6 +245,8 @@ class PipelineRun:
         self.context = replace(self.context, epoch=epoch)
         base = isolate(self._begin(), self.failed)
         self._base = self._last = base
+        if _is_whole(base):
+            return base.kind
         self._given = set(source_ids(base.splits))
         coordinator = Coordinator(
             base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic(), time.time()
@@ -288,7 +290,8 @@ class PipelineRun:
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
             self._job.call("start_sink", step.id, self.context)
-        target = self._target_positions(base)  # after the fence: until then an older task may still move them
+        # After the fence: until then an older task may still move them. Those of a whole one may be cleaned up already.
+        target = None if base is not None and _is_whole(base) else self._target_positions(base)
         if base is None:
             splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
             base = first = self._first_record(splits)
@@ -376,11 +379,12 @@ class PipelineRun:
                 found: TargetPositions | None = self._job.call("target_positions", step.id, self.context)
                 known = found.positions.keys() | found.finished if found else set()
                 lost = sorted((base.positions.keys() | base.finished) - known) if base is not None else []
-                if base is not None and lost:
+                # Every checkpoint is preceded by a commit there, even one that was saved before the first row.
+                if base is not None and (lost or (found is None and base.id)):
+                    missing = f"{len(lost)} splits are missing, such as {lost[0]}" if lost else "nothing of it is there"
                     raise CheckpointError(
-                        f"{step.name}: the target no longer holds the positions of job {base.job_id}; {len(lost)} "
-                        f"splits are missing, such as {lost[0]}; restore the table of positions, or start under a new "
-                        "job id"
+                        f"{step.name}: the target no longer holds the positions of job {base.job_id}; {missing}; "
+                        "restore the table of positions, or start under a new job id"
                     )
                 return found
         return None
@@ -755,6 +759,12 @@ class PipelineRun:
         if self._names[step] not in self._sinks:
             return counts
         return replace(counts, committed=committed.written, committed_bytes=committed.bytes)
+
+
+def _is_whole(checkpoint: Checkpoint) -> bool:
+    """Whether it was taken after all rows: then nothing is left to do but to commit what it names (guarantee 4)."""
+    ended = checkpoint.kind is CheckpointKind.COMPLETED
+    return ended and checkpoint.finished.issuperset(split.id for split in checkpoint.splits)
 
 
 @dataclass

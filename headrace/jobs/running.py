@@ -145,10 +145,11 @@ class RunningJob:
                 self._master.abandon()
             elif self.canceled.is_set():
                 self._master.cancel()
-            result = self._master.run()
+            self._take_result(self._master.run())
+            if not self._abandoned:
+                self._master.forget()
         finally:
             lock.close()
-        self._take_result(result)
 
     def _is_owner(self) -> bool:
         """What the store of jobs says at this moment; it is asked only when another service may have taken the job."""

@@ -739,13 +739,24 @@ class World:
     def _take_end(self, master: _Master, end: CheckpointKind) -> None:
         if end is CheckpointKind.COMPLETED:
             if self.ended is None:
-                self.ended = end
-                self.store.delete(JOB)  # as a job master does with the state of a job that has finished
+                self._clean_up(master, end)
         elif end is CheckpointKind.SAVEPOINT:
             if master.other.problem:
                 raise Violation(8, "the pipeline stopped, though the job goes on")
             if not self.shape.bounded and self._rows_visible():
                 self.ended = end
+
+    def _clean_up(self, master: _Master, end: CheckpointKind) -> None:
+        """As a job master does at the end: the targets, then the end is recorded, then the state goes."""
+        if self.store.epoch(JOB, 1) != master.run.context.epoch:
+            return
+        if self.shape.kind is SinkKind.TRANSACTIONAL:
+            master._call_end_sink(2, master.run.context)
+        if self.fault(0.3):
+            self.note(f"master {master.number} dies in the middle of the clean-up")
+            return
+        self.ended = end
+        self.store.delete(JOB)
 
     def _take_cancel(self, master: _Master) -> None:
         if master.lost:

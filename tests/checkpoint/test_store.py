@@ -176,6 +176,14 @@ class TestFiles(StoreContract):
         store.delete(7)
         assert not (tmp_path / "checkpoints" / "7").exists()
 
+    def test_the_newest_goes_last(self, store, monkeypatch):
+        self.save(store, 3, 4, 11)
+        gone = []
+        monkeypatch.setattr(store._blobs, "delete", gone.extend)
+        store.delete(7)
+        numbers = [f"7/1-000001-{number:012d}.json" for number in (3, 4, 11)]
+        assert gone == [*numbers, "7/1.epoch"]
+
     def test_leaves_the_files_of_others_alone(self, store, tmp_path):
         self.save(store, 3)
         theirs = tmp_path / "checkpoints" / "7" / "1753000000-abc-1-2.ser"

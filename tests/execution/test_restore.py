@@ -1,7 +1,9 @@
 """Jobs that are saved and gone on with, as commands and over REST; big files that resume in their middle."""
 
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -120,6 +122,64 @@ def test_a_canceled_job_keeps_its_checkpoints_where_it_says_so(start, tmp_path, 
     assert again.end()["status"] == "FINISHED"
     assert ("has no saved state: it starts from the beginning" in again.said) is not kept
     assert ids(tmp_path / "out.d") == (list(range(1, 801)) if kept else sorted([*range(1, 2401), *shown]))
+
+
+def test_a_finished_run_is_not_restored(start, tmp_path):
+    job = text(tmp_path, "job.mode = BATCH")
+    assert start(job).end()["status"] == "FINISHED"
+    again = start(job, "--restore")
+    again.process.wait(60)
+    assert again.process.returncode == 1
+    assert "is FINISHED, all its rows are delivered; run it without --restore to move them again" in again.said
+    assert ids(tmp_path / "out.d") == list(range(1, 801))
+
+
+AT_THE_END = {
+    "before the end is recorded": ("headrace.execution.local", "LocalJob._keep", 1),
+    "before the state goes": ("headrace.execution.master", "JobMaster.forget", 1),
+    "while the state goes": ("pathlib", "Path.unlink", 2),
+    "after the state went": ("headrace.execution.owner", "JobLock.close", 1),
+}
+"""Where a process is killed after all rows were delivered: a module, a function there, the number of its call."""
+
+KILLED = """
+import importlib, os, signal, sys
+module, name, times = {!r}
+calls = []
+def trap(real):
+    def trapped(*arguments, **more):
+        calls.append(name != "Path.unlink" or "checkpoints" in str(arguments[0]))
+        if sum(calls) == times and calls[-1]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **more)
+    return trapped
+if sys.argv[1:2] != ["-c"] and "worker_process" not in " ".join(sys.orig_argv):
+    place, function = name.split(".")
+    owner = getattr(importlib.import_module(module), place)
+    setattr(owner, function, trap(getattr(owner, function)))
+"""
+
+
+@pytest.mark.parametrize("moment", AT_THE_END)
+@pytest.mark.parametrize("target", ["files", "table"])
+def test_a_kill_after_the_last_row_moves_none_again(start, tmp_path, moment, target):
+    job = text(tmp_path, "job.mode = BATCH")
+    if target == "table":
+        sink = f'Jdbc {{ url = "jdbc:sqlite:{tmp_path}/x.db", table = t, generate_sink_sql = true }}'
+        job = f"{job[: job.index('sink {')]}sink {{ {sink} }}"
+    (tmp_path / "sitecustomize.py").write_text(KILLED.format(AT_THE_END[moment]))
+    run = start(job, PYTHONPATH=str(tmp_path))
+    run.process.wait(60)
+    assert run.process.returncode == -signal.SIGKILL, run.said
+    again = start(job, "--restore")
+    again.process.wait(60)
+    recorded = "is FINISHED, all its rows are delivered" in again.said
+    assert (again.process.returncode, recorded) == ((0, False) if moment == "before the end is recorded" else (1, True))
+    if target == "files":
+        assert ids(tmp_path / "out.d") == list(range(1, 801))
+    else:
+        with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+            assert database.execute("SELECT count(*), count(DISTINCT id) FROM t").fetchone() == (800, 800)
 
 
 # ----------------------------------------------------------------------------------------------------------- over REST
