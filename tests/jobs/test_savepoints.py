@@ -112,7 +112,7 @@ def run_in_two(staged, gates, runner, name, expected):
         raise NoMiddle(f"of {total} rows {read} were read at the savepoint")
     for gate in held:
         gate.open()
-    return Outcome(staged, runner, at_another_parallelism(plan), job_id, restore=True).end(sum(total.values()))
+    return Outcome(staged, runner, at_another_parallelism(plan), job_id, restore=True).end()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -97,14 +97,12 @@ class Outcome:
     def _run(self):
         self.result = self.master.run()
 
-    def end(self, total=None):
-        """Wait for the end; a streaming job is stopped once it has read `total` rows, or its rows no longer grow."""
+    def end(self):
+        """Wait for the end; a streaming job is stopped once all rows of its splits are read."""
         if self.streaming:
-            rows, since = -1, time.monotonic()
-            while rows < total if total else time.monotonic() - since < 1.5:
-                now = self.master.progress().rows_read
-                if now != rows or now == 0:
-                    rows, since = now, time.monotonic()
+            deadline = time.monotonic() + 120
+            while not 0 < (now := self.master.progress()).size_total <= now.rows_read:
+                assert time.monotonic() < deadline
                 assert self.thread.is_alive(), self.result
                 time.sleep(0.05)
             assert self.master.savepoint().result(60) == ""
