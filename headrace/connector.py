@@ -625,6 +625,18 @@ def staging_name(job: JobContext, task: int, checkpoint_id: int | str) -> str:
     return f"{job.job_id}_{job.run}_{job.epoch}_{job.pipeline}_{task}_{checkpoint_id}"
 
 
+def is_left_behind(name: str, job: JobContext) -> bool:
+    """Whether `staging_name` made this name for an older epoch of the pipeline.
+
+    When a task of an epoch is opened, all that a checkpoint of older ones names is committed: the rest is nobody's.
+    """
+    parts = name.split("_")[:4]
+    if len(parts) < 4 or not all(part.isdecimal() for part in parts):
+        return False
+    job_id, _, epoch, pipeline = map(int, parts)
+    return (job_id, pipeline) == (job.job_id, job.pipeline) and epoch < job.epoch
+
+
 def owner_file(folder: Path, owner: Owner) -> None:
     """Leave a note in a staging folder that says whom it belongs to; `owner_of` reads it."""
     for last in (False, False, True):

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from headrace.connector import Batch, Committable, SinkWriter, State, TaskContext
+from headrace.connector import Batch, Committable, SinkWriter, State, TaskContext, staging_name
 from headrace.errors import Rejected
 
 
@@ -21,6 +21,11 @@ def splice(staged: str, final: str, offset: int) -> None:
     os.remove(staged)
 
 
+def batch_folder(task: TaskContext) -> str:
+    """The name of a new directory for the files of one writer up to its next checkpoint."""
+    return f"T_{staging_name(task.job, task.index, uuid.uuid4().hex[:20])}"
+
+
 class BinaryFilesWriter(SinkWriter):
     """A file that goes on over a checkpoint is continued: what is visible of it grows with each one.
 
@@ -30,7 +35,7 @@ class BinaryFilesWriter(SinkWriter):
     def __init__(self, target: Path, staging: Path, task: TaskContext, state: State | None) -> None:
         self._target, self._staging, self._task = target, staging, task
         self._sizes: dict[str, int] = dict(state or {})
-        self._folder = staging / f"T_{uuid.uuid4().hex[:20]}"
+        self._folder = staging / batch_folder(task)
         self._open: tuple[str, BinaryIO] | None = None
         self._moves: list[list[str | int]] = []
 
@@ -69,7 +74,7 @@ class BinaryFilesWriter(SinkWriter):
         if not self._moves:
             return None
         prepared = {"moves": self._moves, "folder": str(self._folder)}
-        self._moves, self._folder = [], self._staging / f"T_{uuid.uuid4().hex[:20]}"
+        self._moves, self._folder = [], self._staging / batch_folder(self._task)
         return prepared
 
     def state(self) -> State | None:

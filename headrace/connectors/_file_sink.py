@@ -21,17 +21,19 @@ from headrace.connector import (
     Problem,
     Sink,
     SinkKind,
+    SinkSession,
     SinkWriter,
     State,
     TableSchema,
     TaskContext,
     Verifier,
     Written,
+    is_left_behind,
     owner_file,
     owner_of,
     staging_name,
 )
-from headrace.connectors._binary_files import BinaryFilesWriter, splice
+from headrace.connectors._binary_files import BinaryFilesWriter, batch_folder, splice
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
 from headrace.formats.cells import cell_texts
@@ -231,13 +233,22 @@ class FileSink(Sink):
 
     def start(self, job: JobContext) -> None:
         """Remove what dead jobs have left behind in the staging directories this sink knows."""
-        for root in {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}:
+        for root in self._roots():
             for folder in sorted(root.glob("*")) if root.is_dir() else ():
                 owner = owner_of(folder)
                 if owner is not None and owner != job.owner and owner.is_gone():
                     shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 root.rmdir()
+
+    def open(self, task: TaskContext) -> SinkSession:
+        """See Sink.open. What killed starts of the pipeline have staged goes."""
+        if task.index == 0:
+            for root in self._roots():
+                for folder in (root / str(task.job.job_id)).glob("T_*"):
+                    if is_left_behind(folder.name.removeprefix("T_"), task.job):
+                        shutil.rmtree(folder, ignore_errors=True)
+        return super().open(task)
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
         """See Sink.writer."""
@@ -276,10 +287,14 @@ class FileSink(Sink):
 
     def end(self, job: JobContext) -> None:
         """Remove the job's staging directories, and their parents where they are empty."""
-        for root in {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}:
+        for root in self._roots():
             shutil.rmtree(root / str(job.job_id), ignore_errors=True)
             with contextlib.suppress(OSError):
                 root.rmdir()
+
+    def _roots(self) -> set[Path]:
+        """Where the sink may have staged files."""
+        return {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}
 
     def _root(self, tmp_path: Path) -> Path:
         return tmp_path / "seatunnel"
@@ -441,7 +456,7 @@ class _FileWriter(SinkWriter):
 
     def _new_file(self, partition: str) -> _OpenFile:
         if self._folder is None:
-            self._folder = self._staging / f"T_{self._unique}_{uuid.uuid4().hex[:10]}"
+            self._folder = self._staging / batch_folder(self._task)
         number = self._numbers.get(partition, 0)
         self._numbers[partition] = number + 1
         staged = self._folder / partition / f"{number}.{self._suffix}"

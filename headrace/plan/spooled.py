@@ -22,10 +22,12 @@ from headrace.connector import (
     Problem,
     Sink,
     SinkKind,
+    SinkSession,
     SinkWriter,
     State,
     TableSchema,
     TaskContext,
+    is_left_behind,
     staging_name,
 )
 from headrace.errors import Rejected, Unavailable
@@ -62,6 +64,14 @@ class SpooledSink(Sink):
     def start(self, job: JobContext) -> None:
         """Fence the target against the commits of older epochs."""
         self.inner.start(self._own(job))
+
+    def open(self, task: TaskContext) -> SinkSession:
+        """See Sink.open. What killed starts of the pipeline have kept goes."""
+        if task.index == 0:
+            for file in self._folder(task.job).glob("*.arrow"):
+                if is_left_behind(file.name, task.job):
+                    file.unlink(missing_ok=True)
+        return super().open(task)
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
         """See Sink.writer."""

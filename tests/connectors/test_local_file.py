@@ -1,5 +1,6 @@
 import os
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -88,6 +89,15 @@ class _FileSinkContract(SinkContract):
         sink.commit(self.prepare(sink, job, batch((1, "a"))), job)
         sink.end(job)
         assert not list((tmp_path / "tmp").rglob("*.*"))
+
+    def test_what_killed_starts_have_staged_goes_with_the_next_start_of_their_pipeline(self, sink, job, tmp_path):
+        killed = [replace(job, epoch=7, pipeline=pipeline) for pipeline in (1, 2)]
+        [[left], [other]] = [self.prepare(sink, context, batch((1, "a"))) for context in killed]
+        [mine] = self.prepare(sink, replace(job, epoch=8), batch((2, "b")))
+        sink.open(task(replace(job, epoch=8), index=0)).close()
+        assert not Path(left["folder"]).exists()
+        assert Path(other["folder"]).exists()
+        assert Path(mine["folder"]).exists()
 
 
 class TestCsvSink(_FileSinkContract):
