@@ -5,14 +5,14 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from headrace.checkpoint.store import CheckpointStore, FileStore
-from headrace.errors import JobNotFound
+from headrace.errors import JobExists, JobNotFound, StoreUnavailable
 from headrace.execution.delivery import DeliveryReport, save_report
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
@@ -62,13 +62,16 @@ class LocalJob:
     ) -> None:
         self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
         self._on_log = on_log
-        self.job_id, self._run = self._identify(job_id, restore)
+        store = checkpoints or FileStore(self._home / "checkpoints")
+        last = self._last_run()
+        self._forget_finished(last, store)
+        self.job_id, self._run = self._identify(last, job_id, restore)
         self._lock = JobLock(self._home, self.job_id)
         self._remember("RUNNING")
         self._master = JobMaster(
             plan,
             runner,
-            checkpoints or FileStore(self._home / "checkpoints"),
+            store,
             job_id=self.job_id,
             run=self._run,
             name=name,
@@ -128,23 +131,33 @@ class LocalJob:
         name = hashlib.sha256(os.path.abspath(self._file).encode()).hexdigest()[:32]
         return self._home / "runs" / f"{name}.json"
 
-    def _identify(self, job_id: int | None, restore: bool) -> tuple[int, int]:
-        """The job id and the number of this run of it."""
-        last: dict[str, Any] = {}
+    def _last_run(self) -> Mapping[str, Any]:
+        """What is remembered of the last run of this job file; empty when there was none."""
         with suppress(OSError, ValueError):
-            last = json.loads(self._record.read_text()) if self._file else {}
-        if restore and job_id is None:
-            if not last:
+            found: dict[str, Any] = json.loads(self._record.read_text()) if self._file else {}
+            return found
+        return {}
+
+    def _forget_finished(self, last: Mapping[str, Any], store: CheckpointStore) -> None:
+        """Remove what a run has left that was killed after its end was recorded: its lock, perhaps its saved state."""
+        if last.get("status") == "FINISHED" and JobLock.exists(self._home, last["job_id"]):
+            with suppress(JobExists, StoreUnavailable), closing(JobLock(self._home, last["job_id"])):
+                store.delete(last["job_id"])
+
+    def _identify(self, last: Mapping[str, Any], job_id: int | None, restore: bool) -> tuple[int, int]:
+        """The job id and the number of this run of it."""
+        if restore:
+            if job_id is None and not last:
                 raise JobNotFound(
                     f"cannot restore {self._file or 'this job'}: it was never run with the home {self._home}; "
                     "name the job with --job-id, or another home with --home"
                 )
-            if last.get("status") == "FINISHED":
+            if last.get("status") == "FINISHED" and job_id in (None, last["job_id"]):
                 raise JobNotFound(
                     f"cannot restore {self._file}: its last run, job {last['job_id']}, is FINISHED, all its rows are "
                     "delivered; run it without --restore to move them again"
                 )
-            job_id = last["job_id"]
+            job_id = last["job_id"] if job_id is None else job_id
         if job_id is None:
             return new_job_id(), 1
         return job_id, last["run"] + 1 if last.get("job_id") == job_id else int(time.time())
@@ -154,5 +167,8 @@ class LocalJob:
         if self._file:
             self._record.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._record.with_suffix(f".{os.getpid()}.tmp")
-            fresh.write_text(json.dumps({"job_id": self.job_id, "run": self._run, "status": status}))
+            with open(fresh, "w") as file:
+                json.dump({"job_id": self.job_id, "run": self._run, "status": status}, file)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(fresh, self._record)

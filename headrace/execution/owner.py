@@ -17,13 +17,22 @@ class JobLock:
     """
 
     def __init__(self, home: Path, job_id: int, owner: int = 1) -> None:
-        self._folder, self._job_id = home.resolve() / "owners", job_id
+        self._folder, self._job_id = self._place(home), job_id
         self._file = self._folder / (f"{job_id}.lock" if owner == 1 else f"{job_id}.{owner}.lock")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire()
         while not self._is_current():  # the former owner removed the file between our opening and our locking it
             os.close(self._lock)
             self._lock = self._acquire()
+
+    @classmethod
+    def exists(cls, home: Path, job_id: int) -> bool:
+        """Whether the job is held, or was when its process was killed."""
+        return (cls._place(home) / f"{job_id}.lock").exists()
+
+    @staticmethod
+    def _place(home: Path) -> Path:
+        return home.resolve() / "owners"
 
     def _acquire(self) -> int:
         lock = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

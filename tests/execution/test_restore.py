@@ -124,10 +124,11 @@ def test_a_canceled_job_keeps_its_checkpoints_where_it_says_so(start, tmp_path, 
     assert ids(tmp_path / "out.d") == (list(range(1, 801)) if kept else sorted([*range(1, 2401), *shown]))
 
 
-def test_a_finished_run_is_not_restored(start, tmp_path):
+@pytest.mark.parametrize("named", [(), ("--job-id", "7")], ids=["last", "named"])
+def test_a_finished_run_is_not_restored(start, tmp_path, named):
     job = text(tmp_path, "job.mode = BATCH")
-    assert start(job).end()["status"] == "FINISHED"
-    again = start(job, "--restore")
+    assert start(job, *named).end()["status"] == "FINISHED"
+    again = start(job, "--restore", *named)
     again.process.wait(60)
     assert again.process.returncode == 1
     assert "is FINISHED, all its rows are delivered; run it without --restore to move them again" in again.said
