@@ -22,10 +22,11 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from headrace.errors import BadRow, MissingExtra, Problem
+from headrace.errors import BadRow, MissingExtra, Problem, Rejected
+from headrace.memory import show_size
 from headrace.options import Choice, Options
 from headrace.placeholders import fill_placeholders
-from headrace.rows import TARGET_ROWS, Batch, TableSchema
+from headrace.rows import TARGET_BYTES, TARGET_ROWS, Batch, TableSchema
 
 __all__ = [
     "BadRow",
@@ -175,12 +176,34 @@ class TaskContext:
     index: int = 0
     batch_rows: int = TARGET_ROWS
     """Rows a source should put in a batch, at most; fewer than usual when the job limits its rate."""
+    batch_bytes: int = TARGET_BYTES
+    """Bytes of such a batch, at most, or one row; fewer than usual under a small memory budget."""
+    memory_bytes: int = 16 * TARGET_BYTES
+    """All that the task may take. What cannot be read or written in parts is refused when it needs more than half."""
+    held_bytes: int = 4 * TARGET_BYTES
+    """What each writer may hold back, at most; then it writes it out."""
     rejects: Rejects = field(default_factory=FailOnReject)
     print: Callable[[str], None] = print
     """Writes one line for people: to the terminal, and to the job's log."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("headrace"))
     verifier: Verifier | None = None
     """Where a sink says what it wrote and what it reads back before the commit; None when the job does not ask."""
+
+    def fitting_rows(self, rows: pa.RecordBatch | pa.Table) -> int:
+        """How many rows of this width make a batch."""
+        return max(1, min(self.batch_rows, rows.num_rows * self.batch_bytes // max(rows.nbytes, 1)))
+
+    def check_size(self, size: int, what: str, cure: str = "") -> None:
+        """Refuse what cannot be read or written in parts before it fills the memory. size: bytes it takes there.
+
+        what: names it with its place. cure: what else helps beside more memory. Raises Rejected.
+        """
+        if size > self.memory_bytes // 2:
+            raise Rejected(
+                f"{what} takes {show_size(size)} of memory and cannot be handled in parts, and this task has "
+                f"{show_size(self.memory_bytes)}; raise --memory by {show_size(2 * size - self.memory_bytes)} for each "
+                f"task that runs at once, or lower env.parallelism{f', or {cure}' if cure else ''}"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------------- source
@@ -239,8 +262,8 @@ class Source(ABC):
     """
 
     Options: ClassVar[type[Options]]
-    memory_bytes: ClassVar[int] = 32 * 1024 * 1024
-    """What one task needs to hold, at most, while it makes a batch."""
+    memory_bytes: ClassVar[int] = 8 * 1024 * 1024
+    """What one task needs, at least, to make batches; a job that has less is refused."""
     runs_code: ClassVar[bool] = False
     """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     output = "default"
@@ -276,7 +299,7 @@ class Source(ABC):
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the rows of `split` after `position`, oldest first; from the start if None.
 
-        Batches target `task.batch_rows` rows or rows.TARGET_BYTES, are not empty, and have their table's columns.
+        Batches target `task.batch_rows` rows or `task.batch_bytes`, are not empty, and have their table's columns.
         What is set aside belongs to the next position that is yielded: it is not read again after that one.
         Yields None (nothing yet) at least once a second while it waits, and what it has after 100 ms of waiting.
         Ends when the split ends. Free resources in a `finally` block: the engine closes the iterator on cancel.
@@ -454,8 +477,8 @@ class Sink(ABC):
     runs_code: ClassVar[bool] = False
     """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     kind: SinkKind = SinkKind.PLAIN
-    memory_bytes: ClassVar[int] = 32 * 1024 * 1024
-    """What one open writer may hold, at most, beside the batch it is given."""
+    memory_bytes: ClassVar[int] = 8 * 1024 * 1024
+    """What the writers of one task need, at least, beside the batch they are given; a job that has less is refused."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

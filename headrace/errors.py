@@ -19,7 +19,8 @@ HeadraceError
 │   └── Replaced       another start of the pipeline has taken over
 ├── JobNotFound        no job has this id
 ├── JobExists          the id belongs to another job
-└── NotEnoughSlots     no worker has room for the job
+├── NotEnoughSlots     no worker has room for the job
+└── NotEnoughMemory    the job cannot run in the memory it may take
 """
 
 from collections.abc import Mapping, Sequence
@@ -194,3 +195,7 @@ class JobExists(HeadraceError):
 
 class NotEnoughSlots(HeadraceError):
     """No worker has room for the job."""
+
+
+class NotEnoughMemory(HeadraceError):
+    """The job cannot run in the memory it may take; the text names the minimum."""

@@ -12,6 +12,7 @@ from headrace.execution.delivery import DeliveryReport
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Counts, Progress
+from headrace.memory import parse_size
 from headrace.plan.plan import make_plan
 from headrace.tables import Tables
 
@@ -57,15 +58,17 @@ def run(
     name: str | None = None,
     strict: bool = False,
     settings: JobSettings | None = None,
+    memory: str | int | None = None,
     on_print: Callable[[str], None] = print,
 ) -> JobResult:
     """Run a job to its end.
 
     job: the path of a job file, a job's text, or a dict in the JSON shape. tables: name → any Arrow table, for Arrow
     sources with that `name`. home: where checkpoints are kept; a temporary directory when None. runner: `embedded`
-    (threads) or `processes`. on_print: takes the lines of Console sinks.
-    Raises ConfigError when the job is wrong, StuckTask when a plugin's thread cannot be ended; a job that fails on its
-    way is told by the result.
+    (threads) or `processes`. memory: what this process and those it starts may hold, such as `2G`; half of what the
+    machine allows when None. on_print: takes the lines of Console sinks.
+    Raises ConfigError when the job is wrong, NotEnoughMemory when it needs more than `memory`, StuckTask when a
+    plugin's thread cannot be ended; a job that fails on its way is told by the result.
     """
     collected = Tables()
     config = _with_tables(_read(job, variables), tables or {}, collected)
@@ -73,11 +76,12 @@ def run(
     if runner != "embedded" and any(p.name.lower() == "arrow" for p in plugins):
         raise ConfigError([Problem("", "Arrow tables live in this process", "run the job with runner='embedded'")])
     plan = make_plan(config, strict=strict)
+    budget = None if memory is None else parse_size(str(memory))
     with tempfile.TemporaryDirectory(prefix="headrace-") as temporary:
         local = LocalJob(
             plan,
             Path(home) if home is not None else Path(temporary),
-            runner=make_runner(runner),
+            runner=make_runner(runner, memory=budget, plan=plan),
             job_id=job_id,
             restore=restore,
             name=name,

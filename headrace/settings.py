@@ -3,15 +3,20 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
 from headrace.errors import ConfigError, Problem
+from headrace.memory import parse_size
 from headrace.options import Choice, Options
 from headrace.seatunnel_storage import storage_settings
 
 PREFIX = "HEADRACE_"
+
+
+Size = Annotated[int, BeforeValidator(lambda value: parse_size(str(value)))]
+"""Bytes, written as people do."""
 
 
 class RunnerName(Choice):
@@ -32,6 +37,11 @@ class Settings(Options):
         default=RunnerName.EMBEDDED, description="embedded: threads of this process; processes: one worker per core."
     )
     workers: int | None = Field(default=None, gt=0, description="Worker processes; the number of cores when left out.")
+    memory: Size | None = Field(
+        default=None,
+        description="What all processes together may hold: 512M, 2G, or 50% of what the machine or container allows; "
+        "half of that when left out.",
+    )
     slots: int | None = Field(default=None, gt=0, description="Fixed slots of this node; any number when left out.")
     checkpoint_interval: float = Field(
         default=30.0, gt=0, description="Seconds between checkpoints of a STREAMING job that does not say."

@@ -17,7 +17,7 @@ from headrace.api.security import check_listening
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
 from headrace.errors import ConfigError, Problem
-from headrace.execution.embedded import EmbeddedRunner
+from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
@@ -25,7 +25,6 @@ from headrace.jobs.service import JobService, ServiceSettings
 from headrace.jobs.store import store_in
 from headrace.logs import BACKUPS, MAX_BYTES
 from headrace.server_settings import ServerSettings, Strategy, Wire
-from headrace.settings import RunnerName
 
 LOG = logging.getLogger("headrace")
 
@@ -33,9 +32,12 @@ LOG = logging.getLogger("headrace")
 def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
     """Serve until SIGTERM or Ctrl-C. Jobs that run then are gone on with when a server of this home starts again.
 
-    on_ready: called with one sentence when requests are answered. Raises ConfigError when it cannot start.
+    on_ready: called with one sentence when requests are answered. Raises ConfigError or NotEnoughMemory when it cannot
+    start.
     """
     check_listening(settings)
+    runner = make_runner(settings.runner, settings.workers, settings.memory)
+    runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())
     listening = listen(settings)
     home = settings.home.resolve()
@@ -44,7 +46,6 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     address = f"{host}:{listening.getsockname()[1]}"
     for warning in warnings:
         LOG.warning("%s", warning)
-    runner = ProcessesRunner(settings.workers) if settings.runner is RunnerName.PROCESSES else EmbeddedRunner()
     if isinstance(runner, ProcessesRunner):
         runner.warm_up()
     store = store_in(home, settings.database)

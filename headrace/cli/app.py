@@ -26,6 +26,14 @@ Server = Annotated[
 ]
 JobId = Annotated[int, typer.Argument(help="The job's id.", metavar="ID", min=1)]
 Write = Annotated[bool, typer.Option("--write", help="Write the file instead of printing it.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What all processes together may hold: 512M, 2G, or 30% of the machine or container; half of it else.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -46,6 +54,7 @@ def run(
     runner: Annotated[
         str | None, typer.Option("--runner", help="embedded (threads) or processes (a worker per core).")
     ] = None,
+    memory: Memory = None,
     strict: Strict = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
     json: Json = False,
@@ -53,7 +62,7 @@ def run(
     """Run a job to its end. Exit code 0 when it FINISHED, 130 after Ctrl-C, 1 otherwise."""
     from headrace.cli.run import run_job
 
-    overrides = {"home": home, "runner": runner, "config": config}
+    overrides = {"home": home, "runner": runner, "config": config, "memory": memory}
     raise typer.Exit(
         run_job(job, variable or [], overrides, job_id, name, restore=restore, strict=strict, quiet=quiet, as_json=json)
     )
@@ -154,12 +163,14 @@ def server(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port of REST v1 (5801); 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (one per core).")] = None,
+    memory: Memory = None,
     v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
 ) -> None:
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
     from headrace.cli.serve import serve_until_stopped
 
-    overrides = {"config": config, "home": home, "host": host, "port": port, "workers": workers, "v1_wire": v1_wire}
+    where = {"config": config, "home": home, "host": host, "port": port}
+    overrides = {**where, "workers": workers, "memory": memory, "v1_wire": v1_wire}
     raise typer.Exit(serve_until_stopped(overrides))
 
 

@@ -136,7 +136,7 @@ def make_local(
     local = LocalJob(
         plan,
         settings.home,
-        runner=make_runner(runner or settings.runner, settings.workers),
+        runner=make_runner(runner or settings.runner, settings.workers, settings.memory, plan),
         job_id=job_id,
         restore=restore,
         name=name,

@@ -338,21 +338,34 @@ class _OpenFile:
             if form.packable and options.compress_codec.lower() != "none":
                 self._packed = PackedStream(self._stream, Codec(options.compress_codec))
             target: Any = self._packed or self._stream
-            self._writer: FormatWriter = form.writer(target, schema, options)
+            self._writer: FormatWriter | None = form.writer(target, schema, options)
         except BaseException:
             self._stream.close()
             raise
 
     def write(self, rows: pa.RecordBatch) -> None:
+        assert self._writer is not None, "the file is finished"
         self._writer.write(rows)
         self.rows += rows.num_rows
 
+    @property
+    def held(self) -> int:
+        """Bytes that are only in memory so far."""
+        return self._writer.held if self._writer else 0
+
+    def flush(self) -> None:
+        """Write them out, as far as the format allows."""
+        if self._writer is not None:
+            self._writer.flush()
+
     def finish(self) -> None:
         """Whole and durable."""
+        assert self._writer is not None, "a file is finished once"
         try:
             self._writer.close()
             if self._packed is not None:
                 self._packed.close()
+            self._writer = self._packed = None  # finished files wait for the commit, maybe many; their buffers must not
             self._stream.flush()
             os.fsync(self._stream.fileno())
         finally:
@@ -360,7 +373,8 @@ class _OpenFile:
 
     def drop(self) -> None:
         with contextlib.suppress(Exception):
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         with contextlib.suppress(OSError):
             self._stream.close()
         self.staged.unlink(missing_ok=True)
@@ -419,6 +433,16 @@ class _FileWriter(SinkWriter):
                 self._verifier.wrote(self._table, self._form.kept(part, self._options))
             rows = rows.slice(min(room, rows.num_rows))
             if limit is not None and file.rows >= limit:
+                self._finish(partition)
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Write out what open files hold back, the most first, until it is no more than this writer may hold."""
+        while sum(file.held for file in self._open.values()) > self._task.held_bytes:
+            partition, file = max(self._open.items(), key=lambda item: item[1].held)
+            before = file.held
+            file.flush()
+            if file.held == before:  # the format holds a file until it is whole
                 self._finish(partition)
 
     def _parts(self, rows: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -274,7 +274,7 @@ class JdbcSession(SinkSession):
         self._options = sink.options
         self._database: Sqlite | None = None
         self._targets: dict[str, _Target] = {}
-        self._spool = Spool()
+        self._spool = Spool(task.held_bytes)
         self._flushed = False
         self._executed: Counter[str] = Counter()
         self._committed: dict[str, tuple[Position | None, bool]] | None = None
@@ -283,7 +283,7 @@ class JdbcSession(SinkSession):
     def database(self) -> Sqlite:
         """The session's connection."""
         if self._database is None:
-            self._database = Sqlite(self._options.settings(), read_only=False)
+            self._database = Sqlite(self._options.settings(), read_only=False, memory=self.task.memory_bytes)
         return self._database
 
     def writer(self, table: TableSchema, state: State | None = None) -> SinkWriter:

@@ -14,7 +14,7 @@ from headrace.connectors._jdbc_sqlite import Fetch, Sqlite, SqliteSettings, quot
 from headrace.connectors._jdbc_types import from_values, misfits
 from headrace.errors import ConfigError, Rejected
 from headrace.javaregex import compile_regex
-from headrace.rows import TARGET_BYTES, type_name
+from headrace.rows import type_name
 
 CHUNK_BYTES = 64 * 1024
 """Rows become columns in chunks of about this size: while their objects fit the processor's cache, reading is half as
@@ -77,7 +77,7 @@ class JdbcSource(Source):
         entry = next((e for e in self._entries if e.schema.path == split.data["entry"]), None)
         if entry is None:
             raise Rejected(f"there is no {split.data['entry']} any more in {self._settings.path}")
-        with self._database() as database:
+        with Sqlite(self._settings, read_only=True, memory=task.memory_bytes) as database:
             reader = _Reader(database, entry, self._conditions(entry, split.data), task, self.options.fetch_size)
             yield from reader.by_number(position) if entry.number else reader.by_count(position)
 
@@ -312,7 +312,7 @@ class _Reader:
         """How many rows were fetched, the last one's number, and the good ones as columns."""
         parts: list[pa.RecordBatch] = []
         count, size, last = 0, 0, None
-        while count < self._task.batch_rows and size < TARGET_BYTES:
+        while count < self._task.batch_rows and size < self._task.batch_bytes:
             rows = fetch(min(self._chunk, self._task.batch_rows - count))
             if not rows:
                 break

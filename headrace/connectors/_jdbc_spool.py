@@ -11,13 +11,17 @@ from headrace.connector import Batch
 from headrace.errors import Unavailable
 
 MEMORY_BYTES = 16 * 1024 * 1024
-"""What stays in memory."""
+"""What stays in memory, at most."""
 
 
 class Spool:
-    """Batches of all tables of a task, in the order they came. Nothing of it outlives the process."""
+    """Batches of all tables of a task, in the order they came. Nothing of it outlives the process.
 
-    def __init__(self) -> None:
+    memory: bytes that may stay in memory.
+    """
+
+    def __init__(self, memory: int = MEMORY_BYTES) -> None:
+        self._memory = min(memory, MEMORY_BYTES)
         self._entries: list[Batch | tuple[str, pa.Schema, int, int, bool]] = []
         self._bytes, self._written = 0, 0
         self._file: IO[bytes] | None = None
@@ -29,7 +33,7 @@ class Spool:
         """Raises Unavailable when the disk is full."""
         self._entries.append(batch)
         self._bytes += batch.nbytes
-        if self._bytes > MEMORY_BYTES:
+        if self._bytes > self._memory:
             self._spill()
 
     def _spill(self) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from headrace.connectors._jdbc_types import type_of
 from headrace.errors import Rejected, Unavailable
+from headrace.memory import show_size
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
 
 CACHE_KIB = 64 * 1024
@@ -92,10 +93,14 @@ def quoted(name: str) -> str:
 
 
 class Sqlite:
-    """One connection, for one thread. Raises Unavailable, Rejected."""
+    """One connection, for one thread. Raises Unavailable, Rejected.
 
-    def __init__(self, settings: SqliteSettings, *, read_only: bool) -> None:
-        self._settings, self.path = settings, settings.path
+    memory: what the task may take that it is for; of that, an eighth is for the pages of the file, and a value that is
+    read may have a sixth, since it is there up to three times.
+    """
+
+    def __init__(self, settings: SqliteSettings, *, read_only: bool, memory: int | None = None) -> None:
+        self._settings, self.path, self._memory = settings, settings.path, memory
         path = os.path.abspath(settings.path)
         mode = "ro" if read_only else "rwc"
         if read_only and not os.path.exists(path):
@@ -118,7 +123,10 @@ class Sqlite:
         )
         try:
             connection.set_authorizer(_only_this_file)
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            cache = CACHE_KIB if self._memory is None else min(CACHE_KIB, self._memory // 8 // 1024)
+            connection.execute(f"PRAGMA cache_size = -{cache}")
+            if self._memory is not None and mode == "ro":
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._memory // 6)
             for name, value in self._settings.pragmas.items():
                 connection.execute(f"PRAGMA {name} = {value}").fetchall()
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
@@ -335,6 +343,12 @@ class Sqlite:
             )
         if code == "SQLITE_AUTH":
             return Rejected(f"cannot use other files than {path}: ATTACH, DETACH and VACUUM INTO are not allowed")
+        if code == "SQLITE_TOOBIG" and self._memory is not None:
+            return Rejected(
+                f"{path}: a value takes more than {show_size(self._memory // 6)}, and this task has "
+                f"{show_size(self._memory)} of memory for all it does; raise --memory, lower env.parallelism, or leave "
+                "the column out with a query"
+            )
         if code == "SQLITE_NOTADB":
             return Rejected(f"cannot open {path}: it is not a SQLite database")
         if code in ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN"):

@@ -72,7 +72,8 @@ class ArrowSource(Source):
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:  # noqa: D102
         at = position or 0
-        for rows in self._read_all().slice(at).to_batches(task.batch_rows):
+        table = self._read_all()
+        for rows in table.slice(at).to_batches(task.fitting_rows(table)):
             if rows.num_rows:
                 at += rows.num_rows
                 yield Read(Batch(rows, self._path()), at)

@@ -32,6 +32,9 @@ FLOATS = {"float": pa.float32(), "double": pa.float64()}
 MAX_FLOAT = 3.4028234663852886e38
 MAX_DOUBLE = 1.7976931348623157e308
 
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Made at once, where rows are so wide that a full batch of them would take more."""
+
 Make = Callable[[np.random.Generator, int], pa.Array]
 """Makes n random values of one column."""
 
@@ -251,11 +254,12 @@ class FakeSource(Source):
         options = self._configs()[split.data["config"]]
         table = next(t for t in _tables(options, self.output) if t.path == split.table)
         at = position or 0
-        for rows, kinds in self._blocks(options, table, split, at):
-            for start in range(0, rows.num_rows, task.batch_rows):
-                part = rows.slice(start, task.batch_rows)
+        for rows, kinds in self._blocks(options, table, split, at, task):
+            most = task.fitting_rows(rows)
+            for start in range(0, rows.num_rows, most):
+                part = rows.slice(start, most)
                 at += part.num_rows
-                of_part = None if kinds is None else kinds.slice(start, task.batch_rows)
+                of_part = None if kinds is None else kinds.slice(start, most)
                 yield Read(Batch(part, table.path, of_part), at)
         yield from _pause((options.split_read_interval or 0) / 1000)
         while not self.is_bounded(task.job.mode):
@@ -266,9 +270,12 @@ class FakeSource(Source):
         return self.options.tables_configs or [self.options]
 
     def _blocks(
-        self, options: FakeTableOptions, table: TableSchema, split: Split, at: int
+        self, options: FakeTableOptions, table: TableSchema, split: Split, at: int, task: TaskContext
     ) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
-        """The rows of a split from row `at` on, in blocks that are always cut at the same places."""
+        """The rows of a split from row `at` on, in blocks that are always cut at the same places.
+
+        What a row holds depends on its block, so the blocks depend on nothing but the options.
+        """
         if options.rows is not None:
             rows, kinds = fixed_rows(options.rows, table)
             if at < rows.num_rows:
@@ -277,8 +284,13 @@ class FakeSource(Source):
         makers = [_maker(column, options, i) for i, column in enumerate(table.columns)]
         counting = _counting_column(options, table)
         total = split.data["rows"]
-        for start in range(at - at % TARGET_ROWS, total, TARGET_ROWS):
-            count = min(TARGET_ROWS, total - start)
+        if not total:
+            return
+        width = sum(_width(c, options, make, split.id) for c, make in zip(table.columns, makers, strict=True))
+        task.check_size(width, f"a row of {table.path}, as the options of FakeSource make them,", "make it smaller")
+        block = max(1, min(TARGET_ROWS, BLOCK_BYTES // max(width, 1)))
+        for start in range(at - at % block, total, block):
+            count = min(block, total - start)
             random = _random(split.id, start)
             arrays = [make(random, count) for make in makers]
             if counting is not None:
@@ -324,6 +336,16 @@ def _maker(column: Column, options: FakeTableOptions, index: int) -> Make:
         return lambda random, n: _repeat(fixed, n)
     length = column.length if column.length and column.length > 0 else None
     return _make(column.type, options, length, column.scale)
+
+
+def _width(column: Column, options: FakeTableOptions, make: Make, split: str) -> int:
+    """About how many bytes a value takes; long texts are not made to find out."""
+    if column.default is None:
+        if pa.types.is_string(column.type) and not options.string_template:
+            return (column.length or options.string_length) + 4
+        if pa.types.is_binary(column.type):
+            return (column.length or options.bytes_length) + 4
+    return int(make(_random(split, 0), 1).nbytes)
 
 
 def _array(values: Any, dtype: pa.DataType) -> pa.Array:

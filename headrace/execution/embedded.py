@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from headrace.execution.budget import PROCESS_BYTES, Budget, check_budget
 from headrace.execution.messages import Command, Event, Forget
 from headrace.execution.runner import Lane, Runner
 from headrace.execution.worker import Worker
+from headrace.memory import resident_bytes
 from headrace.plan.plan import Plan
 
 
@@ -17,14 +19,22 @@ class _EmbeddedLane(Lane):
 
 
 class EmbeddedRunner(Runner):
-    """One worker a job, in this process. A thread that is stuck in a plugin cannot be ended, only abandoned."""
+    """One worker a job, in this process. A thread that is stuck in a plugin cannot be ended, only abandoned.
 
-    def __init__(self) -> None:
+    memory: what this process may hold, in bytes; half of what the machine allows when None.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
         self._lanes: dict[str, _EmbeddedLane] = {}
+        self._memory, self._budget = memory, Budget(memory)
+
+    def check(self, plan: Plan | None) -> None:  # noqa: D102
+        if self._memory is not None:
+            check_budget(plan, self._memory, max(resident_bytes(), PROCESS_BYTES), 1)
 
     def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
         if job not in self._lanes:
-            worker = Worker(on_event)
+            worker = Worker(on_event, self._budget)
             worker.load(job, plan)
             self._lanes[job] = _EmbeddedLane(worker)
         return [self._lanes[job]]

@@ -31,16 +31,19 @@ def new_job_id() -> int:
     return (int(time.time() * 1000) - _IDS_BEGIN) << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
 
 
-def make_runner(name: str, workers: int | None = None) -> Runner:
-    """The runner called `embedded` or `processes`."""
-    return EmbeddedRunner() if name == "embedded" else ProcessesRunner(workers)
+def make_runner(name: str, workers: int | None = None, memory: int | None = None, plan: Plan | None = None) -> Runner:
+    """The runner called `embedded` or `processes`. memory: what it may hold, in bytes. plan: of its only job."""
+    if name == "embedded":
+        return EmbeddedRunner(memory)
+    return ProcessesRunner(workers, memory, max(p.parallelism for p in plan.pipelines) if plan else None)
 
 
 class LocalJob:
     """`run` blocks; `cancel`, `savepoint` and `progress` may be called from other threads or a signal handler.
 
     job_id: made anew when None; with `restore` and no id, that of the last run of this job file in this home.
-    Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore, as after FINISHED.
+    Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore, as after FINISHED,
+    NotEnoughMemory when the job cannot run in what the runner may hold.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class LocalJob:
         on_print: Callable[[str], None] = print,
         on_log: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
+        runner.check(plan)
         self._home, self._runner, self._file = home.resolve(), runner, plan.job.file
         self._on_log = on_log
         store = checkpoints or FileStore(self._home / "checkpoints")

@@ -66,7 +66,6 @@ class JobSettings:
     checkpoint_timeout: float = 60.0
     retain: int = 3
     patience: float = 300.0
-    buffer_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,6 @@ class JobMaster:
             retain=settings.retain,
             rows_per_second=env.read_limit_rows_per_second,
             bytes_per_second=env.read_limit_bytes_per_second,
-            buffer_bytes=settings.buffer_bytes,
             isolate=self._isolates,
             limits=self.plan.job.error_handlers.limits,
             verify=env.verify,

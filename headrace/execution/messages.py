@@ -52,7 +52,7 @@ class Call:
 class TaskSpec:
     """What one task needs to know. states: sink's step id → table → merged state, for the first task only.
 
-    rows_per_second, bytes_per_second: None is unlimited. buffer_bytes: how much a reader may run ahead.
+    rows_per_second, bytes_per_second: None is unlimited. neighbours: how many tasks of the pipeline its worker gets.
     limits: how many bad rows are too many. failed: tables of the source that the task leaves out; None when the first
     table that fails stops the job, and a task need not know which one it was.
     """
@@ -62,10 +62,10 @@ class TaskSpec:
     states: Mapping[int, Mapping[str, State]] = field(default_factory=dict)
     rows_per_second: int | None = None
     bytes_per_second: int | None = None
-    buffer_bytes: int = 64 * 1024 * 1024
     limits: tuple[Limit, ...] = ()
     verify: Verify = Verify.COUNT
     failed: frozenset[str] | None = None
+    neighbours: int = 1
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,6 @@ class PipelineSettings:
     retain: int = 3
     rows_per_second: int | None = None
     bytes_per_second: int | None = None
-    buffer_bytes: int = 64 * 1024 * 1024
     isolate: bool = False
     limits: tuple[Limit, ...] = ()
     verify: Verify = Verify.COUNT
@@ -405,10 +404,10 @@ class PipelineRun:
                 states if index == 0 else {},
                 self._settings.rows_per_second,
                 self._settings.bytes_per_second,
-                self._settings.buffer_bytes,
                 self._settings.limits,
                 self._settings.verify,
                 frozenset(self.failed) if self._settings.isolate else None,
+                -(-self._pipeline.parallelism // len(lanes)),
             )
             lane.send(StartTask(self._key, spec))
 

@@ -18,13 +18,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headrace.errors import Unavailable
+from headrace.execution.budget import PROCESS_BYTES, check_budget, default_budget
 from headrace.execution.messages import Command, Event, Forget, LoadJob, WorkerGone
 from headrace.execution.runner import Lane, Runner
+from headrace.memory import MIB, resident_bytes
 from headrace.plan.plan import Plan
 
 _LENGTH = struct.Struct("!I")
 
 HEARTBEAT_SECONDS = 1.0
+
+WORKER_BYTES = PROCESS_BYTES + 64 * MIB
+"""A worker process is not worth its while with less than this, where fewer workers can have more."""
+
+OWN_GROWTH_BYTES = 16 * MIB
+"""What progress, checkpoints and logs of its jobs may add to a process that commands workers."""
 
 SILENT_BEATS = 30
 """Heartbeats in a row that a worker may miss before it counts as frozen and is replaced."""
@@ -66,11 +74,11 @@ class Channel:
 class _ProcessLane(Lane):
     """A worker process. `jobs` are those it knows."""
 
-    def __init__(self, number: int, on_gone: Callable[["_ProcessLane"], None]) -> None:
+    def __init__(self, number: int, memory: int, on_gone: Callable[["_ProcessLane"], None]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "headrace.execution.worker_process", str(theirs.fileno())],
+                [sys.executable, "-m", "headrace.execution.worker_process", str(theirs.fileno()), str(memory)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -110,11 +118,23 @@ class _ProcessLane(Lane):
 class ProcessesRunner(Runner):
     """Keeps worker processes and shares them between jobs: a job gets the ones with the fewest jobs.
 
-    workers: how many; the number of cores when None. They are started when first needed, or by `warm_up`.
+    workers: how many; when None, the number of cores, or fewer where the memory does not suffice for so many. They are
+    started when first needed, or by `warm_up`. memory: what they and this process may hold, in bytes; half of what the
+    machine allows when None. tasks: how many there will be at once, where that is known; no more workers are made.
     """
 
-    def __init__(self, workers: int | None = None, silent_beats: int = SILENT_BEATS) -> None:
-        self._wanted = workers or os.cpu_count() or 1
+    def __init__(
+        self,
+        workers: int | None = None,
+        memory: int | None = None,
+        tasks: int | None = None,
+        silent_beats: int = SILENT_BEATS,
+    ) -> None:
+        self._memory = memory
+        for_workers = (memory or default_budget()) - _own_bytes()
+        wanted = workers or min(os.cpu_count() or 1, max(for_workers // WORKER_BYTES, 1))
+        self._wanted = min(wanted, tasks or wanted)
+        self._worker_memory = max(for_workers // self._wanted, 1)
         self._lanes: list[_ProcessLane] = []
         self._lock = threading.Lock()
         self._started = 0
@@ -124,6 +144,10 @@ class ProcessesRunner(Runner):
         # The kernel ends a worker with the thread that started it, so one thread starts them all and stays.
         self._spawner = ThreadPoolExecutor(1, "spawn-workers")
         threading.Thread(target=self._watch, name="watch-workers", daemon=True).start()
+
+    def check(self, plan: Plan | None) -> None:  # noqa: D102
+        if self._memory is not None:
+            check_budget(plan, self._memory, _own_bytes() + self._wanted * PROCESS_BYTES, self._wanted)
 
     def warm_up(self) -> None:
         """Start all workers now, so that the first job need not wait for them."""
@@ -187,9 +211,16 @@ class ProcessesRunner(Runner):
     def _fill(self, wanted: int) -> None:
         while len(self._lanes) < wanted:
             self._started += 1
-            self._lanes.append(self._spawner.submit(_ProcessLane, self._started, self._gone).result())
+            self._lanes.append(
+                self._spawner.submit(_ProcessLane, self._started, self._worker_memory, self._gone).result()
+            )
 
     def _gone(self, lane: _ProcessLane) -> None:
         with self._lock:
             if lane in self._lanes:
                 self._lanes.remove(lane)
+
+
+def _own_bytes() -> int:
+    """What this process takes, which commands the workers and touches no rows, and may grow by."""
+    return max(resident_bytes(), PROCESS_BYTES) + OWN_GROWTH_BYTES

@@ -21,6 +21,10 @@ class Runner(ABC):
     """Runs tasks somewhere. All runners pass the same job tests."""
 
     @abstractmethod
+    def check(self, plan: Plan | None) -> None:
+        """Raises NotEnoughMemory when this job, or any, cannot run even by itself in the memory that was given."""
+
+    @abstractmethod
     def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:
         """Give a job up to `lanes` living workers that know its plan. Called again to replace those that are gone.
 

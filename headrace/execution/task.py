@@ -7,7 +7,7 @@ a small bounded buffer, so that waiting for the source and waiting for the sink 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +34,7 @@ from headrace.errors import BadRow, HeadraceError, TooManyBadRows
 from headrace.execution.aside import Collected, DeadLetters
 from headrace.execution.bad_rows import BadRecord
 from headrace.execution.blame import Blame
+from headrace.execution.budget import Share
 from headrace.execution.buffer import Buffer
 from headrace.execution.limits import too_many
 from headrace.execution.messages import (
@@ -93,19 +94,23 @@ class Task:
         spec: TaskSpec,
         tables: Mapping[int, list[TableSchema]],
         send: Callable[[Event], None],
+        share: Share,
     ) -> None:
         self._address = (job, pipeline.id, spec.context.epoch, spec.index)
         self._pipeline, self._spec, self._send = pipeline, spec, send
         self._tables = {step: {t.path: t for t in found} for step, found in tables.items()}
         self._blame = None if spec.failed is None else Blame(self._tables.get(pipeline.source.id, ()))
         self._splits: dict[str, Split] = {}
-        self._buffer = Buffer(spec.buffer_bytes)
+        self._buffer, self._batch_bytes = Buffer(share), share.batch_bytes
         self._stop = threading.Event()
         self._source: Source = pipeline.source.instance  # type: ignore[assignment]
         self._context = TaskContext(
             spec.context,
             spec.index,
             batch_rows=_batch_rows(spec.rows_per_second, spec.bytes_per_second),
+            batch_bytes=self._batch_bytes,
+            memory_bytes=share.bytes,
+            held_bytes=share.held_bytes(sum(min(len(tables.get(s.id, ())), MAX_WRITERS) for s in pipeline.sinks())),
             print=lambda text: send(Printed(job, text)),
             log=logging.getLogger("headrace.plugin"),
         )
@@ -192,8 +197,9 @@ class Task:
         if batch.num_rows and (share is None or share.takes(batch.table)):
             if self._blame:
                 self._blame.handling = batch.table
-            self._tally.read(source, batch)
-            self._pass_on(source, batch)
+            for part in _parts(batch, self._batch_bytes):
+                self._tally.read(source, part)
+                self._pass_on(source, part)
             self._batches += 1
             if self._blame:
                 self._blame.handling = ""
@@ -217,9 +223,11 @@ class Task:
         self._spent(step.id, began)
         self._settle()
         self._tally.transformed(step, batch, results)
+        self._buffer.add_taken(sum(out.nbytes for out in results if out is not batch))
         for out in results:
             if out.num_rows:
-                self._pass_on(step, out)
+                for part in _parts(out, self._batch_bytes):
+                    self._pass_on(step, part)
 
     def _apply_by_parts(self, aside: Collected, step: Step, transform: Transform, batch: Batch) -> list[Batch]:
         parts = aside.by_parts(step, batch, lambda part: _batches(transform.apply(part, self._context)))
@@ -360,25 +368,31 @@ class Task:
         if Stage.SOURCE in self._pipeline.aside:
             aside = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=aside)
+        expected = 0
         try:
             with closing(self._source.read(source_split(split), position, context)) as reading:  # type: ignore[type-var]
-                while not self._stop.is_set():
+                while not self._stop.is_set() and self._buffer.reserve(expected):
                     began = time.perf_counter()
                     try:
                         read = next(reading)
                     except StopIteration:
                         break
                     if read is None:
+                        self._buffer.give_back(expected)
+                        expected = 0
                         continue
                     self._spent(step, began)
                     item = (split.id, read) if aside is None else (split.id, read, tuple(aside.take()))
-                    if not self._buffer.put(item, read.batch.nbytes):
+                    size = read.batch.nbytes
+                    if not self._buffer.put(item, size, expected):
                         return
+                    expected = size
                     limit.take(read.batch)
+                    del read, item  # the next batch is made while this one is under way, not both and one kept here
             if not self._stop.is_set():
-                self._buffer.put(_SplitEnd(split.id, rejected=tuple(aside.take()) if aside else ()), 0)
+                self._buffer.put(_SplitEnd(split.id, rejected=tuple(aside.take()) if aside else ()), 0, expected)
         except Exception as error:  # the task's thread raises it, after the rows that came before
-            self._buffer.put(_SplitEnd(split.id, error), 0)
+            self._buffer.put(_SplitEnd(split.id, error), 0, expected)
 
     # -------------------------------------------------------------------------------------------------- writers
 
@@ -487,6 +501,16 @@ class Task:
 
 def _batches(result: Batch | list[Batch]) -> list[Batch]:
     return [result] if isinstance(result, Batch) else result
+
+
+def _parts(batch: Batch, most: int) -> Iterator[Batch]:
+    """A batch that is far bigger than batches should be, in parts that share its memory; others as they are."""
+    size = batch.nbytes
+    if size <= 2 * most or batch.num_rows < 2:
+        yield batch
+        return
+    rows = max(batch.num_rows * most // size, 1)
+    yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
 def _batch_rows(rows_per_second: int | None, bytes_per_second: int | None) -> int:

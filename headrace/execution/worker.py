@@ -1,10 +1,12 @@
 """Hosts the tasks of many jobs: takes commands, sends events. The same in a worker process and embedded."""
 
+import math
 import threading
 from collections.abc import Callable
 
 from headrace.config.job import parse_job
 from headrace.errors import HeadraceError
+from headrace.execution.budget import Budget, Share
 from headrace.execution.calls import CALLS, LoadedJob
 from headrace.execution.messages import (
     Call,
@@ -24,10 +26,13 @@ from headrace.plan.plan import Plan, make_plan
 
 
 class Worker:
-    """`handle` takes one command at a time and never blocks: calls and tasks run on threads of their own."""
+    """`handle` takes one command at a time and never blocks: calls and tasks run on threads of their own.
 
-    def __init__(self, send: Callable[[Event], None]) -> None:
-        self._send = send
+    budget: of this process.
+    """
+
+    def __init__(self, send: Callable[[Event], None], budget: Budget) -> None:
+        self._send, self._budget = send, budget
         self._jobs: dict[str, LoadedJob] = {}
         self._broken: dict[str, HeadraceError] = {}
         self._tasks: dict[tuple[str, int, int, int], Task] = {}
@@ -90,19 +95,25 @@ class Worker:
         context = command.spec.context
         pipeline = next(p for p in loaded.plan.pipelines if p.id == context.pipeline)
         key = (command.job, context.pipeline, context.epoch, command.spec.index)
+        tasks = sum(p.parallelism for p in loaded.plan.pipelines)
+        share = self._budget.join(math.ceil(tasks * command.spec.neighbours / pipeline.parallelism))
         try:
-            task = Task(command.job, pipeline, command.spec, loaded.tables, self._send)
+            task = Task(command.job, pipeline, command.spec, loaded.tables, self._send, share)
         except Exception as error:
+            self._budget.leave(share)
             self._send(TaskFailed(*key, portable(error)))
             return
         self._tasks[key] = task
-        thread = threading.Thread(target=self._run, args=(key, task), name=f"task-{key[1]}-{key[3]}", daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(key, task, share), name=f"task-{key[1]}-{key[3]}", daemon=True
+        )
         self._threads[key] = thread
         thread.start()
 
-    def _run(self, key: tuple[str, int, int, int], task: Task) -> None:
+    def _run(self, key: tuple[str, int, int, int], task: Task, share: Share) -> None:
         try:
             task.run()
         finally:
+            self._budget.leave(share)
             self._tasks.pop(key, None)
             self._threads.pop(key, None)

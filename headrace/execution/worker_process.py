@@ -1,4 +1,4 @@
-"""The main program of a worker process: `python -m headrace.execution.worker_process FD`."""
+"""The main program of a worker process: `python -m headrace.execution.worker_process FD MEMORY`."""
 
 import contextlib
 import ctypes
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from headrace.connector import sinks, sources, transforms
+from headrace.execution.budget import Budget
 from headrace.execution.messages import Event, Heartbeat
 from headrace.execution.processes import HEARTBEAT_SECONDS, Channel
 from headrace.execution.worker import Worker
@@ -21,8 +22,8 @@ NICENESS = 5
 """Whoever commands the workers comes first: a server answers in milliseconds while they keep all cores busy."""
 
 
-def main(fd: int) -> None:
-    """Serve one socket until it closes, then end at once, whatever the tasks do."""
+def main(fd: int, memory: int) -> None:
+    """Serve one socket until it closes, then end at once, whatever the tasks do. memory: bytes it may hold."""
     parent = os.getppid()
     _die_with_parent(parent)
     os.nice(NICENESS)
@@ -33,7 +34,7 @@ def main(fd: int) -> None:
         with contextlib.suppress(OSError):  # the master is gone: the loop below sees it, too
             channel.send(event)
 
-    worker = Worker(send)
+    worker = Worker(send, Budget(memory))
     for registry in (sources, transforms, sinks):
         registry.names()  # import all plugins now, while nobody waits
     threading.Thread(target=_watch_parent, args=(parent,), name="watch-parent", daemon=True).start()
@@ -64,4 +65,4 @@ def _watch_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

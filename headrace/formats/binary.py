@@ -40,7 +40,10 @@ class BinaryFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         size = Path(part.path).stat().st_size if settings.binary_whole else settings.binary_chunk
-        pieces = 1 if settings.binary_whole else min(max(1, BLOCK_BYTES // size), task.batch_rows)
+        cure = f"set binary_{'complete_file_mode = false' if settings.binary_whole else 'chunk_size lower'}"
+        task.check_size(size, f"{'all' if settings.binary_whole else 'a piece'} of {part.label}", cure)
+        most = min(BLOCK_BYTES, task.batch_bytes) // max(size, 1)
+        pieces = 1 if settings.binary_whole else min(max(1, most), task.batch_rows)
         number = position or 0
         with open(part.path, "rb") as file:
             file.seek(number * size)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from headrace.connector import Position, TaskContext
+from headrace.connector import JobContext, Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_cell
 from headrace.formats.file_format import (
@@ -60,10 +60,10 @@ class DelimitedFormat(FileFormat):
         names = _header(part.path, settings, form, self._delimiter(settings)) if settings.use_header else schema.names
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
-            for block in blocks(part.path, offset, part.end, form, growing=part.growing):
+            for block in blocks(part, offset, form, task):
                 rows, bad = parser.parse(block, part)
                 yield from slices(rows, task, block.start, block.end, skip, bad, table)
-                skip = 0
+                skip = max(skip - rows.num_rows, 0)  # blocks may be smaller than those the position was made with
         except UnicodeError as error:
             raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 
@@ -140,7 +140,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:
     first = LineFormat(form.delimiter, form.quote, form.encoding, max(settings.skip_header - 1, 0))
-    block = next(blocks(path, 0, 1 << 20, first), None)
+    block = next(blocks(FilePart(path, 0, 1 << 20), 0, first, TaskContext(JobContext(0))), None)
     line = str(block.data, "utf-8").partition("\n")[0] if block else ""
     return next(csv.reader([line], delimiter=delimiter), [])
 

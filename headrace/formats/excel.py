@@ -1,5 +1,7 @@
 """Excel files: xlsx and xls are read, xlsx is written; nested values are JSON in a cell."""
 
+import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +17,9 @@ from headrace.values import to_array
 
 EXACT_INTEGER = 1 << 53
 """Excel's numbers are doubles; whole numbers from here on are written as text, so that no digit is lost."""
+
+CELL_FACTOR = 4
+"""A workbook that is being made takes so many times the memory of its rows."""
 
 SMALLEST, LARGEST = 2.3e-308, 9.99e307
 """Excel's numbers lie between these; others are written as text."""
@@ -40,6 +45,7 @@ class ExcelFormat(FileFormat):
         task: TaskContext,
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
+        task.check_size(_unpacked_size(part), f"{part.label}, an Excel file,", "split it, or save it as csv")
         cells = _sheet(part, settings)
         total = cells.num_rows
         for start in range(max(position or 0, settings.skip_header), total, task.batch_rows):
@@ -49,6 +55,15 @@ class ExcelFormat(FileFormat):
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ExcelWriter(stream, schema, settings)
+
+
+def _unpacked_size(part: FilePart) -> int:
+    """About what a workbook takes in memory: as much as it is unpacked, and the cells as texts."""
+    try:
+        with zipfile.ZipFile(part.path) as book:
+            return 2 * sum(info.file_size for info in book.infolist() if info.filename.startswith("xl/"))
+    except (zipfile.BadZipFile, OSError):  # the older format is not packed
+        return 3 * os.path.getsize(part.path)
 
 
 def _sheet(part: FilePart, settings: ReadSettings) -> pa.RecordBatch:
@@ -99,22 +114,23 @@ class _ExcelWriter(FormatWriter):
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
         self._stream, self._schema, self._settings = stream, schema, settings
-        self._held: list[pa.RecordBatch] = []
+        self._batches: list[pa.RecordBatch] = []
 
     def write(self, rows: pa.RecordBatch) -> None:
-        self._held.append(rows)
+        self._batches.append(rows)
+        self.held += CELL_FACTOR * rows.nbytes
 
     def close(self) -> None:
         from rustpy_xlsxwriter import write_worksheets
 
-        table = pa.Table.from_batches(self._held, self._schema)
+        table = pa.Table.from_batches(self._batches, self._schema)
         limit = self._settings.sheet_max_rows - 1
         sheets: list[Any] = [
             (f"{self._settings.sheet_name}{f'_{number}' if number else ''}", self._records(table.slice(start, limit)))
             for number, start in enumerate(range(0, max(table.num_rows, 1), limit))
         ]
         write_worksheets(sheets, self._stream)
-        self._held = []
+        self._batches = []
 
     def _records(self, table: pa.Table) -> Iterator[dict[str, Any]]:
         if not table.num_rows:  # names alone make no row

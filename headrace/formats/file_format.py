@@ -11,6 +11,9 @@ from pydantic import AliasChoices, Field
 from headrace.connector import JobContext, Position, TaskContext
 from headrace.options import Options
 
+READ_BACK_BYTES = 4 * 1024 * 1024
+"""Of a batch that is only looked at."""
+
 
 class ReadSettings(Options):
     """How files are read; each format uses what concerns it."""
@@ -138,6 +141,12 @@ class BadLine(NamedTuple):
 class FormatWriter(ABC):
     """Writes one file. Nobody sees it before it is whole."""
 
+    held = 0
+    """Bytes that are in memory and not yet in the stream."""
+
+    def flush(self) -> None:
+        """Write what is held back, as far as the format allows that before the end."""
+
     @abstractmethod
     def write(self, rows: pa.RecordBatch) -> None:
         """Add rows."""
@@ -224,7 +233,8 @@ class FileFormat(ABC):
         size = os.path.getsize(path)
         for start, end in self.cut(path, size, size + 1, read):
             part = FilePart(path, start, end)
-            yield from (rows for rows, _ in self.read(part, None, schema, read, TaskContext(JobContext(0)), ""))
+            task = TaskContext(JobContext(0), batch_bytes=READ_BACK_BYTES)
+            yield from (rows for rows, _ in self.read(part, None, schema, read, task, ""))
 
     @abstractmethod
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:
@@ -245,7 +255,7 @@ def slices(
     A bad line is set aside with the rows around it: with the batch whose position lies behind it, and only with that.
     """
     done, waiting = skip, [line for line in bad if line.after >= skip]
-    for batch in (rows.slice(skip) if skip else rows).to_batches(max_chunksize=task.batch_rows):
+    for batch in (rows.slice(skip) if skip else rows).to_batches(max_chunksize=task.fitting_rows(rows)):
         done += batch.num_rows
         if batch.num_rows:
             last = done >= rows.num_rows

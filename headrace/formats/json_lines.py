@@ -52,13 +52,13 @@ class JsonFormat(FileFormat):
         form = LineFormat(encoding=settings.encoding, skip=settings.skip_header)
         native = all(_is_native(field.type) for field in schema)
         try:
-            for block in blocks(part.path, offset, part.end, form, growing=part.growing):
+            for block in blocks(part, offset, form, task):
                 bad: list[BadLine] = []
                 rows = _fast(block, schema) if native else None
                 if rows is None:
                     rows, bad = _slow(block, schema, part, form)
                 yield from slices(rows, task, block.start, block.end, skip, bad, table)
-                skip = 0
+                skip = max(skip - rows.num_rows, 0)  # blocks may be smaller than those the position was made with
         except UnicodeError as error:
             raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 

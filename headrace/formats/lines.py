@@ -4,6 +4,9 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headrace.connector import TaskContext
+from headrace.formats.file_format import FilePart
+
 BLOCK_BYTES = 4 * 1024 * 1024
 """Read at once. Large enough for Arrow's parsers, small enough that a task holds few of them."""
 
@@ -79,26 +82,30 @@ def _count(file, start: int, end: int, what: bytes) -> int:  # type: ignore[no-u
     return found
 
 
-def blocks(path: str, start: int, end: int, form: LineFormat, *, growing: bool = False) -> Iterator[Block]:
-    """Blocks of the lines in [start, end), which begin at a line start. Raises UnicodeError for a wrong encoding.
+def blocks(part: FilePart, start: int, form: LineFormat, task: TaskContext) -> Iterator[Block]:
+    """Blocks of a part's lines from `start`, where a line begins. Raises UnicodeError for a wrong encoding.
 
-    growing: whether what stands behind the last line end may be part of a line; it is left then.
+    Of a part that grows, what stands behind the last line end may be part of a line; it is left then. Raises Rejected
+    for a line that the task has no memory for.
     """
+    size = min(BLOCK_BYTES, task.batch_bytes)
     if not form.ascii_based:
-        yield from _decoded_blocks(path, start, form)
+        yield from _decoded_blocks(part, start, form, task, size)
         return
+    path, end = part.path, part.end
     plain = codecs.lookup(form.encoding).name in ("utf-8", "ascii")
     with open(path, "rb", buffering=0) as file:
         file.seek(start)
         at, rest = start, b""
         skip = form.skip if start == 0 else 0
         while at + len(rest) < end:
-            data = _read_behind(file, rest, min(BLOCK_BYTES, end - at - len(rest)))
+            data = _read_behind(file, rest, min(max(size, len(rest)), end - at - len(rest)))
             last = len(data) == len(rest) or at + len(data) >= end
-            whole = len(data) if last and not growing else _last_line_end(data, form)
+            whole = len(data) if last and not part.growing else _last_line_end(data, form)
             if whole == 0 and last:
                 return
             if whole == 0:
+                _check_line(len(data), at, part, form, task)
                 rest = bytes(data)
                 continue
             lines, rest = memoryview(data)[:whole], bytes(data[whole:])
@@ -142,15 +149,23 @@ def _last_line_end(data: bytes | bytearray, form: LineFormat) -> int:
     return found + len(form.delimiter) if found >= 0 else 0
 
 
-def _decoded_blocks(path: str, position: int, form: LineFormat) -> Iterator[Block]:
+def _check_line(length: int, at: int, part: FilePart, form: LineFormat, task: TaskContext) -> None:
+    """A line is there three times: as it was read, put together, and as the values of its row."""
+    cure = f"look for a {form.quote.decode()} that is not closed" if form.quote else ""
+    task.check_size(3 * length, f"the line at byte {at:,} of {part.label}", cure)
+
+
+def _decoded_blocks(part: FilePart, position: int, form: LineFormat, task: TaskContext, size: int) -> Iterator[Block]:
     """A file in an encoding like UTF-16, read from its start; offsets count the bytes of its text in UTF-8."""
     decoder = codecs.getincrementaldecoder(form.encoding)()
     at, rest, skip = 0, b"", form.skip
-    with open(path, "rb") as file:
+    with open(part.path, "rb") as file:
         while True:
-            fresh = file.read(BLOCK_BYTES)
+            fresh = file.read(max(size, len(rest)))
             data = rest + decoder.decode(fresh, final=not fresh).encode()
             whole = len(data) if not fresh else _last_line_end(data, form)
+            if whole == 0:
+                _check_line(len(data), at, part, form, task)
             lines, rest = data[:whole], data[whole:]
             begin, at = at, at + whole
             while skip and lines:

@@ -11,6 +11,9 @@ from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 
+STRIPE_BYTES = 4 * 1024 * 1024
+"""Of a file that is written; they are in memory until the stripe is whole."""
+
 CODECS = {"none": "uncompressed", "snappy": "snappy", "zlib": "zlib", "lz4": "lz4", "zstd": "zstd"}
 
 
@@ -40,6 +43,8 @@ class OrcFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         file, done, skip = _open(part.path), 0, position or 0
+        # How big the values are is not known before they are read; packed, they take a third or less.
+        task.check_size(3 * file.content_length // max(file.nstripes, 1), f"a stripe of {part.label}")
         for stripe in range(part.start, part.end):
             try:
                 rows = file.read_stripe(stripe, schema.names)
@@ -47,8 +52,9 @@ class OrcFormat(FileFormat):
                 raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
             columns = [rows.column(name) for name in schema.names]
             rows = pa.RecordBatch.from_arrays(columns, schema.names) if columns else rows
-            for start in range(0, rows.num_rows, task.batch_rows):
-                batch = rows.slice(start, task.batch_rows)
+            most = task.fitting_rows(rows)
+            for start in range(0, rows.num_rows, most):
+                batch = rows.slice(start, most)
                 fresh = batch.slice(max(skip - done, 0))
                 done += batch.num_rows
                 if fresh.num_rows:
@@ -85,12 +91,14 @@ class _OrcWriter(FormatWriter):
     """Writes stripes."""
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
-        self._writer = orc.ORCWriter(stream, compression=CODECS[settings.compress_codec.lower()])
+        codec = CODECS[settings.compress_codec.lower()]
+        self._writer = orc.ORCWriter(stream, compression=codec, stripe_size=STRIPE_BYTES)
         self._settings = settings
         self.write(pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema.names))
 
     def write(self, rows: pa.RecordBatch) -> None:
         self._writer.write(pa.Table.from_batches([_storable(rows, self._settings)]))
+        self.held = min(self.held + rows.nbytes, STRIPE_BYTES)
 
     def close(self) -> None:
         self._writer.close()

@@ -10,6 +10,12 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 
+SAMPLE_ROWS = 64
+"""Looked at to see how wide rows are whose texts are kept in dictionaries."""
+
+PAGE_BYTES = 64 * 1024
+"""Read at once of each column, so that no column of a row group is in memory as a whole."""
+
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """In memory. Twice the size encodes no faster; a sixteenth, as plain batches have, takes 1.7 times as long."""
 
@@ -60,7 +66,7 @@ class ParquetFormat(FileFormat):
             while groups and skip >= done + file.metadata.row_group(groups[0]).num_rows:
                 done += file.metadata.row_group(groups.pop(0)).num_rows
             try:
-                for batch in file.iter_batches(task.batch_rows, groups, columns, use_threads=False) if groups else ():
+                for batch in _batches(file, groups, columns, part, task):
                     fresh = batch.slice(max(skip - done, 0)) if skip > done else batch
                     done += batch.num_rows
                     if fresh.num_rows and done > skip:
@@ -70,6 +76,34 @@ class ParquetFormat(FileFormat):
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ParquetWriter(stream, schema, settings)
+
+
+def _batches(
+    file: pq.ParquetFile, groups: list[int], columns: list[str], part: FilePart, task: TaskContext
+) -> Iterator[pa.RecordBatch]:
+    """The rows of these groups, as many at a time as make a batch; how wide they are is seen from the first few."""
+    for group in groups:
+        rows, size = _size(file, group, columns)
+        task.check_size(size // max(rows, 1), f"a row of row group {group} of {part.label}")
+        most = max(1, min(task.batch_rows, rows * task.batch_bytes // max(size, 1)))
+        if any(not _has_width(file.schema_arrow.field(name).type) for name in columns):
+            first = next(file.iter_batches(min(most, SAMPLE_ROWS), [group], columns, use_threads=False), None)
+            most = min(most, task.fitting_rows(first)) if first is not None else most
+        yield from file.iter_batches(most, [group], columns, use_threads=False)
+
+
+def _size(file: pq.ParquetFile, group: int, columns: list[str]) -> tuple[int, int]:
+    """How many rows a row group has, and the bytes of the columns that are read, unpacked but still encoded."""
+    found = file.metadata.row_group(group)
+    chunks = (found.column(i) for i in range(found.num_columns))
+    return found.num_rows, sum(
+        c.total_uncompressed_size for c in chunks if c.path_in_schema.partition(".")[0] in columns
+    )
+
+
+def _has_width(dtype: pa.DataType) -> bool:
+    """Whether all values are equally big, so that a batch of as many rows as usual is no bigger than usual."""
+    return bool(pa.types.is_primitive(dtype) or pa.types.is_decimal(dtype))
 
 
 def _without_zone(dtype: pa.DataType) -> pa.DataType:
@@ -84,7 +118,7 @@ def _without_zone(dtype: pa.DataType) -> pa.DataType:
 
 def _open(path: str) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+        return pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=PAGE_BYTES)
     except (pa.ArrowException, OSError) as error:
         raise Rejected(f"{path} is no parquet file: {error}") from error
 
@@ -98,20 +132,20 @@ class _ParquetWriter(FormatWriter):
             compression="snappy" if codec == "none" else codec,
             use_deprecated_int96_timestamps=settings.int96_timestamps,
         )
-        self._held: list[pa.RecordBatch] = []
-        self._bytes = 0
+        self._batches: list[pa.RecordBatch] = []
 
     def write(self, rows: pa.RecordBatch) -> None:
-        self._held.append(rows)
-        self._bytes += rows.nbytes
-        if self._bytes >= ROW_GROUP_BYTES:
-            self._flush()
+        self._batches.append(rows)
+        self.held += rows.nbytes
+        if self.held >= ROW_GROUP_BYTES:
+            self.flush()
 
-    def _flush(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held))
-        self._held, self._bytes = [], 0
+    def flush(self) -> None:
+        """Begin a new row group."""
+        if self._batches:
+            self._writer.write_table(pa.Table.from_batches(self._batches))
+        self._batches, self.held = [], 0
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._writer.close()

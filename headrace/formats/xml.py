@@ -15,6 +15,11 @@ from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, Rea
 from headrace.formats.json_lines import json_text
 from headrace.values import to_array
 
+READ_BYTES = 64 * 1024
+
+ELEMENT_FACTOR = 4
+"""Elements take so many times the memory of their text in the file."""
+
 
 class XmlFormat(FileFormat):
     """Elements `xml_row_tag`, wherever they stand; a position is the number of rows read."""
@@ -37,16 +42,17 @@ class XmlFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         done, held = position or 0, []
-        given = done
+        given, size = done, 0
         try:
-            for number, fields in enumerate(_rows(part.path, settings), 1):
+            for number, fields in enumerate(_rows(part, settings, task), 1):
                 if number <= done:
                     continue
                 if (values := _values(fields, number, schema, settings, part, task, table)) is not None:
                     held.append(values)
-                if len(held) == task.batch_rows:
+                    size += sum(len(text) for text in fields.values() if text)
+                if len(held) == task.batch_rows or size >= task.batch_bytes:
                     yield _batch(held, schema), number
-                    held, given = [], number
+                    held, given, size = [], number, 0
                 done = number
         except (ElementTree.ParseError, UnicodeError, OSError, LookupError) as error:
             raise Rejected(f"cannot read {part.label} as xml: {error}") from error
@@ -57,10 +63,10 @@ class XmlFormat(FileFormat):
         return _XmlWriter(stream, settings)
 
 
-def _rows(path: str, settings: ReadSettings) -> Iterator[dict[str, str | None]]:
+def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[dict[str, str | None]]:
     """The fields of each row as text; what was read is forgotten, so that memory does not grow."""
     open_elements: list[ElementTree.Element] = []
-    for event, element in ElementTree.iterparse(path, ("start", "end")):
+    for event, element in _events(part, settings, task):
         if event == "start":
             open_elements.append(element)
             continue
@@ -72,6 +78,23 @@ def _rows(path: str, settings: ReadSettings) -> Iterator[dict[str, str | None]]:
                 yield {_tag(child): "".join(child.itertext()) for child in element}
             if open_elements:
                 open_elements[-1].remove(element)
+
+
+def _events(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[tuple[str, ElementTree.Element]]:
+    """The beginnings and ends of elements. A row, or what lies between two, must not fill the memory."""
+    parser: Any = ElementTree.XMLPullParser(("start", "end"))  # typed for events that are not asked for
+    since, name = 0, f"a row of {part.label}, or what stands between two,"
+    with open(part.path, "rb") as file:
+        while data := file.read(READ_BYTES):
+            since += len(data)
+            parser.feed(data)
+            for event, element in parser.read_events():
+                if event == "end" and _tag(element) == settings.xml_row_tag:
+                    since = 0
+                yield event, element
+            task.check_size(ELEMENT_FACTOR * since, name, f"look whether xml_row_tag = {settings.xml_row_tag} is right")
+    parser.close()
+    yield from parser.read_events()
 
 
 def _tag(element: ElementTree.Element) -> str:

@@ -135,11 +135,15 @@ class JobService:
         format: str = "json",  # noqa: A002  the word of the REST API
         variables: Mapping[str, str] | None = None,
     ) -> PreparedJob:
-        """Check a job without taking it. Raises ConfigError when it is wrong, NotEnoughSlots when it can never run."""
+        """Check a job without taking it.
+
+        Raises ConfigError when it is wrong, NotEnoughSlots or NotEnoughMemory when it can never run.
+        """
         job = parse_job(text, format=format, variables=variables)
         self.settings.permissions.check_plugins(job)
         plan = make_plan(job)
         self.settings.permissions.check(plan)
+        self.runner.check(plan)
         outline = outline_of(plan, names_of_tables(plan))
         if self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
             raise NotEnoughSlots(f"the job needs {outline.slots()} slots, and there are {self.settings.slots}")

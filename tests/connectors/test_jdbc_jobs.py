@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 import pytest
 
 import headrace
+from headrace.checkpoint.store import FileStore
 from headrace.config.job import parse_job
 from headrace.execution.local import LocalJob, make_runner
 from headrace.plan.plan import make_plan
@@ -77,7 +78,9 @@ def killed_in_the_middle(tmp_path, path, job, runner):
     deadline = time.monotonic() + 60
 
     def is_saved():
-        return any(int(f.stem.rpartition("-")[2]) for f in (tmp_path / "home" / "checkpoints").glob("*/*-*-*.json"))
+        folder = tmp_path / "home" / "checkpoints"
+        ids = [int(job.name) for job in folder.glob("[0-9]*")]
+        return any(saved.positions for job_id in ids for saved in FileStore(folder).all(job_id))
 
     while not (copied(path) and is_saved()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

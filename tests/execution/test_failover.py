@@ -72,7 +72,8 @@ def test_a_frozen_worker_is_replaced_and_every_row_is_there_once(start, tmp_path
 def test_a_frozen_worker_is_found_without_checkpoints(start, tmp_path):
     """By its missing heartbeats; here the process that watches is told to lose patience after six."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from headrace.execution import processes\nprocesses.ProcessesRunner.__init__.__defaults__ = (None, 6)\n"
+        "from headrace.execution.processes import ProcessesRunner\n"
+        "ProcessesRunner.__init__.__defaults__ = (None, None, None, 6)\n"
     )
     text = JOB.format(rows=200, sink=files(tmp_path), env="").replace("checkpoint.interval = 200,", "")
     path = os.pathsep.join([str(tmp_path), str(PROBE)])

@@ -130,3 +130,28 @@ class HangingWriter(SinkWriter):
 
     def close(self):
         self.inner.close()
+
+
+class SlowOptions(Options):
+    seconds: float = Field(default=0.1, description="For each batch.")
+
+
+@sink("Slow")
+class SlowSink(Sink):
+    """Takes its time for every batch and forgets it."""
+
+    Options = SlowOptions
+
+    def writer(self, table, task, state):
+        return SlowWriter(self.options.seconds)
+
+
+class SlowWriter(SinkWriter):
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def write(self, batch):
+        time.sleep(self.seconds)
+
+    def prepare_commit(self, checkpoint_id):
+        return None
