@@ -23,3 +23,10 @@ def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callab
         handler.emit(logging.LogRecord("headrace.job", number, "", 0, text, None, None))
 
     return write, handler.close
+
+
+def delete_job_log(home: Path, job_id: int) -> None:
+    """Remove the log of a job, the parts that were rotated away, too."""
+    file = home / "logs" / f"job-{job_id}.log"
+    for part in (file, *(file.with_name(f"{file.name}.{number}") for number in range(1, BACKUPS + 1))):
+        part.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from headrace.checkpoint.store import CheckpointStore, FileStore, stored_histori
 from headrace.config.job import JobConfig, parse_job
 from headrace.connector import Sink
 from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots, StoreUnavailable
+from headrace.execution.delivery import report_path
 from headrace.execution.master import JobSettings
 from headrace.execution.runner import Runner
 from headrace.jobs.outline import Outline, outline_of
@@ -25,6 +26,7 @@ from headrace.jobs.secrets import mask_values
 from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import JobStore
+from headrace.logs import delete_job_log
 from headrace.plan.plan import Plan, make_plan
 from headrace.plan.schemas import names_of_tables
 
@@ -373,9 +375,19 @@ class JobService:
                     self._adopt()
                 if now - minute >= 60.0:
                     minute = now
-                    self.store.forget(time.time() - self.settings.history).result()
+                    self._forget()
             except Exception as error:  # whatever the store has, the next round tries again
                 self.log("error", f"the service of jobs cannot keep house: {error}")
+
+    def _forget(self) -> None:
+        """Jobs that are too old leave no record, no log and no report behind."""
+        for job_id, runs in self.store.forget(time.time() - self.settings.history).result().items():
+            try:
+                delete_job_log(self.home, job_id)
+                for run in range(1, runs + 1):
+                    report_path(self.home, job_id, run).unlink(missing_ok=True)
+            except OSError as error:
+                self.log("warning", f"what is left of the old job {job_id} cannot be removed: {error}")
 
     def _take_requests(self) -> None:
         for job_id, run, request in self.store.requests(self.id):

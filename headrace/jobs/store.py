@@ -29,8 +29,10 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -238,10 +240,23 @@ class JobStore:
         with self._engine.connect() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(select(*columns).where(*where))]
 
-    def forget(self, before: float) -> "Future[int]":
-        """Remove the runs that ended before; how many there were."""
-        statement = delete(_jobs).where(_jobs.c.status.in_(_ENDS), _jobs.c.ended < before)
-        return self._write(lambda connection: connection.execute(statement).rowcount)
+    def forget(self, before: float) -> "Future[dict[int, int]]":
+        """Remove the runs that ended before; job id → last run of the jobs of which no run is left."""
+        other = _jobs.alias()
+        stays = or_(other.c.status.not_in(_ENDS), other.c.ended >= before)
+        old = _jobs.c.status.in_(_ENDS), _jobs.c.ended < before
+        gone = (
+            select(_jobs.c.job_id, func.max(_jobs.c.run))
+            .where(*old, ~exists().where(other.c.job_id == _jobs.c.job_id, stays))
+            .group_by(_jobs.c.job_id)
+        )
+
+        def work(connection: Connection) -> dict[int, int]:
+            found = {row[0]: row[1] for row in connection.execute(gone)}
+            connection.execute(delete(_jobs).where(*old))
+            return found
+
+        return self._write(work)
 
     # ------------------------------------------------------------------------------------------------------- nodes
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -307,6 +308,31 @@ def test_history_and_running_jobs_survive_a_restart(start, tmp_path):
         assert second.ask("POST", f"submit-job?jobId={done}", job()).status == 400
         second.ask("POST", "stop-job", {"jobId": runs})
         second.wait(runs, "CANCELED")
+
+
+def test_what_is_too_old_leaves_nothing_behind(start):
+    first = start()
+    old, new = first.submit(job(1)), first.submit(job(1))
+    for number in (old, new):
+        first.wait(number)
+    again = first.submit(job(1), jobId=old, isStartWithSavePoint="true")
+    first.wait(again)
+    first.stop()
+
+    def kept(number):
+        files = [*(first.home / "logs").glob(f"job-{number}.log*"), *(first.home / "reports").glob(f"{number}.*")]
+        return sorted(file.name for file in files)
+
+    assert kept(old) == sorted([f"{old}.1.json", f"{old}.2.json", f"job-{old}.log"])
+    with contextlib.closing(sqlite3.connect(first.home / "jobs.db")) as database, database:
+        database.execute("UPDATE jobs SET ended = ended - 86400.0 WHERE job_id = ?", (old,))
+    second = Server(first.home).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(second.stop)
+        wait_for(lambda: kept(old) == [])
+        assert [one["jobId"] for one in second.get("finished-jobs").json] == [str(new)]
+        assert second.get(f"job-info/{old}").json == {"jobId": str(old)}
+        assert kept(new) == sorted([f"{new}.1.json", f"job-{new}.log"])
 
 
 def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):

@@ -156,9 +156,20 @@ def test_lists_in_their_order(store):
     assert [key[0] for key in store.finished_keys("FINISHED", since=25.0)] == [1]
     assert [key[0] for key in store.finished_keys("RUNNING")] == []
     assert store.counts() == {"FINISHED": 2, "RUNNING": 1, "FAILED": 1, "PENDING": 1}
-    assert store.forget(before=15.0).result() == 1
+    assert store.forget(before=15.0).result() == {3: 1}
     assert store.get(3) is None
     assert {r.job_id for r in store.runs([(1, 1), (4, 1), (9, 1)])} == {1, 4}
+
+
+def test_a_job_is_forgotten_with_its_last_run(store):
+    for run, ended in ((1, 10.0), (2, 20.0), (3, 30.0)):
+        store.add(record(run=run, status=JobStatus.FINISHED, ended=ended), record.text).result()
+    assert store.forget(before=25.0).result() == {}
+    assert store.get(1).run == 3
+    store.add(record(run=4, status=JobStatus.RUNNING), record.text).result()
+    assert store.forget(before=40.0).result() == {}
+    store.add(record(job_id=2, run=1, status=JobStatus.FAILED, ended=5.0), record.text).result()
+    assert store.forget(before=40.0).result() == {2: 1}
 
 
 def test_requests_reach_the_owner(store):
