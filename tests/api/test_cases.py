@@ -63,6 +63,22 @@ def test_c07_c08_an_id_that_is_no_number(server, text):
     assert (answer.status, answer.message) == (400, f'For input string: "{text}"')
 
 
+def test_the_largest_id_is_an_id(server):
+    largest = 2**63 - 1
+    if server.get(f"job-info/{largest}").json == {"jobId": str(largest)}:
+        assert server.ask("POST", f"submit-job?jobId={largest}", job(1)).json["jobId"] == largest
+    assert server.wait(largest)["jobId"] == str(largest)
+    assert str(largest) in [one["jobId"] for one in server.get("finished-jobs").json]
+    assert server.ask("POST", "stop-job", {"jobId": largest}).json == {"jobId": str(largest)}
+    assert server.ask("POST", "stop-jobs", [{"jobId": largest}]).json == [{"jobId": largest}]
+    assert b"Init JobMaster" in server.get(f"log/job-{largest}.log").content
+    for path in (f"job-info/{largest + 1}", f"jobs/checkpoints/{largest + 1}"):
+        assert server.get(path).message == f'For input string: "{largest + 1}"'
+    for body in ({"jobId": largest + 1}, {"jobId": str(largest + 1)}, {"jobId": 10**400}):
+        answer = server.ask("POST", "stop-job", body)
+        assert (answer.status, answer.message) == (400, f'For input string: "{body["jobId"]}"')
+
+
 @pytest.mark.parametrize("number", [0, -1, -(2**63)])
 def test_an_id_that_no_job_can_have(server, number):
     answer = server.ask("POST", "submit-job", job(), query={"jobId": number})
@@ -73,6 +89,10 @@ def test_an_id_that_no_job_can_have(server, number):
 def test_c09_an_empty_name(server):
     answer = server.ask("POST", "submit-job?jobName=", job())
     assert (answer.status, answer.message) == (400, "Invalid Params format in Params.")
+
+
+def test_c10_a_lone_question_mark_is_no_query(server):
+    assert server.ask("POST", "submit-job?", job(1)).status == 200
 
 
 @pytest.mark.parametrize(("query", "name"), [("a%20b", "a b"), ("a+b", "a b"), ("a=b", "a")])
@@ -368,7 +388,7 @@ def test_c45_c59_a_savepoint(server):
     assert str(number) in [j["jobId"] for j in server.get("finished-jobs/SAVEPOINT_DONE").json]
 
 
-def test_c46_c60_a_cancel(server):
+def test_c46_c47_c60_a_cancel(server):
     number = server.submit(job(5, mode="STREAMING"))
     assert server.ask("POST", "stop-job", {"jobId": str(number), "isStopWithSavePoint": "false"}).json == {
         "jobId": str(number)
@@ -625,3 +645,14 @@ def test_c85_hazelcasts_own(server):
     assert server.get("/hazelcast/health/node-state").content == b'"ACTIVE"'
     assert server.get("/hazelcast/health/cluster-size").content == b"1"
     assert server.get("/hazelcast/health/nope").status == 404
+
+
+V2_ONLY = {71}
+
+
+def test_every_case_of_the_contract_has_a_test_of_its_number():
+    tested = set()
+    for name in filter(re.compile(r"test_c\d\d").match, globals()):
+        first, to, last = re.match(r"test_c(\d\d)(_to_c(\d\d))?", name).groups()
+        tested |= set(range(int(first), int(last) + 1)) if to else {int(n) for n in re.findall(r"_c(\d\d)", name)}
+    assert sorted(set(range(1, 91)) - tested - V2_ONLY) == []

@@ -14,12 +14,13 @@ import time
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 
 import headrace
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Unavailable
 from headrace.server_settings import load_server_settings
-from tests.api.servers import Server, job
+from tests.api.servers import MAPS, Server, job
 
 HAZELCAST = """
 hazelcast:
@@ -240,6 +241,26 @@ def test_a_body_that_is_too_large(start):
 def test_a_hundred_megabytes_are_refused_at_once(server):
     answer = server.ask("POST", "submit-job", b"", {"Content-Length": str(100 * 1024 * 1024)})
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_hundred_megabytes_that_are_really_sent_are_refused_and_not_kept(server, chunked):
+    """Whoever sends on without listening may be cut off; whoever listens gets the answer."""
+    before = psutil.Process(server.process.pid).memory_info().rss
+    piece = b"x" * 1_000_000
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 100000000"
+        connection.sendall(f"POST {MAPS}/submit-job HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+                sent += len(piece)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(100_000).startswith(b"HTTP/1.1 413 ")
+    assert sent >= (10_000_000 if chunked else 0)
+    assert psutil.Process(server.process.pid).memory_info().rss - before < 60_000_000
+    assert server.submit(job(1))
 
 
 @pytest.mark.parametrize(
