@@ -97,6 +97,7 @@ TYPE_ALIASES = {
 }
 
 MAX_DECIMAL_PRECISION = 76
+MAX_NESTING = 100
 
 
 def parse_type(value: str | Mapping[str, Any]) -> pa.DataType:
@@ -109,6 +110,8 @@ def parse_type(value: str | Mapping[str, Any]) -> pa.DataType:
     if not isinstance(value, str):
         raise ValueError(f'{value!r} is not a type; write its name as text, such as "int"')
     text = value.strip()
+    if text.count("<") + text.count("{") > MAX_NESTING:
+        raise ValueError(f"a type has more than {MAX_NESTING} brackets, {text[:40]}…")
     if text.startswith("{"):
         return _parse_row_text(text)
     head, _, rest = text.partition("<")

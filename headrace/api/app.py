@@ -46,6 +46,10 @@ def _errors(app: FastAPI, state: State) -> None:
     def ours(request: Request, error: HeadraceError) -> Json:
         return answer_to(error, state.wire)
 
+    @app.exception_handler(RecursionError)
+    def deep(request: Request, error: RecursionError) -> Json:
+        return failure("the job is nested too deeply", [Problem("", "it is nested too deeply", "nest fewer levels")])
+
     @app.exception_handler(TooLarge)
     def large(request: Request, error: TooLarge) -> Json:
         return too_large(error.limit)

@@ -44,6 +44,9 @@ def json_of(text: str) -> tuple[Any, str]:
         raise BadRequest(
             "Invalid JSON format in request body.", [Problem("", f"{error.msg} at {place}", "send a JSON object")]
         ) from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        text = "a number has more digits than can be read"
+        raise BadRequest("Invalid JSON format in request body.", [Problem("", text, "write it as a text")]) from None
     except RecursionError:
         raise BadRequest(
             "Invalid JSON format in request body.",
@@ -135,10 +138,12 @@ def long_of(value: Any, place: str = "jobId") -> int:
     """A number as Java's Long.parseLong reads it. Raises BadRequest `For input string: "…"`, and says the place."""
     text = value if isinstance(value, str) else json.dumps(value)
     digits = text[1:] if text[:1] in "+-" else text
-    if not (digits.isascii() and digits.isdigit()) or not -LONG <= int(text) < LONG:
+    sign, plain = text[: len(text) - len(digits)], digits.lstrip("0") or "0"
+    is_number = digits.isascii() and digits.isdigit() and len(plain) <= len(str(LONG))
+    if not is_number or not -LONG <= int(sign + plain) < LONG:
         problem = Problem(place, f"{text!r} is no whole number of 64 bits", "give a number")
         raise BadRequest(f'For input string: "{text}"', [problem])
-    return int(text)
+    return int(sign + plain)
 
 
 def truth(value: Any) -> bool:

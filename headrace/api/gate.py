@@ -63,6 +63,9 @@ class Gate:
 
     def _refusal(self, scope: Scope, method: str) -> Json | None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        strange = self._guard.strangeness(headers.get("host", ""), headers.get("origin", ""))
+        if strange:
+            return failure(strange, [Problem("", strange, "")], status=403)
         if not self._guard.allows(headers.get("authorization", "")):
             answer = failure("authentication is needed", status=401)
             answer.headers["WWW-Authenticate"] = self._guard.challenge

@@ -108,7 +108,8 @@ def _cluster(routes: APIRouter, state: State) -> None:
             raise BadRequest("Invalid log level request.", [problem])
         if parts[0] != state.settings.cluster_name:
             raise BadRequest("unauthenticated", status=403)
-        logging.getLogger(None if parts[2] == "root" else parts[2]).setLevel(_LEVELS[parts[3].strip().upper()])
+        if parts[2] in ("root", *LOGGERS):  # others, such as those of Java's packages, are not here
+            logging.getLogger(None if parts[2] == "root" else parts[2]).setLevel(_LEVELS[parts[3].strip().upper()])
         return Json({"status": "SUCCESS"})
 
 

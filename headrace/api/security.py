@@ -4,6 +4,9 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from headrace.errors import ConfigError, Problem
 from headrace.server_settings import ServerSettings
@@ -16,6 +19,7 @@ class Guard:
         self._basic = None
         if settings.user is not None and settings.password is not None:
             self._basic = f"{settings.user}:{settings.password.get_secret_value()}".encode()
+        self._only_here = not settings.allow_remote
         self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
 
     @property
@@ -27,6 +31,18 @@ class Guard:
     def challenge(self) -> str:
         """The WWW-Authenticate header of a refusal."""
         return 'Basic realm="Headrace"' if self._basic is not None else 'Bearer realm="Headrace"'
+
+    def strangeness(self, host: str, origin: str) -> str:
+        """Why a request may come from a page that somebody else's browser shows; empty when it does not.
+
+        A page of another origin can send a job to a server on this machine, and a name that its owner lets point here
+        makes both one origin. Browsers say where a page comes from; other clients send no Origin.
+        """
+        if origin and origin.partition("://")[2].lower() != host.lower():
+            return f"a page of {origin} may not ask this server"
+        if self.is_open and self._only_here and host and not _is_name_of_here(host):
+            return f"this server is not known as {host}; ask for localhost, or set user and password, or token"
+        return ""
 
     def allows(self, header: str) -> bool:
         """Whether a request with this Authorization header may pass; compared in constant time."""
@@ -60,6 +76,18 @@ def check_listening(settings: ServerSettings) -> None:
         problems.append(Problem("host", f"listening on {settings.host} without authentication is refused", cure))
     if problems:
         raise ConfigError(problems)
+
+
+def _is_name_of_here(host: str) -> bool:
+    """Whether a Host header names this machine by a word that nobody else can let point to it."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    return name in ("localhost", socket.gethostname().lower()) or name.endswith(".localhost")
 
 
 def _is_local(host: str) -> bool:

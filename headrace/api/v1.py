@@ -23,11 +23,15 @@ from headrace.errors import HeadraceError, Problem
 from headrace.jobs.service import PreparedJob, Submission
 from headrace.jobs.status import JobStatus
 
+MAX_TAGS = 20_000
+"""Characters of a node's attributes, which are stored every second."""
+
 _FORMATS = {"hocon": "hocon", "sql": "sql"}
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": models.Failure, "description": "The request is wrong; `problems` lists everything."},
     401: {"description": "Authentication is needed."},
+    403: {"model": models.Failure, "description": "A page of another address asks."},
     413: {"model": models.Failure, "description": "The body is too large."},
 }
 _ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -336,6 +340,9 @@ def _changing(routes: APIRouter, state: State) -> None:
         """Replace the attributes of this node."""
         tags, _ = object_of(text_of(await request.body()), wire)
         texts = {key: "" if value is None else _text(value) for key, value in tags.items()}
+        if sum(map(len, (*texts, *texts.values()))) > MAX_TAGS:
+            text = f"the attributes have more than {MAX_TAGS} characters"
+            raise BadRequest(text, [Problem("", text, "send fewer or shorter ones")])
         await run_in_threadpool(service.set_tags, texts)
         return Json({"status": "success", "message": "update node tags done."})
 

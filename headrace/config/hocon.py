@@ -16,6 +16,9 @@ from headrace.config.blocks import KINDS, Append, Block, Comments, Concat, Named
 from headrace.errors import ConfigError, Problem
 
 _FORBIDDEN = set('$"{}[]:=,+#`^?!@*&\\')
+LONGEST_NUMBER = 1000
+"""Characters; what is longer stays text, since Python reads no number of more than 4,300 digits."""
+
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _INCLUDE = re.compile(r'include\s+(?:(required)\()?\s*(?:(file|classpath|url)\()?\s*"((?:[^"\\]|\\.)*)"\s*\)?\s*\)?')
@@ -417,7 +420,7 @@ def unquoted_value(text: str) -> Any:
         return text == "true"
     if text == "null":
         return None
-    if _NUMBER.match(text):
+    if len(text) <= LONGEST_NUMBER and _NUMBER.match(text):
         number = int(text) if text.lstrip("-").isdigit() else float(text)
         if str(number) == text:
             return number

@@ -99,6 +99,11 @@ class JobConfig:
         """All plugins: sources, transforms, sinks."""
         return self.sources + self.transforms + self.sinks
 
+    @cached_property
+    def by_place(self) -> dict[str, Plugin]:
+        """Place → the plugin that stands there."""
+        return {plugin.place: plugin for plugin in self.plugins}
+
     def error_sinks(self) -> dict[Stage, Plugin]:
         """Stage → the sink that takes its bad rows, where there is one; stages share one or have their own."""
         made: dict[str, Plugin] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import pairwise
 
 from headrace.config.job import JobConfig, Plugin
@@ -18,7 +19,15 @@ class Graph:
 
     def consumers(self, plugin: Plugin, job: JobConfig) -> list[Plugin]:
         """Who takes the rows of `plugin`, in the order of the job file."""
-        return [p for p in job.transforms + job.sinks if plugin in self.inputs[p.place]]
+        return [job.by_place[place] for place in self._outputs.get(plugin.place, ())]
+
+    @cached_property
+    def _outputs(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for place, inputs in self.inputs.items():
+            for plugin in dict.fromkeys(p.place for p in inputs):
+                found.setdefault(plugin, []).append(place)
+        return found
 
 
 def connect(job: JobConfig) -> Graph:

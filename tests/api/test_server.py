@@ -250,7 +250,7 @@ def test_a_hundred_megabytes_that_are_really_sent_are_refused_and_not_kept(serve
     piece = b"x" * 1_000_000
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 100000000"
-        connection.sendall(f"POST {MAPS}/submit-job HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+        connection.sendall(f"POST {MAPS}/submit-job HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
         sent = 0
         with contextlib.suppress(ConnectionError):
             for _ in range(100):
