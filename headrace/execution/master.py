@@ -320,8 +320,8 @@ class JobMaster:
         Not before: a job that is found without an end is gone on with, and without its state it would move all rows
         again (guarantee 7).
         """
-        env = self.plan.job.env
-        if self._status == "FINISHED" or (self._status == "CANCELED" and not (self._saved and env.retain_after_cancel)):
+        kept = self._saved and self.plan.job.env.retain_after_cancel
+        if not self._abandoned and (self._status == "FINISHED" or (self._status == "CANCELED" and not kept)):
             self._within_the_end(lambda: self._store.delete(self.job_id) if self._is_ours() else None)
 
     def _within_the_end(self, do: Callable[[], None]) -> None:

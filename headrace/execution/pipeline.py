@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind, add_counts
+from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
 from headrace.checkpoint.coordinator import (
     Action,
     CheckpointSettings,
@@ -33,7 +33,7 @@ from headrace.checkpoint.splits import SplitAssigner
 from headrace.checkpoint.store import CheckpointStore
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
-from headrace.connector import JobContext, Position, SinkKind, Source, Split, State, TargetPositions
+from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
@@ -64,11 +64,11 @@ from headrace.execution.messages import (
     WorkerGone,
     portable,
 )
+from headrace.execution.notes import FoundNotes
 from headrace.execution.progress import Counts, Flow
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
 from headrace.execution.tally import read_flow_key
-from headrace.execution.task import COUNTED, OWED
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
 
@@ -304,35 +304,23 @@ class PipelineRun:
             self._commit(base)
         if target is None:
             return base
-        positions = self._commit_owed(target.positions)
-        of_splits = {split: p for split, p in positions.items() if not split.startswith(COUNTED)}
-        found = base.with_target_positions(of_splits, target.finished)
-        counted = [item for key, items in sorted(positions.items()) if key.startswith(COUNTED) for item in items]
-        return self._with_counted(found, [(number, counts) for number, counts in counted if number > base.id])
+        positions, notes = FoundNotes.split_off(target.positions)
+        self._commit_owed(notes)
+        found = base.with_target_positions(positions, target.finished)
+        ahead = notes.ahead_of(found)
+        if ahead is not None:  # saved, it is counted once
+            self._patiently(lambda: self._save(ahead))
+        return ahead or found
 
-    def _with_counted(self, base: Checkpoint, counted: list[tuple[int, Mapping[str, Mapping[str, int]]]]) -> Checkpoint:
-        """Where a transactional target is ahead of what was saved, so is what it counts: saved, it is counted once."""
-        if not counted:
-            return base
-        counts = dict(base.counts)
-        for _, found in counted:
-            counts.update({key: add_counts(counts.get(key, {}), values) for key, values in found.items()})
-        last = max(number for number, _ in counted)
-        ahead = replace(base, id=last, kind=CheckpointKind.CHECKPOINT, committables={}, counts=counts)
-        self._patiently(lambda: self._save(ahead))
-        return ahead
-
-    def _commit_owed(self, positions: Mapping[str, Position]) -> dict[str, Position]:
-        """Commit what other sinks prepared for positions that a transactional target has; gives back the others.
+    def _commit_owed(self, notes: FoundNotes) -> None:
+        """Commit what other sinks prepared for positions that a transactional target has.
 
         Doing it again changes nothing (guarantee 3).
         """
-        for key, owed in sorted(positions.items()):
-            for committables in owed if key.startswith(OWED) else ():
-                for name, items in committables.items():
-                    if name in self._sinks:
-                        self._job.call("commit", self._sinks[name].id, items, self.context, deadline=None)
-        return {split: position for split, position in positions.items() if not split.startswith(OWED)}
+        for committables in notes.owed:
+            for name, items in committables.items():
+                if name in self._sinks:
+                    self._job.call("commit", self._sinks[name].id, items, self.context, deadline=None)
 
     def _latest(self) -> Checkpoint | None:
         """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""

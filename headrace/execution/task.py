@@ -52,6 +52,7 @@ from headrace.execution.messages import (
     TaskSpec,
     portable,
 )
+from headrace.execution.notes import Notes
 from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
@@ -59,12 +60,6 @@ from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
 REPORT_SECONDS = 0.5
 EAGER_TABLES = 16
 """A sink with at most this many tables gets its writers before the first row, so that a table without rows is seen."""
-
-OWED = "headrace:owed:"
-"""Before a task's number: the position under which a transactional target keeps what other sinks have prepared."""
-
-COUNTED = "headrace:counted:"
-"""Before a task's number: likewise, what it counted for each checkpoint that is not saved yet."""
 
 LIMITED_ROW_BYTES = 100
 """What a row is taken for where only bytes are limited; bigger ones wait longer, and come out right on average."""
@@ -119,9 +114,9 @@ class Task:
             self._aside = Collected(pipeline, lambda: self._steps[self._step])
             self._context = replace(self._context, rejects=self._aside)
         self._letters = DeadLetters(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
-        self._uncommitted: dict[int, dict[str, dict[str, int]]] = {}
-        self._owed: dict[int, dict[str, list[Committable]]] = {}
+        self._notes = Notes(spec.index, spec.context.epoch)
         self.readers: list[threading.Thread] = []
+        self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
         self._positions: dict[str, Position] = {}
         self._finished: set[str] = set()
         self._sessions: dict[int, SinkSession] = {}
@@ -315,11 +310,12 @@ class Task:
                 self._tally.told(step_id, table, written)
         self._tally.settle()
         self._letters.prepare(barrier.checkpoint_id, committables, states)
+        notes = self._noted(barrier, committables, states)
         for step_id, session in self._sessions.items():
             self._step = step_id
             positions = self._positions
             if self._steps[step_id].sink.kind is SinkKind.TRANSACTIONAL:
-                positions = {**positions, **self._owing(barrier, committables), **self._counting(barrier)}
+                positions = {**positions, **notes}
             session.commit_positions(barrier.checkpoint_id, dict(positions), sorted(self._finished))
         ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._tally.by_name())
         self._report()
@@ -327,22 +323,16 @@ class Task:
         if barrier.pause:
             self._wait_for(Continue, barrier.checkpoint_id)
 
-    def _owing(self, barrier: Barrier, committables: dict[str, list[Committable]]) -> dict[str, Position]:
-        """What other sinks have prepared and nobody has committed yet, for the transaction that commits the positions.
-
-        After a crash the rows before these positions are never read again: whoever goes on commits this first.
-        """
-        self._owed = {number: owed for number, owed in self._owed.items() if number > barrier.committed}
-        if committables:
-            self._owed[barrier.checkpoint_id] = committables
-        return {f"{OWED}{self._spec.index}": list(self._owed.values())} if self._owed else {}
-
-    def _counting(self, barrier: Barrier) -> dict[str, Position]:
-        """What was counted of rows that a transaction commits before a checkpoint is saved that counts them."""
-        self._uncommitted = {number: c for number, c in self._uncommitted.items() if number > barrier.committed}
-        if fresh := self._tally.fresh():
-            self._uncommitted[barrier.checkpoint_id] = fresh
-        return {f"{COUNTED}{self._spec.index}": list(map(list, self._uncommitted.items()))} if self._uncommitted else {}
+    def _noted(
+        self,
+        barrier: Barrier,
+        committables: Mapping[str, list[Committable]],
+        states: Mapping[str, Mapping[str, State]],
+    ) -> Mapping[str, Position]:
+        """What a transactional target keeps beside the positions."""
+        if not self._transactional:
+            return {}
+        return self._notes.take(barrier.checkpoint_id, barrier.committed, committables, self._tally.fresh(), states)
 
     def _wait_for(self, kind: type[Continue], checkpoint_id: int) -> None:
         while True:

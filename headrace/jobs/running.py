@@ -146,8 +146,7 @@ class RunningJob:
             elif self.canceled.is_set():
                 self._master.cancel()
             self._take_result(self._master.run())
-            if not self._abandoned:
-                self._master.forget()
+            self._master.forget()
         finally:
             lock.close()
 

@@ -81,7 +81,9 @@ def test_many_that_never_end_their_request_keep_nobody_waiting(server):
             connection.close()
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "https://localhost", "null", "http://[::1", "http://localhost:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://localhost", "null", "http://[::1", "http://localhost:1"]
+)
 @pytest.mark.parametrize("path", ["submit-job", "stop-job", "update-tags"])
 def test_a_page_of_another_origin_may_ask_nothing(server, origin, path):
     """A browser sends such a request without asking first: its body is plain text."""

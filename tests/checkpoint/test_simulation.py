@@ -8,6 +8,7 @@ import pytest
 from headrace.checkpoint.coordinator import Commit, Coordinator
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.connector import SinkKind
+from headrace.execution.notes import FoundNotes
 from headrace.execution.pipeline import PipelineRun
 from headrace.execution.savepoints import Decision, Savepoints
 from tests.checkpoint.simulation import MemoryStore, Shape, Violation, World
@@ -204,6 +205,14 @@ def tells_the_source_before_it_saves(monkeypatch):
     monkeypatch.setattr(PipelineRun, "_store_and_report", store)
 
 
+def takes_the_states_of_the_checkpoint_where_the_target_is_ahead(monkeypatch):
+    monkeypatch.setattr(FoundNotes, "_states_since", lambda self, base: base.states)
+
+
+def counts_nothing_where_the_target_is_ahead(monkeypatch):
+    monkeypatch.setattr(FoundNotes, "ahead_of", lambda self, base: None)
+
+
 @pytest.mark.parametrize(
     "bug",
     [
@@ -216,6 +225,8 @@ def tells_the_source_before_it_saves(monkeypatch):
         saves_what_an_older_epoch_has,
         counts_restarts_twice,
         takes_the_last_checkpoint_early,
+        takes_the_states_of_the_checkpoint_where_the_target_is_ahead,
+        counts_nothing_where_the_target_is_ahead,
     ],
 )
 def test_planted_bugs_are_noticed(monkeypatch, bug):

@@ -440,10 +440,8 @@ class StoreAway(FileStore):
         return super().save(checkpoint, retain)
 
 
-def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path, runner):
-    sink = f"""sink {{ Jdbc {{ url = "jdbc:sqlite:{tmp_path}/x.db", driver = "org.sqlite.JDBC", database = main,
-      table = t, generate_sink_sql = true }} }}"""
-    text = LIMITED.format(interval=200).replace("verify = target", "verify = checksum, parallelism = 2") + sink
+def commit_ahead_of_the_store(tmp_path, text, runner):
+    """Run a job until its table is ahead of the only checkpoint, and stop it as a crash does."""
     (tmp_path / "job.conf").write_text(text)
     slowly = text.replace("rows_per_second = 400", "rows_per_second = 50")
     plan = make_plan(parse_job(slowly, file=str(tmp_path / "job.conf")))
@@ -459,6 +457,13 @@ def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path
             committed = database.execute("SELECT count(*) FROM t").fetchone()[0]
     local._master.abandon()
     join()
+
+
+def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path, runner):
+    sink = f"""sink {{ Jdbc {{ url = "jdbc:sqlite:{tmp_path}/x.db", driver = "org.sqlite.JDBC", database = main,
+      table = t, generate_sink_sql = true }} }}"""
+    text = LIMITED.format(interval=200).replace("verify = target", "verify = checksum, parallelism = 2") + sink
+    commit_ahead_of_the_store(tmp_path, text, runner)
     result = run(tmp_path, text, runner, restore=True)
     assert result.status == "FINISHED", result.error
     (found,) = result.report.deliveries
@@ -466,6 +471,18 @@ def test_rows_that_a_transaction_committed_before_the_crash_are_counted(tmp_path
         assert database.execute("SELECT count(*), count(DISTINCT id) FROM t").fetchone() == (800, 800)
     assert (found.read, found.written) == (800, 800)
     assert found.read_checksum == found.committed_checksum
+
+
+def test_a_sink_beside_a_transaction_remembers_what_was_committed_before_the_crash(tmp_path, runner):
+    sinks = f"""sink {{ Jdbc {{ plugin_input = fake, url = "jdbc:sqlite:{tmp_path}/x.db", driver = "org.sqlite.JDBC",
+      database = main, table = t, generate_sink_sql = true }}
+      Assert {{ plugin_input = fake, rules {{ row_rules = [
+        {{ rule_type = MIN_ROW, rule_value = 800 }}, {{ rule_type = MAX_ROW, rule_value = 800 }} ] }} }} }}"""
+    text = LIMITED.format(interval=200).replace("verify = target", "verify = count, parallelism = 2")
+    text = text.replace("FakeSource {", "FakeSource { plugin_output = fake, ") + sinks
+    commit_ahead_of_the_store(tmp_path, text, runner)
+    result = run(tmp_path, text, runner, restore=True)
+    assert result.status == "FINISHED", result.error
 
 
 def test_counts_never_go_down(tmp_path):
