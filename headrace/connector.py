@@ -313,6 +313,10 @@ class Source(ABC):
         """
         raise ValueError("this source cannot read one row again by itself; read its table again")
 
+    def hears_checkpoints(self) -> bool:
+        """Whether `checkpointed` does anything; else it is not called."""
+        return type(self).checkpointed is not Source.checkpointed
+
     def checkpointed(self, positions: Mapping[str, Position]) -> None:
         """These positions are safely saved: an outside system may forget what lies before. Called on a new instance."""
 

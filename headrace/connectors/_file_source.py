@@ -127,10 +127,13 @@ class FileSource(Source):
         for rows, after in form.read(part, position, schema, options, task, table.path):
             yield Batch(_shape(rows, table, partitions, part), table.path), after
 
+    def hears_checkpoints(self) -> bool:
+        """See Source.hears_checkpoints; only where a directory is followed."""
+        return self._follower is not None
+
     def checkpointed(self, positions: Mapping[str, Position]) -> None:
         """Delete or move the files whose rows are safe, where post_sync_action says so."""
-        if self._follower is not None:
-            self._post_sync.act(positions)
+        self._post_sync.act(positions)
 
     def parse_again(self, table: str, raw: bytes | str, place: str) -> Batch:
         """See Source.parse_again; a csv file with a header line must still be where it was."""

@@ -156,6 +156,8 @@ class JobMaster:
         if not self._abandoned:
             self._within_the_end(lambda: self._clean_up(status))
         self._runner.detach(self._key)
+        for _, future in list(self._calls.values()):
+            _settle(future, Unavailable("the job has ended"))
         self._ended, self._status = time.time(), status
         self._savepoints.close(status)
         saved = status == "SAVEPOINT_DONE" or self._abandoned

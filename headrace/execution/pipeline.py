@@ -271,6 +271,8 @@ class PipelineRun:
                 return CheckpointKind.SAVEPOINT
             raise
         self._stop_tasks()
+        with suppress(TimeoutError):  # the source hears of the last checkpoint, too
+            self._side.submit(int).result(self._settings.checkpoints.timeout)
         return end
 
     def _decided_to_stop(self) -> bool:
@@ -546,7 +548,7 @@ class PipelineRun:
         self.checkpoints += 1
         self.history.done(checkpoint, self._saved_size)
         self._on_change()
-        if checkpoint.positions and type(self._source).checkpointed is not Source.checkpointed:
+        if checkpoint.positions and self._source.hears_checkpoints():
             self._side.submit(self._tell_source, checkpoint)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
             self._savepoint_owed, self._decision_owed = None, True
@@ -556,7 +558,8 @@ class PipelineRun:
 
     def _tell_source(self, checkpoint: Checkpoint) -> None:
         try:
-            self._job.call("checkpointed", self._pipeline.source.id, told_positions(checkpoint))
+            deadline = self._settings.checkpoints.timeout
+            self._job.call("checkpointed", self._pipeline.source.id, told_positions(checkpoint), deadline=deadline)
         except HeadraceError as error:  # the positions are safe here; the source only learns it later
             self._job.log("warning", f"{self._pipeline.source.name} was not told of the checkpoint: {error}")
 

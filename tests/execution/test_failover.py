@@ -46,8 +46,8 @@ def delivered(folder):
 def start(tmp_path):
     running = []
 
-    def begin(*arguments, rows=300, sink=None, env="", **settings):
-        text = JOB.format(rows=rows, sink=sink or files(tmp_path), env=env)
+    def begin(*arguments, rows=300, source="Paced {", sink=None, env="", **settings):
+        text = JOB.format(rows=rows, sink=sink or files(tmp_path), env=env).replace("Paced {", source)
         running.append(Run(tmp_path, text, *arguments, **settings))
         return running[-1]
 
@@ -228,3 +228,16 @@ def test_workers_that_were_ended_are_not_started_again():
         runner.attach("1.1", None, 1, print)
     runner.warm_up()
     assert runner.pids() == []
+
+
+@pytest.mark.parametrize("runner", ["embedded", "processes"])
+def test_a_source_hears_of_the_last_checkpoint_before_the_job_ends(start, tmp_path, runner):
+    run = start("--runner", runner, rows=20, source=f'Hearing {{ heard = "{tmp_path}/heard",')
+    assert run.end()["status"] == "FINISHED", run.said
+    assert (tmp_path / "heard").read_text().split()[-1] == "20"
+
+
+def test_a_source_that_never_returns_when_it_is_told_does_not_hold_the_job(start, tmp_path):
+    run = start(rows=5, source=f'Hearing {{ never_returns = true, heard = "{tmp_path}/heard",')
+    assert run.end()["status"] == "FINISHED", run.said
+    assert "Source[0]-Hearing was not told of the checkpoint" in run.said

@@ -42,6 +42,23 @@ class PacedSource(Source):
             yield Read(Batch(pa.RecordBatch.from_pydict(columns), "paced"), at)
 
 
+class HearingOptions(PacedOptions):
+    heard: Path = Field(description="A file that gets a line for each checkpoint it is told of.")
+    never_returns: bool = Field(default=False, description="Hang when told.")
+
+
+@source("Hearing")
+class HearingSource(PacedSource):
+    """Writes down the positions it is told of, after a while."""
+
+    Options = HearingOptions
+
+    def checkpointed(self, positions):
+        time.sleep(1000 if self.options.never_returns else 0.3)
+        with open(self.options.heard, "a") as file:
+            file.write(f"{positions['only']}\n")
+
+
 @source("Mixed")
 class MixedSource(Source):
     """Two tables in one split: even and odd numbers."""
