@@ -16,10 +16,23 @@ from headrace.rows import TARGET_ROWS
 
 JOB = """
 env {{ job.mode = BATCH, verify = {verify} }}
-source {{ FakeSource {{ row.num = {rows}, schema {{ fields {{ {columns} }} }} }} }}
-sink {{ LocalFile {{ path = "{folder}/out-{verify}", tmp_path = "{folder}/tmp", file_format_type = parquet }} }}
+source {{ FakeSource {{ row.num = {rows}, auto.increment.enabled = true, schema {{ fields {{ {columns} }} }} }} }}
+sink {{ {sink} }}
 """
-COLUMNS = 'a = int, b = bigint, c = string, d = string, e = double, f = boolean, g = timestamp, h = "decimal(10, 2)"'
+SINKS = {
+    "parquet": 'LocalFile {{ path = "{folder}/out-{verify}", tmp_path = "{folder}/tmp", file_format_type = parquet }}',
+    "SQLite, appended": 'Jdbc {{ url = "jdbc:sqlite:{folder}/{verify}.db", generate_sink_sql = true, table = t, '
+    "schema_save_mode = RECREATE_SCHEMA }}",
+    "SQLite, upserted by id": 'Jdbc {{ url = "jdbc:sqlite:{folder}/{verify}.db", generate_sink_sql = true, table = t, '
+    "schema_save_mode = RECREATE_SCHEMA, primary_keys = [id] }}",
+}
+
+SHARES = {"parquet": 1, "SQLite, appended": 10, "SQLite, upserted by id": 10}
+"""A database takes so many times fewer rows in the same time."""
+COLUMNS = (
+    "id = bigint, a = int, b = bigint, c = string, d = string, e = double, f = boolean, g = timestamp, "
+    'h = "decimal(10, 2)"'
+)
 
 
 def columns() -> dict[str, pa.Array]:
@@ -59,14 +72,16 @@ def by_type(runs: int) -> None:
 
 
 def whole_jobs(rows: int, runs: int) -> None:
-    """Made-up rows into parquet files."""
-    with tempfile.TemporaryDirectory() as folder:
-        commands = {}
-        for verify in ("count", "checksum", "target"):
-            job = Path(folder, f"{verify}.conf")
-            job.write_text(JOB.format(verify=verify, rows=rows, columns=COLUMNS, folder=folder))
-            commands[verify] = [*HEADRACE, "run", "-q", "--home", f"{folder}/home", str(job)]
-        report(f"FakeSource → parquet, {rows:,} rows x 8 columns", rows, in_turn(commands, runs), "count")
+    """Made-up rows into files and tables."""
+    for name, sink in SINKS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            commands, count = {}, rows // SHARES[name]
+            for verify in ("count", "checksum", "target"):
+                job = Path(folder, f"{verify}.conf")
+                target = sink.format(verify=verify, folder=folder)
+                job.write_text(JOB.format(verify=verify, rows=count, columns=COLUMNS, sink=target))
+                commands[verify] = [*HEADRACE, "run", "-q", "--home", f"{folder}/home", str(job)]
+            report(f"FakeSource → {name}, {count:,} rows x 9 columns", count, in_turn(commands, runs), "count")
 
 
 def main() -> None:

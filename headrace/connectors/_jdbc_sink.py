@@ -32,6 +32,7 @@ from headrace.connector import (
 )
 from headrace.connectors import _jdbc_positions as positions_table
 from headrace.connectors._jdbc_options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode
+from headrace.connectors._jdbc_read_back import ReadBack, unverified
 from headrace.connectors._jdbc_spool import Spool
 from headrace.connectors._jdbc_sqlite import Sqlite, quoted
 from headrace.connectors._jdbc_statements import Mode, Statement, Statements
@@ -82,8 +83,11 @@ class JdbcSink(Sink):
                 database.close()
 
     def unverified(self, table: TableSchema) -> str:
-        """The rows are counted by the statements that write them, and not read again."""
-        return "the rows of the job cannot be told from others of the table"
+        """Rows are read again within the transaction that writes them, by their key or as the last that came."""
+        options: JdbcSinkOptions = self.options_for(table)
+        key = [options.field_ide.apply(name) for name in key_of(options, table)]
+        with self.database() as database:
+            return unverified(database, target_table(options), mode_of(options, key), key)
 
     def save_mode(self, table: TableSchema) -> None:
         """Act on the target table in one transaction. Not with a query, as in SeaTunnel."""
@@ -260,10 +264,14 @@ def create_table(options: JdbcSinkOptions, table: TableSchema) -> str:
 
 @dataclass(frozen=True)
 class _Target:
-    """A table of the target. declared: the types of its columns by the rows' names, where they are known."""
+    """A table of the target. declared: the types of its columns by the rows' names, where they are known.
+
+    read_back: where what is written is compared; None where the job does not ask, or it cannot be.
+    """
 
     statements: Statements
     declared: Mapping[str, str]
+    read_back: ReadBack | None = None
 
 
 class JdbcSession(SinkSession):
@@ -287,7 +295,9 @@ class JdbcSession(SinkSession):
         return self._database
 
     def writer(self, table: TableSchema, state: State | None = None) -> SinkWriter:
-        """See SinkSession.writer."""
+        """See SinkSession.writer; a table whose writer was closed to make room is known already."""
+        if table.path in self._targets:
+            return _JdbcWriter(self)
         options: JdbcSinkOptions = self.sink.options_for(table)
         key = key_of(options, table)
         target = [options.field_ide.apply(name) for name in table.names]
@@ -295,11 +305,20 @@ class JdbcSession(SinkSession):
         mode = mode_of(options, key)
         found = None if mode is Mode.QUERY else self.database.table(name)
         declared = {c.name.lower(): c.source_type or "" for c in found.columns} if found else {}
+        statements = Statements(name, table.names, target, key, mode, options.query or "")
         self._targets[table.path] = _Target(
-            Statements(name, table.names, target, key, mode, options.query or ""),
+            statements,
             {n: declared[to.lower()] for n, to in zip(table.names, target, strict=True) if to.lower() in declared},
+            self._read_back(statements, found, [options.field_ide.apply(column) for column in key]),
         )
         return _JdbcWriter(self)
+
+    def _read_back(self, statements: Statements, found: TableSchema | None, key: Sequence[str]) -> ReadBack | None:
+        if self.task.verifier is None or found is None:
+            return None
+        if unverified(self.database, statements.table, statements.mode, key):
+            return None
+        return ReadBack(self.database, statements, found, len(self._targets))
 
     def take(self, batch: Batch) -> None:
         """Keep rows for the commit; those that the target would change are set aside at once."""
@@ -371,11 +390,22 @@ class JdbcSession(SinkSession):
 
     def _write_batch(self, batch: Batch) -> Iterator[tuple[Batch, str]]:
         """Write the rows; gives back those that the target refuses, one by one, with the reason."""
-        for statements, rows in self._targets[batch.table].statements.plan(batch):
+        target, refused = self._targets[batch.table], list[tuple[Batch, str]]()
+        if target.read_back is not None:
+            target.read_back.begin()
+        for statements, rows in target.statements.plan(batch):
             for start in range(0, rows.num_rows, CHUNK_ROWS):
-                yield from self._write(statements, rows.slice(start, CHUNK_ROWS))
+                refused += self._write(statements, rows.slice(start, CHUNK_ROWS), target.read_back)
+        yield from refused
+        behind = target.statements.behind([rows for rows, _ in refused])
+        if target.read_back is not None and self.task.verifier is not None:
+            target.read_back.compare(batch.table, target.statements.replaced, self.task.verifier)
+        if behind is not None:
+            yield from self._write_batch(behind)
 
-    def _write(self, statements: Sequence[Statement], batch: Batch) -> Iterator[tuple[Batch, str]]:
+    def _write(
+        self, statements: Sequence[Statement], batch: Batch, read_back: ReadBack | None
+    ) -> Iterator[tuple[Batch, str]]:
         for statement in statements:
             if not batch.num_rows:
                 return
@@ -386,6 +416,8 @@ class JdbcSession(SinkSession):
             if refused:
                 batch = batch.filter(pa.array([row not in refused for row in range(batch.num_rows)]))
         self._executed[batch.table] += batch.num_rows
+        if read_back is not None:
+            read_back.wrote(batch.rows, deleted=statements[0].deletes)
 
     def written(self) -> Mapping[str, Written]:
         """What the statements took; a row whose key came again in its batch counts with that one."""

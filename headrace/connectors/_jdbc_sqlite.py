@@ -7,6 +7,7 @@ program that calls `headrace.run` may well have the same file open.
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -318,6 +319,24 @@ class Sqlite:
         except Rejected:
             return False
         return True
+
+    def row_number(self, name: str) -> str | None:
+        """The column that is the row's number; None where there is none (sqlite.org/lang_createtable, 5)."""
+        keys = [row for row in self.execute(f"PRAGMA table_info({quoted(name)})") if row[5]]
+        if len(keys) != 1 or keys[0][2].upper() != "INTEGER" or not self.has_rowid(name):
+            return None
+        of_key = [row for row in self.execute(f"PRAGMA index_list({quoted(name)})") if row[3] == "pk"]
+        return None if of_key else str(keys[0][1])
+
+    def is_strict(self, name: str) -> bool:
+        """Whether columns of the table take values of their type only."""
+        found = self.execute("SELECT sql FROM sqlite_master WHERE lower(name) = lower(?)", (name,))
+        return bool(found) and re.search(r"\)[^()]*\bSTRICT\b[^()]*$", found[0][0] or "", re.IGNORECASE) is not None
+
+    def collates(self, name: str) -> bool:
+        """Whether a column or index of the table says that texts which differ are the same."""
+        found = self.execute("SELECT sql FROM sqlite_master WHERE lower(tbl_name) = lower(?)", (name,))
+        return any(re.search(r"\bCOLLATE\s+(?!\W?BINARY\b)", sql or "", re.IGNORECASE) for (sql,) in found)
 
     # ------------------------------------------------------------------------------------------------- errors
 

@@ -9,9 +9,10 @@ from threading import Timer
 import pyarrow as pa
 import pytest
 
-from headrace.connector import Batch, JobContext, sinks
+from headrace.checksums import checksum
+from headrace.connector import Batch, JobContext, Verifier, sinks
 from headrace.connectors import _jdbc_spool, _jdbc_sqlite
-from headrace.errors import BadRow, Rejected, Unavailable
+from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, RowKind, TableSchema
 from headrace.testing import TABLE, ListRejects, SinkContract, batch, task
@@ -378,6 +379,166 @@ def test_keys_of_single_tables_come_before_the_others(path):
     assert people(path) == [(2, "a")]
     load(jdbc_sink(path, table="others"), batch((1, "a")), table=KEYED)
     assert "PRIMARY KEY" in query(path, "SELECT sql FROM sqlite_master WHERE name = 'others'")[0][0]
+
+
+# ------------------------------------------------------------------------------------------- verify = target
+
+
+class Counted(Verifier):
+    """How many rows were compared, and whether they were equal."""
+
+    def __init__(self):
+        self.written = self.read = self.sum = 0
+
+    def wrote(self, table, rows):
+        self.written += rows.num_rows
+        self.sum += checksum(rows)
+
+    def found(self, table, rows):
+        self.read += rows.num_rows
+        self.sum -= checksum(rows)
+
+
+def verified(sink, *batches, table=TABLE, rejects=None):
+    """Rows that were compared; all of them were equal and are in the counts of the sink."""
+    assert sink.unverified(table) == ""
+    verifier = Counted()
+    context = {} if rejects is None else {"rejects": rejects}
+    run = Run(sink, table=table, verifier=verifier, **context).write(*batches).commit()
+    (written,) = run.session.written().values()
+    run.close()
+    assert (verifier.sum, verifier.written, verifier.read) == (0, written.rows, written.rows)
+    return written.rows
+
+
+UPSERTS = {
+    "upsert": {},
+    "look up": {"support_upsert_by_query_primary_key_exist": True},
+    "by kind": {"enable_upsert": False},
+}
+
+
+@pytest.mark.parametrize("mode", UPSERTS)
+def test_what_changes_by_key_have_made_of_the_target_is_read_back(path, mode):
+    query(path, "CREATE TABLE people (id BIGINT, name TEXT)")
+    if mode != "look up":
+        query(path, "CREATE UNIQUE INDEX i ON people (id)")
+    query(path, "INSERT INTO people VALUES (?, ?)", [(1, "old"), (2, "old"), (9, "other")])
+    sink = jdbc_sink(path, primary_keys=["id"], **UPSERTS[mode])
+    rows = changes((GONE, 2, None), (SET, 1, "b"), (SET, 1, "c"), (ADD, 3, "x"), (GONE, 3, "x"), (ADD, 4, "y"))
+    assert verified(sink, rows, changes((BEFORE, 4, "y"), (SET, 4, "z"))) == 7
+    assert people(path) == [(1, "c"), (4, "z"), (9, "other")]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "look up"])
+def test_rows_without_a_key_are_read_back_among_others(path, mode):
+    query(path, "CREATE TABLE people (id BIGINT UNIQUE, name TEXT)")
+    query(path, "INSERT INTO people VALUES (NULL, 'other'), (5, 'old')")
+    sink = jdbc_sink(path, primary_keys=["id"], **UPSERTS[mode])
+    assert verified(sink, batch((None, "a"), (5, "b"), (None, "c"), (6, "d"))) == 4
+    assert people(path) == [(None, "a"), (None, "c"), (None, "other"), (5, "b"), (6, "d")]
+
+
+@pytest.mark.parametrize("options", [{}, {"primary_keys": ["id"]}], ids=["append", "upsert"])
+def test_rows_that_the_target_numbers_are_read_back(path, options):
+    query(path, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT)")
+    assert verified(jdbc_sink(path, **options), batch((10**6, "a"), (None, "b"), (7, "c"), (None, "d"))) == 4
+    assert [name for _, name in people(path)] == ["c", "a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "people (id INT, name TEXT, PRIMARY KEY (id)) WITHOUT ROWID",
+        "people (more TEXT DEFAULT 'm', name TEXT, id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "people (id INTEGER, name TEXT) STRICT",
+        "people (id REAL, name TEXT UNIQUE)",
+        "people (id, name)",
+    ],
+)
+def test_tables_of_every_kind_are_read_back(path, ddl):
+    query(path, f"CREATE TABLE {ddl}")
+    rows = [(i, f"n{i}") for i in range(10_000)]
+    assert verified(jdbc_sink(path), batch(*rows[:100]), batch(*rows[100:])) == 10_000
+
+
+def test_values_are_compared_as_the_columns_keep_them(path):
+    query(path, "CREATE TABLE t (price DECIMAL(10, 2), code TEXT, day DATE, flag BOOLEAN, ratio REAL, raw BLOB, any)")
+    types = {"price": pa.decimal128(10, 2), "code": pa.int32(), "day": pa.date32(), "flag": pa.bool_()}
+    types |= {"ratio": pa.int32(), "raw": pa.binary(), "any": pa.float32()}
+    table = TableSchema.from_arrow(pa.schema(types), "t")
+    values = {"price": [Decimal("2.00"), None], "code": [1, 2], "day": [date(2024, 1, 1)] * 2, "flag": [True, None]}
+    values |= {"ratio": [3, 4], "raw": [b"\x00", None], "any": [0.1, 1.0]}
+    assert verified(jdbc_sink(path), one(table, **values), table=table) == 2
+
+
+def test_refused_rows_are_not_missed_when_the_others_are_read_back(path):
+    query(path, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'bad'))")
+    rejects = ListRejects()
+    rows = [(i, "bad" if i in (0, 4999, 9999) else "x") for i in range(10_000)]
+    assert verified(jdbc_sink(path), batch(*rows), rejects=rejects) == 9997
+    assert len(rejects.found) == 3
+
+
+@pytest.mark.parametrize("mode", ["upsert", "look up"])
+def test_a_refused_row_does_not_take_the_one_before_it_with_the_same_key(path, mode):
+    query(path, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'bad'))")
+    sink, rejects = jdbc_sink(path, primary_keys=["id"], **UPSERTS[mode]), ListRejects()
+    rows = changes((ADD, 1, "a"), (SET, 1, "b"), (SET, 1, "bad"), (ADD, 2, "x"), (SET, 2, "bad"), (SET, 2, "bad"))
+    assert verified(sink, rows, rejects=rejects) == 3
+    assert people(path) == [(1, "b"), (2, "x")]
+    assert [row["name"] for _, row, _ in rejects.found] == ["bad"] * 3
+
+
+TRIGGERS = {
+    "changes a value": ("AFTER INSERT", "UPDATE people SET name = 'X' WHERE id = NEW.id AND id = 5000"),
+    "drops a row": ("AFTER INSERT", "DELETE FROM people WHERE id = NEW.id AND id = 5000"),
+    "adds a row": ("AFTER INSERT", "INSERT INTO people SELECT -1, 'more' WHERE NEW.id = 5000"),
+    "keeps what was deleted": ("AFTER DELETE", "INSERT INTO people VALUES (OLD.id, OLD.name)"),
+    "changes an update": ("AFTER UPDATE", "UPDATE people SET name = 'X' WHERE id = NEW.id AND name = 'new'"),
+}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "options", "text"),
+    [
+        ("changes a value", {}, "{'id': 5000, 'name': 'n'} was written, and {'id': 5000, 'name': 'X'} is there"),
+        ("changes a value", {"primary_keys": ["id"]}, "{'id': 5000, 'name': 'X'} is there; look at its triggers"),
+        ("drops a row", {}, "{'id': 5000, 'name': 'n'} was written, and"),
+        ("drops a row", {"primary_keys": ["id"]}, "{'id': 5000, 'name': 'n'} was written, and no such row is there"),
+        ("adds a row", {}, "{'id': -1, 'name': 'more'} is there"),
+        ("keeps what was deleted", {"primary_keys": ["id"]}, "{'id': 1, 'name': None} was deleted, and no such row"),
+        ("changes an update", {"primary_keys": ["id"]}, "{'id': 2, 'name': 'new'} was written, and {'id': 2, 'name'"),
+    ],
+)
+def test_a_target_that_does_otherwise_is_found_before_the_commit(path, trigger, options, text):
+    query(path, f"CREATE TABLE people (id BIGINT, name TEXT{', PRIMARY KEY (id)' if options else ''})")
+    query(path, "INSERT INTO people VALUES (1, 'old'), (2, 'old')")
+    when, action = TRIGGERS[trigger]
+    query(path, f"CREATE TRIGGER t {when} ON people BEGIN {action}; END")
+    rows = batch(*((i, "n") for i in range(3, 10_000)))
+    keyed = changes((GONE, 1, None), (SET, 2, "new")) if options else batch((10_001, "x"))
+    sink = jdbc_sink(path, **options)
+    with pytest.raises(Undelivered) as error:
+        verified(sink, rows, keyed)
+    assert text in str(error.value)
+    assert people(path) == [(1, "old"), (2, "old")]
+    assert sink.positions(JobContext(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("ddl", "options", "reason"),
+    [
+        ("TABLE people (id, name)", {"query": "INSERT INTO people VALUES (?, ?)"}, "a query of one's own"),
+        ("TABLE people (id, name)", {"primary_keys": ["id"], "enable_upsert": False}, "rows of the same id cannot be"),
+        ("VIEW people AS SELECT 1 id, 'a' name", {}, "the rows of a view"),
+        ("TABLE people (id PRIMARY KEY COLLATE NOCASE, name)", {"primary_keys": ["id"]}, "as it says COLLATE"),
+        ("TABLE others (id, name)", {}, "there is no table people"),
+    ],
+)
+def test_what_cannot_be_read_back_says_why(path, ddl, options, reason):
+    query(path, f"CREATE {ddl}")
+    assert reason in jdbc_sink(path, **options).unverified(replace(TABLE, path="people"))
 
 
 # ------------------------------------------------------------------------------------------------ what is checked
