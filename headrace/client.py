@@ -165,6 +165,9 @@ class Client:
         )
         if status in (204, 404) and missing is not None:
             return missing
+        if (status in (204, 400) and not content) or (status == 400 and b'"Missing map name"' in content):
+            place = path.partition("?")[0]
+            raise HeadraceError(f"{self._url} does not know {place}: it may be a SeaTunnel of an older release")
         try:
             answer = json.loads(content)
         except ValueError:

@@ -2,11 +2,13 @@
 
 import logging
 import logging.handlers
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import anyio.to_thread
 import uvicorn
@@ -16,6 +18,7 @@ from headrace.api.app import make_app
 from headrace.api.security import check_listening
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
+from headrace.config.ciphers import KEY_FILE
 from headrace.errors import ConfigError, Problem
 from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
@@ -149,11 +152,21 @@ def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings
         ),
         permissions=Permissions(
             paths=None if settings.allowed_paths is None else tuple(settings.allowed_paths),
-            denied=tuple(p for p in (settings.home, settings.config) if p is not None),
+            denied=tuple(_own_places(settings)),
             hosts=None if settings.allowed_hosts is None else tuple(settings.allowed_hosts),
             plugins=None if settings.allowed_plugins is None else tuple(settings.allowed_plugins),
         ),
     )
+
+
+def _own_places(settings: ServerSettings) -> Iterator[Path]:
+    """Files and directories that are the server's, not its jobs'."""
+    given = (settings.home, settings.config, settings.tls_key, settings.tls_certificate, os.environ.get(KEY_FILE))
+    yield from (Path(place) for place in given if place)
+    if settings.checkpoint_store and "://" not in settings.checkpoint_store:
+        yield Path(settings.checkpoint_store)
+    if settings.database and settings.database.startswith("sqlite:///"):
+        yield Path(settings.database.removeprefix("sqlite:///").partition("?")[0])
 
 
 def _open_log(settings: ServerSettings) -> Callable[[], None]:

@@ -34,7 +34,10 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     403: {"model": models.Failure, "description": "A page of another address asks."},
     413: {"model": models.Failure, "description": "The body is too large."},
 }
-_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}
 
 
 def _body(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +136,7 @@ def _reading(routes: APIRouter, state: State) -> None:
 
     @routes.get("/system-monitoring-information", responses={200: {"model": list[dict[str, str]]}})
     def monitoring() -> Response:
-        """Memory, load and queues of this node. docs/monitoring.md says what each key means."""
+        """Memory, load and queues of this node; the page on monitoring says what each key means."""
         nodes = service.nodes()
         mine = next(node for node in nodes if node.id == service.id)
         return Json([state.monitor.values(mine, master=nodes[0].id == mine.id)])
@@ -168,7 +171,17 @@ def checkpoint_routes(routes: APIRouter, state: State) -> None:
         number = long_of(job_id)
         return Json(checkpoints.overview(number, service.histories(number), time.time()))
 
-    @routes.get("/jobs/checkpoints/history/{job_id}", responses={200: {"model": list[dict[str, Any]]}})
+    @routes.get(
+        "/jobs/checkpoints/history/{job_id}",
+        responses={200: {"model": list[dict[str, Any]]}},
+        openapi_extra={
+            "parameters": [
+                _query("pipelineId", {"type": "integer"}),
+                _query("status", {"enum": list(checkpoints.STATUSES)}),
+                _query("limit", {"type": "integer", "default": 20}),
+            ]
+        },
+    )
     def checkpoint_history(request: Request, job_id: str) -> Response:
         """The checkpoints of a job, newest first; pipelineId, status and limit (20) choose among them."""
         pipeline, status = query_value(request, "pipelineId"), query_value(request, "status")
@@ -230,10 +243,10 @@ def _changing(routes: APIRouter, state: State) -> None:
         responses={200: {"model": models.SubmitAnswer}},
         openapi_extra={
             "parameters": [
-                {"name": "jobId", "in": "query", "schema": {"type": "integer", "minimum": 1}},
-                {"name": "jobName", "in": "query", "schema": {"type": "string"}},
-                {"name": "isStartWithSavePoint", "in": "query", "schema": {"type": "boolean"}},
-                {"name": "format", "in": "query", "schema": {"enum": ["json", "hocon", "sql"]}},
+                _query("jobId", {"type": "integer", "minimum": 1}),
+                _query("jobName", {"type": "string"}),
+                _query("isStartWithSavePoint", {"type": "boolean"}),
+                _query("format", {"enum": ["json", "hocon", "sql"]}),
             ],
             **_body("A job. With format=hocon or sql the text of such a job file.", _JOB_BODY),
         },
@@ -377,7 +390,9 @@ def _logs(routes: APIRouter, state: State) -> None:
         400: {"description": "There is no such file."},
     }
 
-    @routes.get("/logs", responses=page_or_list)
+    how = {"parameters": [_query("format", {"enum": ["html", "json"], "default": "html"})]}
+
+    @routes.get("/logs", responses=page_or_list, openapi_extra=how)
     def all_logs(request: Request) -> Response:
         """All log files: a page, or JSON with format=json."""
         return listing(request)

@@ -2,6 +2,8 @@
 
 import os
 import re
+import site
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,13 @@ KEY_FOLDERS = (
     (".local", "share", "keyrings"),
 )
 """Folders of keys, wherever they lie."""
+
+
+def _python_folders() -> list[Path]:
+    """Where Python finds what it runs: a file there with the right suffix is run by the next process that starts."""
+    places = [*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(os.__file__)]
+    return [Path(place) for place in (*places, *([sys.prefix] if sys.prefix != sys.base_prefix else []))]
+
 
 EVERY_OTHER = "*"
 """In `plugins`: all that run no code of a job's own."""
@@ -124,7 +133,8 @@ class Permissions:
 
     def _lies_in(self, path: Path) -> str:
         """The forbidden folder that a path is or lies in; empty without one."""
-        return _key_folder(path) or next((str(f) for f in self._forbidden if f == path or f in path.parents), "")
+        found = _key_folder(path) or _hidden_at_home(path)
+        return found or next((str(f) for f in self._forbidden if f == path or f in path.parents), "")
 
     def _holds(self, path: Path) -> str:
         """The forbidden folder that who reads or empties `path` would meet in it; empty without one."""
@@ -139,7 +149,7 @@ class Permissions:
     def _forbidden(self) -> list[Path]:
         """Directories that jobs may not touch, as they are written and as their links lead."""
         keys = [home.joinpath(*folder) for home in {Path.home(), Path("/root")} for folder in KEY_FOLDERS]
-        named = [*(Path(p) for p in SYSTEM_PATHS), *self.denied, *keys]
+        named = [*(Path(p) for p in SYSTEM_PATHS), *_python_folders(), *self.denied, *keys]
         return list(dict.fromkeys(p for path in named for p in (Path(os.path.abspath(path)), _real(path))))
 
     # ---------------------------------------------------------------------------------------------------------- hosts
@@ -171,6 +181,15 @@ def _key_folder(path: Path) -> str:
         for at in range(len(parts) - len(folder) + 1):
             if parts[at : at + len(folder)] == folder:
                 return str(Path(*parts[: at + len(folder)]))
+    return ""
+
+
+def _hidden_at_home(path: Path) -> str:
+    """The hidden file or directory of somebody's home that the path is or lies in: settings, histories, what is run
+    when he logs in."""
+    for home in (Path.home(), Path("/root"), Path("/home", *path.parts[2:3])):
+        if home in path.parents and (name := path.relative_to(home).parts[0]).startswith("."):
+            return str(home / name)
     return ""
 
 

@@ -121,7 +121,7 @@ class RunningJob:
 
     def _run_with_slots(self) -> None:
         record, service = self.record, self._service
-        self.log("info", f"Init JobMaster for Job {record.name} ({record.job_id})")
+        self.log("info", f"Init JobMaster for Job {_one_line(record.name)} ({record.job_id})")
         for warning in self.plan.warnings:
             self.log("warning", str(warning))
         lock = self._lock()
@@ -192,7 +192,7 @@ class RunningJob:
         if status not in ALLOWED[self.record.status]:  # the way there was too short to be seen
             self.change(status=JobStatus.SCHEDULED)
         self.change(status=status, error=text, ended=time.time(), request="", **values).result()
-        self.log("info", f"Job {self.record.name} ({self.record.job_id}) ended {status}")
+        self.log("info", f"Job {_one_line(self.record.name)} ({self.record.job_id}) ended {status}")
 
     # -------------------------------------------------------------------------------- called on threads of the master
 
@@ -209,3 +209,8 @@ class RunningJob:
             text = self._mask(f"the savepoint failed and the job goes on: {problem}")
             self.log("error", text)
             self.change(request="", error=text)
+
+
+def _one_line(name: str) -> str:
+    """A name as it may stand in a log: whoever gives it must not write lines of his own."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()

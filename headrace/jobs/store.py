@@ -36,9 +36,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from headrace.errors import HeadraceError
+from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Metrics, Node
 from headrace.jobs.seal import Seal
@@ -108,7 +108,14 @@ class JobStore:
     def __init__(self, url: str, seal: Seal) -> None:
         self._engine, self._write_engine = _engine(url, autocommit=True), _engine(url)
         self._seal = seal
-        _meta.create_all(self._write_engine)  # services that start together do so one after the other
+        try:
+            _meta.create_all(self._write_engine)  # services that start together do so one after the other
+        except SQLAlchemyError as error:
+            where, reason = self._engine.url.render_as_string(hide_password=True), getattr(error, "orig", error)
+            problem = Problem(
+                "database", f"cannot open the store of jobs {where}: {reason}", "check the setting database"
+            )
+            raise ConfigError([problem]) from error
         self._writes: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._ids = itertools.count()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)

@@ -118,3 +118,12 @@ def test_a_name_that_somebody_lets_point_here_is_not_answered(server, tmp_path):
         assert other.ask("GET", "running-jobs", headers={**known, "Origin": "http://evil.example"}).status == 403
     finally:
         other.stop()
+
+
+def test_a_name_writes_no_lines_into_a_log(server):
+    body = job(1, name="a\n2026-01-01 00:00:00,000 INFO  [1] Job a (1) ended FINISHED\x1b[2J")
+    number = server.submit(body)
+    server.wait(number)
+    log = server.get(f"log/job-{number}.log").content.decode()
+    assert "Init JobMaster for Job a\\n2026-01-01" in log
+    assert "\x1b" not in log

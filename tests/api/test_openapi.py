@@ -43,6 +43,11 @@ def test_the_document_is_openapi_3_1_and_has_every_path(server):
     for name in ("running-jobs", "running-job/{job_id}", "system-monitoring-information", "submit-job", "stop-jobs"):
         assert f"{MAPS}/{name}" in document["paths"]
     assert set(document["paths"][f"{MAPS}/update-tags"]) == {"put", "post"}
+    for route in document["paths"].values():
+        for operation in route.values():
+            assert "422" not in operation["responses"]
+            names = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", ())]
+            assert len(names) == len(set(names))
     page = server.get("/docs")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import site
 import time
 
 import pytest
@@ -130,6 +131,11 @@ SINK = {"plugin_name": "LocalFile", "file_format_type": "json", "plugin_input": 
         "/srv/data/.aws",
         "/data/.config/gcloud/x",
         "/data/.kube/../.docker/config.json",
+        "/home/somebody/.config/autostart",
+        "/home/somebody/.netrc",
+        "~/.profile.d",
+        "{site}",
+        "{stdlib}/x",
         "/proc/self/cwd/x",
         "/proc/self/root/tmp/x",
         "file:///etc/x",
@@ -145,7 +151,8 @@ SINK = {"plugin_name": "LocalFile", "file_format_type": "json", "plugin_input": 
     ],
 )
 def test_paths_that_lead_to_what_is_not_the_jobs(server, path):
-    path = path.replace("{above}", str(server.home.parent))
+    path = path.replace("{above}", str(server.home.parent)).replace("~", os.path.expanduser("~"))
+    path = path.replace("{site}", site.getsitepackages()[0]).replace("{stdlib}", os.path.dirname(os.__file__))
     (problem,) = refusal(server, {**job(), "sink": [{**SINK, "path": path}]}).json["problems"]
     assert problem["place"] == "sink[0].LocalFile.path"
     assert "which jobs may not touch" in problem["message"]
@@ -209,6 +216,22 @@ def test_no_value_leads_out_of_its_directory(server, tmp_path, partition, value)
 )
 def test_no_option_leads_out_of_its_directory(server, tmp_path, options):
     refusal(server, {**job(), "sink": [{**SINK, "path": f"{tmp_path}/x", **options}]})
+
+
+def test_places_that_the_servers_settings_name_are_its_own(start, tmp_path):
+    (tmp_path / "shade.key").write_text("00" * 32)
+    (tmp_path / "jobs").mkdir()
+    server = start(
+        env={
+            "HEADRACE_CHECKPOINT_STORE": str(tmp_path / "checkpoints"),
+            "HEADRACE_DATABASE": f"sqlite:///{tmp_path}/jobs/own.db",
+            "HEADRACE_SHADE_KEY_FILE": str(tmp_path / "shade.key"),
+        }
+    )
+    for path in ("checkpoints/1", "jobs", "shade.key", ""):
+        (problem,) = refusal(server, {**job(), "sink": [{**SINK, "path": f"{tmp_path}/{path}"}]}).json["problems"]
+        assert "which jobs may not touch" in problem["message"]
+    assert server.ask("POST", "submit-job", {**job(), "sink": [{**SINK, "path": f"{tmp_path}/out"}]}).status == 200
 
 
 def test_the_file_of_a_database_must_be_one_that_is_told(server):

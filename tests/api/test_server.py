@@ -109,6 +109,13 @@ def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
     assert "set auto-increment: true" in said
 
 
+def test_a_store_that_cannot_be_opened_is_told(tmp_path):
+    code, said = headrace_server(tmp_path, "--port", "0", env={"HEADRACE_DATABASE": f"sqlite:///{tmp_path}/none/x.db"})
+    assert code == 1
+    assert f"cannot open the store of jobs sqlite:///{tmp_path}/none/x.db: unable to open database file" in said
+    assert "Traceback" not in said
+
+
 def test_settings_come_in_their_order(tmp_path):
     (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engine: {history-job-expire-minutes: 5}}")
     (tmp_path / "headrace.yaml").write_text("history-minutes: 6\nv1-wire: 2.3.13\n")
