@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,14 @@ class Server:
                 return job
             assert time.monotonic() < deadline, job
             time.sleep(0.01)
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    """Until something is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def job(rows: int = 100, mode: str = "BATCH", name: str | None = "NAME", **env: Any) -> dict[str, Any]:

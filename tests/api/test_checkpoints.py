@@ -4,7 +4,7 @@ import json
 import time
 
 from headrace.cli import main
-from tests.api.servers import job
+from tests.api.servers import job, wait_for
 
 COUNTS = {"triggered", "completed", "failed", "inProgress", "restored"}
 
@@ -58,7 +58,9 @@ def test_a_running_jobs_checkpoints_have_the_shape_of_seatunnels(server):
     assert ids == sorted(ids, reverse=True)
     server.ask("POST", "stop-job", {"jobId": job_id})
     server.wait(job_id)
-    assert server.get(f"jobs/checkpoints/{job_id}").json == {"jobId": str(job_id)}
+    wait_for(
+        lambda: server.get(f"jobs/checkpoints/{job_id}").json == {"jobId": str(job_id)}
+    )  # state goes after the end
 
 
 def test_the_history_is_chosen_from_by_pipeline_status_and_limit(server):

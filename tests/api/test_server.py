@@ -20,7 +20,7 @@ import pytest
 import headrace
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Unavailable
 from headrace.server_settings import load_server_settings
-from tests.api.servers import MAPS, Server, job
+from tests.api.servers import MAPS, Server, job, wait_for
 
 HAZELCAST = """
 hazelcast:
@@ -396,13 +396,6 @@ def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):
         again.ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": True})
         saved = again.wait(number, "SAVEPOINT_DONE")
         assert int(saved["metrics"]["SinkCommittedCount"]) == count_rows(tmp_path)
-
-
-def wait_for(is_so, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def count_rows(tmp_path):
