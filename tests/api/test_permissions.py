@@ -79,7 +79,8 @@ def test_a_rule_may_not_name_a_function_of_ones_own(server):
     assert server.wait(server.submit(body))["jobStatus"] == "FINISHED"
 
 
-def test_an_expression_that_never_ends_holds_up_its_job_only(server):
+def test_an_expression_that_never_ends_holds_up_its_job_only(start):
+    server = start()
     slow = "SELECT REGEXP_REPLACE('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab', '(a+)+$', 'x') AS y FROM fake"
     number = server.submit(with_transform({"plugin_name": "Sql", "query": slow}))
     other = server.submit(job(1))
