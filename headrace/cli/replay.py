@@ -86,7 +86,7 @@ class _Replay:
             save_modes=False,
             on_delivered=lambda: self._ledger.done(job_id),
         )
-        with Signals(local.abandon) as signals:
+        with Signals(local.abandon, guarded=True) as signals:
             result = local.run()
         close_log()
         if result.status == "FINISHED":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.checkpoint.location import open_store
+from headrace.cli.guard import Guard
 from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics
 from headrace.config.job import load_job
 from headrace.errors import ConfigError, HeadraceError, NotEnoughSlots, Problem
@@ -20,7 +21,7 @@ from headrace.execution.progress import Progress
 from headrace.jobs.outline import outline_of
 from headrace.logs import job_log
 from headrace.plan.plan import Plan, make_plan
-from headrace.settings import Settings, load_settings
+from headrace.settings import RunnerName, Settings, load_settings
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect it."""
@@ -88,7 +89,8 @@ def run_job(
         return 1
     if not quiet:
         print_warnings([*notes, *plan.warnings])
-    with Signals(local.cancel, partial(_save, local) if local.takes_checkpoints else None) as signals:
+    save = partial(_save, local) if local.takes_checkpoints else None
+    with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:
         screen = None if quiet or as_json else _Screen(local)
         result = local.run()
         if screen:
@@ -158,25 +160,36 @@ def make_local(
 
 
 class Signals:
-    """Ctrl-C cancels the job; SIGTERM saves it where `save` is given. A second one ends the process at once."""
+    """Ctrl-C cancels the job; SIGTERM saves it where `save` is given. A second one ends the process at once.
 
-    def __init__(self, cancel: Callable[[], None], save: Callable[[], None] | None = None) -> None:
-        self._cancel, self._save = cancel, save
+    guarded: whether plugins run in this process, so that one may keep it from ending.
+    """
+
+    def __init__(
+        self, cancel: Callable[[], None], save: Callable[[], None] | None = None, *, guarded: bool = False
+    ) -> None:
+        self._cancel, self._save, self._guarded = cancel, save, guarded
+        self._guard: Guard | None = None
         self.interrupted = False
 
     def __enter__(self) -> "Signals":
+        self._guard = Guard() if self._guarded else None
         self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._guard is not None:
+            self._guard.close()
 
     def _handle(self, number: int, frame: object) -> None:
         if self.interrupted:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.interrupted = True
+        if self._guard is not None:
+            self._guard.live()
         saves = number == signal.SIGTERM and self._save is not None
         text = "saving the job, then stopping" if saves else "canceling; nothing that is not committed will be visible"
         print(text, file=sys.stderr)

@@ -90,12 +90,14 @@ class LocalJob:
         )
 
     def run(self) -> Result:
-        """Run the job to its end and give its lock back."""
+        """Run the job to its end and give its lock back. Ctrl-C cancels it, and is raised again when that is done."""
         try:
             result = self._master.run()
             self._keep(result.report)
             self._remember(result.status)
             self._master.forget()
+            if self._master.interrupted:
+                raise KeyboardInterrupt
             return result
         finally:
             self._runner.close()

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ from headrace.rows import TableSchema
 T = TypeVar("T")
 
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
-"""Calls that a cancel does not tear away: they leave the target whole."""
+"""Calls that a cancel tears away only when they take too long: they leave the target whole."""
 
 REPEATABLE_CALLS = frozenset({"describe", "save_modes"})
 """Calls that are made again on another worker when theirs dies: nothing was moved yet."""
@@ -49,7 +49,7 @@ CLEAN_UP_SECONDS = 10.0
 """How long the end of a job waits until what it no longer needs is removed."""
 
 CANCELED_SECONDS = 2.0
-"""The same after a cancel, which must end soon."""
+"""The same after a cancel, which must end soon; so long the calls may take that it does not tear away at once."""
 
 CALL_SECONDS = 300.0
 """How long a worker may take to answer a call, such as describing a source."""
@@ -121,10 +121,10 @@ class JobMaster:
         self._on_status, self._on_print, self._on_log = on_status, on_print, on_log
         self._save_modes, self._on_delivered = save_modes, on_delivered
         self._key = f"{job_id}.{run}"
-        self._calls: dict[int, tuple[str, Future[Any]]] = {}
+        self._calls: dict[int, tuple[str, Future[Any], Lane]] = {}
         self._call_ids = itertools.count(1)
         self._canceled = threading.Event()
-        self._abandoned = False
+        self._abandoned = self.interrupted = False
         self._status = "SCHEDULED"
         self._pipelines: dict[int, PipelineRun] = {}
         self._ends: dict[int, CheckpointKind | HeadraceError] = {}
@@ -139,7 +139,10 @@ class JobMaster:
     # ---------------------------------------------------------------------------------------------------- running
 
     def run(self) -> Result:
-        """Run the job to its end. Raises nothing of the job's own: the result tells."""
+        """Run the job to its end. Raises nothing of the job's own: the result tells.
+
+        Ctrl-C in a program that calls it cancels the job; `interrupted` tells.
+        """
         self._started = time.time()
         try:
             self._prepare()
@@ -149,12 +152,16 @@ class JobMaster:
                 self._on_delivered()
         except JobCanceled:
             status = "CANCELED"
+        except KeyboardInterrupt:
+            self.cancel()
+            self.interrupted, status = True, "CANCELED"
         except HeadraceError as error:
             self._error, status = error, "FAILED"
         except Exception as error:
             self._error, status = portable(error), "FAILED"
         if not self._abandoned:
             self._within_the_end(lambda: self._clean_up(status))
+        self._end_calls(CLEAN_UP_SECONDS if status in ("FINISHED", "SAVEPOINT_DONE") else 0.0)
         self._runner.detach(self._key)
         for _, future in list(self._calls.values()):
             _settle(future, Unavailable("the job has ended"))
@@ -249,9 +256,14 @@ class JobMaster:
         ]
         for thread in threads:
             thread.start()
-        self._run_pipeline(next(iter(self._pipelines)))
-        for thread in threads:
-            thread.join()
+        try:
+            self._run_pipeline(next(iter(self._pipelines)))
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
         return self._outcome()
 
     def _run_pipeline(self, number: int) -> None:
@@ -366,9 +378,12 @@ class JobMaster:
         self._set_status("CANCELING")
         for run in list(self._pipelines.values()):
             run.inbox.put(Cancel())
-        for name, future in list(self._calls.values()):
+        for name, future, _ in list(self._calls.values()):
             if name not in FINAL_CALLS:
                 _settle(future, JobCanceled(f"job {self.job_id} was canceled"))
+        patience = threading.Timer(CANCELED_SECONDS, self._end_calls, (0.0,))
+        patience.daemon = True
+        patience.start()
 
     def abandon(self) -> None:
         """Stop as if this process had died: saved state and what it names stay for whoever takes the job over."""
@@ -439,6 +454,8 @@ class JobMaster:
         """See pipeline.Job.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
+        if self._canceled.is_set():
+            deadline = CANCELED_SECONDS
         for _ in range(CALL_TRIES if name in REPEATABLE_CALLS else 1):
             try:
                 return self._call_once(name, arguments, deadline)
@@ -449,7 +466,7 @@ class JobMaster:
     def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None) -> Any:
         lane = self.lanes(1)[0]
         number, future = next(self._call_ids), Future[Any]()
-        self._calls[number] = name, future
+        self._calls[number] = name, future, lane
         try:
             lane.send(Call(self._key, number, name, arguments))
             return future.result(deadline)
@@ -459,6 +476,15 @@ class JobMaster:
             raise Unavailable(f"{name} gave no answer within {deadline:.0f} s") from None
         finally:
             self._calls.pop(number, None)
+
+    def _end_calls(self, patience: float) -> None:
+        """No call outlives the job: one that has no answer after so many seconds hangs, and its worker is replaced."""
+        deadline = time.monotonic() + patience
+        for name, future, lane in list(self._calls.values()):
+            wait([future], max(0.0, deadline - time.monotonic()))
+            if not future.done():
+                self.replace(lane)
+                _settle(future, Unavailable(f"{name} did not end with the job"))
 
     def tables_of(self, step: int) -> list[str]:
         """See pipeline.Job.tables_of."""
@@ -494,9 +520,9 @@ class JobMaster:
         if isinstance(event, FromTask):
             self._pipelines[event.pipeline].inbox.put(event)
         elif isinstance(event, Reply):
-            _, future = self._calls.get(event.id, ("", None))
-            if future is not None:
-                _settle(future, event.error, event.value)
+            call = self._calls.get(event.id)
+            if call is not None:
+                _settle(call[1], event.error, event.value)
         elif isinstance(event, Printed):
             if event.level == "print":
                 self._on_print(event.text)
@@ -506,7 +532,7 @@ class JobMaster:
             self._known_tables.discard(event.lane)
             for run in self._pipelines.values():
                 run.inbox.put(event)
-            for _, future in list(self._calls.values()):
+            for _, future, _ in list(self._calls.values()):
                 _settle(future, _WorkerLost(event.reason))
 
     def _pipeline_changed(self) -> None:

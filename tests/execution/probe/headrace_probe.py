@@ -1,12 +1,27 @@
 """Plugins of another package, found through its entry point: what the engine does when a plugin misbehaves."""
 
+import ctypes
 import time
 from pathlib import Path
 
 import pyarrow as pa
 from pydantic import Field
 
-from headrace.connector import Batch, Options, Read, Sink, SinkWriter, Source, Split, TableSchema, sink, source
+from headrace.connector import (
+    Batch,
+    Options,
+    Read,
+    Sink,
+    SinkKind,
+    SinkWriter,
+    Source,
+    Split,
+    TableSchema,
+    Transform,
+    sink,
+    source,
+    transform,
+)
 from headrace.connectors.local_file import LocalFileSink
 from headrace.rows import Column
 
@@ -172,3 +187,126 @@ class SlowWriter(SinkWriter):
 
     def prepare_commit(self, checkpoint_id):
         return None
+
+
+class StuckOptions(Options):
+    where: str = Field(default="", description="The call that never returns.")
+    how: str = Field(default="sleep", description="sleep, loop, in_c (the interpreter free) or holding (it is not).")
+    mark: Path = Field(default=Path("/nowhere"), description="This file appears when it has begun.")
+    rows: int = Field(default=1_000_000, description="Of the source.")
+
+    def stick(self, where):
+        if self.where == where:
+            self.mark.touch()
+            while True:
+                if self.how == "sleep":
+                    time.sleep(3600)
+                elif self.how == "in_c":
+                    ctypes.CDLL(None).sleep(3600)
+                elif self.how == "holding":
+                    ctypes.PyDLL(None).sleep(3600)
+
+
+@source("StuckSource")
+class StuckSource(PacedSource):
+    """A row now and then, until it is stuck."""
+
+    Options = StuckOptions
+
+    def is_bounded(self, mode):
+        return True
+
+    def tables(self):
+        self.options.stick("tables")
+        return [TABLE]
+
+    def splits(self, parallelism):
+        self.options.stick("splits")
+        return [Split("only", table="paced")]
+
+    def read(self, split, position, task):
+        try:
+            for at in range(position or 0, self.options.rows):
+                time.sleep(0.001)
+                if at == 50:
+                    self.options.stick("read")
+                columns = {"id": pa.array([at], pa.int64()), "sent": pa.array([0.0])}
+                yield Read(Batch(pa.RecordBatch.from_pydict(columns), "paced"), at + 1)
+        finally:
+            self.options.stick("close_read")
+
+    def checkpointed(self, positions):
+        self.options.stick("checkpointed")
+
+
+@transform("StuckTransform")
+class StuckTransform(Transform):
+    """Changes nothing, until it is stuck."""
+
+    Options = StuckOptions
+
+    def schema(self, table):
+        self.options.stick("schema")
+        return table
+
+    def apply(self, batch, task):
+        self.options.stick("apply")
+        return batch
+
+    def close(self, task):
+        self.options.stick("close")
+
+
+@sink("StuckSink")
+class StuckSink(Sink):
+    """Staged, with nothing to show for it."""
+
+    Options = StuckOptions
+    kind = SinkKind.STAGED
+
+    def check(self, tables):
+        self.options.stick("check")
+        return ()
+
+    def save_mode(self, table):
+        self.options.stick("save_mode")
+
+    def start(self, job):
+        self.options.stick("start")
+
+    def open(self, task):
+        self.options.stick("open")
+        return super().open(task)
+
+    def writer(self, table, task, state):
+        self.options.stick("writer")
+        return StuckWriter(self.options, task.index)
+
+    def finish(self, tables, states):
+        self.options.stick("finish")
+
+    def commit(self, committables, job):
+        self.options.stick("commit")
+
+    def abort(self, committables, job):
+        self.options.stick("abort")
+
+    def end(self, job):
+        self.options.stick("end")
+
+
+class StuckWriter(SinkWriter):
+    def __init__(self, options, index):
+        self.options, self.index = options, index
+
+    def write(self, batch):
+        self.options.stick("write")
+
+    def prepare_commit(self, checkpoint_id):
+        self.options.stick("prepare_commit")
+        while self.options.where == "abort" and self.index == 1:  # what task 0 has prepared must be aborted
+            time.sleep(1)
+        return checkpoint_id
+
+    def close(self):
+        self.options.stick("close_writer")
