@@ -49,7 +49,7 @@ class Guard:
         with suppress(OSError):
             while self._living:
                 os.write(self._pipe, b".")
-                time.sleep(1)
+                time.sleep(0.5)
 
     def close(self) -> None:
         """Nothing needs to be watched any more."""

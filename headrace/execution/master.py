@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError, wait
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -161,10 +161,8 @@ class JobMaster:
             self._error, status = portable(error), "FAILED"
         if not self._abandoned:
             self._within_the_end(lambda: self._clean_up(status))
-        self._end_calls(CLEAN_UP_SECONDS if status in ("FINISHED", "SAVEPOINT_DONE") else 0.0)
+        self._end_calls()
         self._runner.detach(self._key)
-        for _, future in list(self._calls.values()):
-            _settle(future, Unavailable("the job has ended"))
         self._ended, self._status = time.time(), status
         self._savepoints.close(status)
         saved = status == "SAVEPOINT_DONE" or self._abandoned
@@ -381,7 +379,7 @@ class JobMaster:
         for name, future, _ in list(self._calls.values()):
             if name not in FINAL_CALLS:
                 _settle(future, JobCanceled(f"job {self.job_id} was canceled"))
-        patience = threading.Timer(CANCELED_SECONDS, self._end_calls, (0.0,))
+        patience = threading.Timer(CANCELED_SECONDS, self._end_calls)
         patience.daemon = True
         patience.start()
 
@@ -477,11 +475,9 @@ class JobMaster:
         finally:
             self._calls.pop(number, None)
 
-    def _end_calls(self, patience: float) -> None:
-        """No call outlives the job: one that has no answer after so many seconds hangs, and its worker is replaced."""
-        deadline = time.monotonic() + patience
+    def _end_calls(self) -> None:
+        """No call outlives the job: one that has no answer yet hangs, and its worker is replaced."""
         for name, future, lane in list(self._calls.values()):
-            wait([future], max(0.0, deadline - time.monotonic()))
             if not future.done():
                 self.replace(lane)
                 _settle(future, Unavailable(f"{name} did not end with the job"))

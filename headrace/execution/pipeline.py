@@ -270,7 +270,10 @@ class PipelineRun:
             if isinstance(error, HeadraceError) and self._decided_to_stop():
                 return CheckpointKind.SAVEPOINT
             raise
-        self._stop_tasks()
+        try:
+            self._stop_tasks()
+        except StuckTask as error:  # all that the end promises is done
+            self._job.log("warning", str(error))
         with suppress(TimeoutError):  # the source hears of the last checkpoint, too
             self._side.submit(int).result(self._settings.checkpoints.timeout)
         return end

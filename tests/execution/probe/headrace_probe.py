@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from headrace.connector import (
@@ -310,3 +311,70 @@ class StuckWriter(SinkWriter):
 
     def close(self):
         self.options.stick("close_writer")
+
+
+class NumbersOptions(Options):
+    stop: Path = Field(description="No more rows are made once this file is there.")
+
+
+@source("Numbers")
+class NumbersSource(Source):
+    """Without end, as fast as it may: each split counts from 0."""
+
+    Options = NumbersOptions
+
+    def is_bounded(self, mode):
+        return False
+
+    def tables(self):
+        columns = Column("split", pa.int64()), Column("id", pa.int64()), Column("text", pa.string())
+        return [TableSchema("numbers", columns)]
+
+    def splits(self, parallelism):
+        return [Split(str(number), table="numbers") for number in range(parallelism)]
+
+    def read(self, split, position, task):
+        at = position or 0
+        while True:
+            if self.options.stop.exists():
+                time.sleep(0.2)
+                yield None
+                continue
+            ids = pa.array(range(at, at + task.batch_rows), pa.int64())
+            texts = pc.binary_join_element_wise("row", ids.cast(pa.string()), " ")
+            splits = pa.array([int(split.id)] * len(ids), pa.int64())
+            at += len(ids)
+            yield Read(Batch(pa.RecordBatch.from_arrays([splits, ids, texts], ["split", "id", "text"]), "numbers"), at)
+
+
+class SlowFileOptions(LocalFileSink.Options):
+    slow: Path = Field(description="Every batch takes a second more while this file is there.")
+
+
+@sink("SlowFile")
+class SlowFileSink(LocalFileSink):
+    """LocalFile, slow for a while."""
+
+    Options = SlowFileOptions
+
+    def writer(self, table, task, state):
+        return SlowFileWriter(super().writer(table, task, state), self.options.slow)
+
+
+class SlowFileWriter(SinkWriter):
+    def __init__(self, inner, slow):
+        self.inner, self.slow = inner, slow
+
+    def write(self, batch):
+        if self.slow.exists():
+            time.sleep(1)
+        self.inner.write(batch)
+
+    def prepare_commit(self, checkpoint_id):
+        return self.inner.prepare_commit(checkpoint_id)
+
+    def written(self):
+        return self.inner.written()
+
+    def close(self):
+        self.inner.close()
