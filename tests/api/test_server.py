@@ -392,7 +392,7 @@ def test_after_a_kill_no_worker_lives_and_no_row_is_added(start, tmp_path):
         stack.callback(again.stop)
         again.wait(number, "RUNNING")
         for log in (f"log/job-{number}.log", "log/headrace-server.log"):
-            assert f"job {number} goes on from checkpoint " in again.get(log).content.decode()
+            wait_for(lambda log=log: f"job {number} goes on from checkpoint " in again.get(log).content.decode())
         again.ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": True})
         saved = again.wait(number, "SAVEPOINT_DONE")
         assert int(saved["metrics"]["SinkCommittedCount"]) == count_rows(tmp_path)

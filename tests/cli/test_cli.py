@@ -238,18 +238,17 @@ def test_fixed_slots_count_without_a_server(headrace, job, tmp_path, number, cod
 
 
 def test_what_the_sources_and_targets_refuse_has_its_place(headrace, tmp_path):
-    (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.csv").touch()
     schema = "file_format_type = csv, schema { fields { n = int } }"
     (tmp_path / "sources.conf").write_text(
-        f"source {{\n LocalFile {{ path = empty, plugin_output = a, {schema} }}\n"
+        f"source {{\n LocalFile {{ path = no, plugin_output = a, {schema} }}\n"
         f" LocalFile {{ path = nope, plugin_output = b, {schema} }}\n}}\n"
         "sink {\n Console { plugin_input = a }\n Console { plugin_input = b }\n}"
     )
     done = headrace("run", "-q", "sources.conf")
     assert done.returncode == 1
-    assert "sources.conf:2: source[0].LocalFile: there is nothing to read: 'empty' is empty" in done.stderr
+    assert "sources.conf:2: source[0].LocalFile: there is no file or directory 'no'" in done.stderr
     assert "sources.conf:3: source[1].LocalFile: there is no file or directory 'nope'" in done.stderr
     (tmp_path / "target.conf").write_text(
         "source { FakeSource { plugin_output = fake, schema { fields { n = int } } } }\n"
