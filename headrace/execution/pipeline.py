@@ -1,7 +1,7 @@
 """One pipeline from its start to its end: epochs, tasks, splits, checkpoints, restarts (guarantees 1-9).
 
 Runs on one thread. Everything that happens comes through `inbox`; saving and committing, which may wait for an outside
-system, run on a second thread and report back the same way.
+system, run on a second thread and report back the same way. A third one tells the source what was saved.
 """
 
 import queue
@@ -79,6 +79,9 @@ DISCOVERY_SECONDS = 5.0
 
 COMMIT_TIMEOUTS = 10
 """A commit may take so many times what the tasks may take for a checkpoint; one that takes longer hangs."""
+
+TELL_SECONDS = 10.0
+"""How long the end of a pipeline waits until its source has heard of the last checkpoint."""
 
 STOP_SECONDS = 2.0
 """How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
@@ -184,6 +187,7 @@ class PipelineRun:
         self._refused: Checkpoint | None = None
         self._assigner = SplitAssigner((), {}, ())
         self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
+        self._telling = ThreadPoolExecutor(1, f"tell-source-{key}-{pipeline.id}")
         self.running = False
         self._delivered = False
         self._cancel_by: float | None = None
@@ -222,7 +226,8 @@ class PipelineRun:
                     self.restarts += 1
         finally:
             self.running = False
-            self._side.shutdown(wait=False, cancel_futures=True)
+            for thread in (self._side, self._telling):
+                thread.shutdown(wait=False, cancel_futures=True)
 
     def _isolate(self, tables: tuple[str, ...], error: HeadraceError) -> bool:
         """Go on without the tables that failed, where the job wants that and others are left."""
@@ -275,7 +280,7 @@ class PipelineRun:
         except StuckTask as error:  # all that the end promises is done
             self._job.log("warning", str(error))
         with suppress(TimeoutError):  # the source hears of the last checkpoint, too
-            self._side.submit(int).result(self._settings.checkpoints.timeout)
+            self._telling.submit(int).result(TELL_SECONDS)
         return end
 
     def _decided_to_stop(self) -> bool:
@@ -552,7 +557,7 @@ class PipelineRun:
         self.history.done(checkpoint, self._saved_size)
         self._on_change()
         if checkpoint.positions and self._source.hears_checkpoints():
-            self._side.submit(self._tell_source, checkpoint)
+            self._telling.submit(self._tell_source, checkpoint)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
             self._savepoint_owed, self._decision_owed = None, True
             self._job.savepoint_taken(self._pipeline.id, "")
