@@ -19,6 +19,9 @@ from headrace.rows import TARGET_BYTES
 PROCESS_BYTES = 112 * MIB
 """A process without a task, all plugins imported; it was measured at 100."""
 
+VARYING = 20
+"""By such a part of it what a process takes varies from start to start: the minimum that is named suffices for all."""
+
 LEAST_BYTES = Source.memory_bytes + Sink.memory_bytes
 """What a task needs whose plugins need what is usual."""
 
@@ -139,7 +142,7 @@ def check_budget(plan: Plan | None, budget: int, processes: int, workers: int) -
         tasks = f"{count} tasks" if count > 1 else "a task"
         raise NotEnoughMemory(
             f"{'the job cannot' if plan else 'no job can'} run in {show_size(budget)} of memory: {tasks} and the "
-            f"processes around need {show_size(least)}; raise --memory to that"
+            f"processes around need {show_size(least + processes // VARYING)}; raise --memory to that"
             + (", or lower env.parallelism" if count > 1 else "")
             + (", or take fewer workers" if workers > 1 else "")
         )
