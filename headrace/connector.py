@@ -518,6 +518,10 @@ class Sink(ABC):
         """What is wrong with these tables for this sink, before any save mode acts. May look at the target."""
         return ()
 
+    def check_save_modes(self, tables: Sequence[TableSchema]) -> Iterable[Problem]:
+        """What `save_mode` would refuse of these tables. Asked of all sinks before any acts, never on restore."""
+        return ()
+
     def save_mode(self, table: TableSchema) -> None:
         """Act by the schema and data save modes. Once per table before the first row, never on restore."""
 

@@ -209,21 +209,18 @@ class FileSink(Sink):
         """Every file is read again once it is finished, where its format keeps the rows' values."""
         return file_format(self.options.file_format_type).unverified
 
+    def check_save_modes(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
+        """A directory that must be there, or must hold no files."""
+        for table in tables:
+            yield from _refused(self.options_for(table))
+
     def save_mode(self, table: TableSchema) -> None:
         """Act on the directory as a table and its files as the data."""
         options: FileSinkOptions = self.options_for(table)
         path = Path(options.path)
         with _translated(path):
-            if options.schema_save_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST and not path.is_dir():
-                raise Rejected(
-                    f"schema_save_mode is ERROR_WHEN_SCHEMA_NOT_EXIST, and there is no {str(path)!r}; "
-                    "create the directory, or use CREATE_SCHEMA_WHEN_NOT_EXIST"
-                )
-            if options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and any(_visible(path)):
-                raise Rejected(
-                    f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and {str(path)!r} holds files; "
-                    "empty it, or use APPEND_DATA or DROP_DATA"
-                )
+            for problem in _refused(options):
+                raise Rejected(f"{problem.message}; {problem.cure}")
             recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
             if recreate or options.data_save_mode is DataSaveMode.DROP_DATA:
                 for entry in _visible(path):
@@ -322,6 +319,18 @@ class FileSink(Sink):
         with _translated(folder):
             owner_file(folder, job.owner)
         return folder
+
+
+def _refused(options: FileSinkOptions) -> Iterator[Problem]:
+    """What the save modes refuse of a directory as it is."""
+    path, schema_mode = Path(options.path), options.schema_save_mode
+    if schema_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST and not path.is_dir():
+        text = f"schema_save_mode is {schema_mode}, and there is no {str(path)!r}"
+        yield Problem("schema_save_mode", text, "create the directory, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
+    recreate = schema_mode is SchemaSaveMode.RECREATE_SCHEMA
+    if options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and not recreate and any(_visible(path)):
+        text = f"data_save_mode is {options.data_save_mode}, and {str(path)!r} holds files"
+        yield Problem("data_save_mode", text, "empty it, or use APPEND_DATA or DROP_DATA")
 
 
 class _OpenFile:

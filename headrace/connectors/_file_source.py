@@ -10,7 +10,7 @@ from headrace.connector import Position, Read, Source, Split, TableSchema, TaskC
 from headrace.connectors._file_actions import PostSync
 from headrace.connectors._file_follower import FileFollower
 from headrace.connectors._file_listing import FoundFile, is_copied, partitions_of, readable_files
-from headrace.connectors._file_options import FileSourceOptions, FileTableOptions
+from headrace.connectors._file_options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._file_parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
 from headrace.formats.convert import convert
@@ -128,8 +128,8 @@ class FileSource(Source):
             yield Batch(_shape(rows, table, partitions, part), table.path), after
 
     def hears_checkpoints(self) -> bool:
-        """See Source.hears_checkpoints; only where a directory is followed."""
-        return self._follower is not None
+        """See Source.hears_checkpoints; only where something becomes of files that were read."""
+        return any(options.post_sync_action is not PostSyncAction.NONE for options in self.options.tables())
 
     def checkpointed(self, positions: Mapping[str, Position]) -> None:
         """Delete or move the files whose rows are safe, where post_sync_action says so."""

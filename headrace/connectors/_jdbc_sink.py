@@ -89,6 +89,17 @@ class JdbcSink(Sink):
         with self.database() as database:
             return unverified(database, target_table(options), mode_of(options, key), key)
 
+    def check_save_modes(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
+        """A table that must have no rows; one that must be there is looked for on every start."""
+        if self.options.query or not os.path.exists(self.options.settings().path):
+            return
+        with self.database() as database:
+            for table in tables:
+                options: JdbcSinkOptions = self.options_for(table)
+                recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
+                if not recreate and (problem := _has_rows(database, options)) is not None:
+                    yield problem
+
     def save_mode(self, table: TableSchema) -> None:
         """Act on the target table in one transaction. Not with a query, as in SeaTunnel."""
         options: JdbcSinkOptions = self.options_for(table)
@@ -235,13 +246,21 @@ def _apply_data_mode(database: Sqlite, options: JdbcSinkOptions) -> None:
     name, mode = target_table(options), options.data_save_mode
     if mode is DataSaveMode.DROP_DATA:
         database.execute(f"DELETE FROM {quoted(name)}")
-    elif mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and database.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1"):
-        raise Rejected(
-            f"data_save_mode is ERROR_WHEN_DATA_EXISTS, and table {name} in {database.path} has rows; "
-            "empty it, or use APPEND_DATA or DROP_DATA"
-        )
+    elif (problem := _has_rows(database, options)) is not None:
+        raise Rejected(f"{problem.message}; {problem.cure}")
     elif mode is DataSaveMode.CUSTOM_PROCESSING and options.custom_sql:
         database.execute_all(options.custom_sql)
+
+
+def _has_rows(database: Sqlite, options: JdbcSinkOptions) -> Problem | None:
+    """Why ERROR_WHEN_DATA_EXISTS refuses the target."""
+    name, mode = target_table(options), options.data_save_mode
+    if mode is not DataSaveMode.ERROR_WHEN_DATA_EXISTS or database.table(name) is None:
+        return None
+    if not database.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1"):
+        return None
+    text = f"data_save_mode is {mode}, and table {name} in {database.path} has rows"
+    return Problem("data_save_mode", text, "empty it, or use APPEND_DATA or DROP_DATA")
 
 
 def create_table(options: JdbcSinkOptions, table: TableSchema) -> str:

@@ -79,6 +79,17 @@ def checkpointed(job: LoadedJob, step: int, positions: Mapping[str, Position]) -
     job.source(step).checkpointed(positions)
 
 
+def check_save_modes(job: LoadedJob, tables: Mapping[int, list[TableSchema]]) -> None:
+    """Raises ConfigError with all that the save modes of the sinks refuse. tables: by step. Read-only."""
+    problems = [
+        p.under(job.step(step).plugin.place)
+        for step, of_sink in tables.items()
+        for p in job.sink(step).check_save_modes(of_sink)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def save_modes(job: LoadedJob, step: int, tables: list[TableSchema]) -> None:
     """Act by the sink's save modes for these tables."""
     for table in tables:
@@ -135,7 +146,7 @@ def end_sink(job: LoadedJob, step: int, context: JobContext) -> None:
 CALLS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        describe, splits, new_splits, checkpointed, save_modes, unverified, target_positions, start_sink, merge_states,
-        finish, commit, abort, end_sink,
+        describe, splits, new_splits, checkpointed, check_save_modes, save_modes, unverified, target_positions,
+        start_sink, merge_states, finish, commit, abort, end_sink,
     )
 }  # fmt: skip

@@ -40,7 +40,7 @@ T = TypeVar("T")
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel tears away only when they take too long: they leave the target whole."""
 
-REPEATABLE_CALLS = frozenset({"describe", "save_modes"})
+REPEATABLE_CALLS = frozenset({"describe", "check_save_modes", "save_modes"})
 """Calls that are made again on another worker when theirs dies: nothing was moved yet."""
 
 CALL_TRIES = 3
@@ -180,7 +180,9 @@ class JobMaster:
         if fresh and self._restore:
             self.log("warning", f"job {self.job_id} has no saved state: it starts from the beginning")
         if fresh and self._save_modes:
-            for step, tables in self._first_of_each_sink().items():
+            targets = self._first_of_each_sink()
+            self.call("check_save_modes", targets, deadline=None)
+            for step, tables in targets.items():
                 self.call("save_modes", step, tables, deadline=None)
 
     def _patiently(self, do: Callable[[], T]) -> T:
