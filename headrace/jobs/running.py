@@ -74,12 +74,13 @@ class RunningJob:
             self._master.abandon()
 
     def change(self, **values: Any) -> "Future[JobRecord | None]":
-        """Store a change of the record. It is lost, rightly, when another service has or will have the job."""
-        if self._abandoned:
-            lost: Future[JobRecord | None] = Future()
-            lost.set_result(None)
-            return lost
+        """Store a change of the record. It is lost, rightly, when another service has or will have the job, and when
+        the job has ended: the counts that the service saves each second do not replace those of the end."""
         with self._changes:
+            if self._abandoned or self.record.status.is_end:
+                lost: Future[JobRecord | None] = Future()
+                lost.set_result(None)
+                return lost
             if values.get("status") == self.record.status:
                 values.pop("status")
             if "status" in values and values["status"] not in ALLOWED[self.record.status]:

@@ -40,6 +40,20 @@ def test_keeps_the_delivery_report_of_a_job(service, home):
     assert str(home) not in kept
 
 
+def test_counts_of_a_job_do_not_replace_those_of_its_end(service, monkeypatch):
+    """They are saved each second, until its thread is over, which is after the end was recorded."""
+    saved = threading.Event()
+    monkeypatch.setattr("headrace.execution.master.JobMaster.forget", lambda self: saved.wait(60))
+    taken = submit(service, job())
+    ended = wait_for(service, taken.job_id, "FINISHED")
+    service._save_metrics()
+    service.set_tags({})  # returns when what the store was given before is written, too
+    saved.set()
+    record = service.wait(taken.job_id, 30)
+    assert record.metrics == ended.metrics
+    assert record.metrics.report is not None
+
+
 def test_a_wrong_job_is_refused_and_leaves_nothing(service):
     with pytest.raises(ConfigError, match="unknown sink"):
         submit(service, job(sink={"plugin_name": "Consol"}))
