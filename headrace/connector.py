@@ -558,7 +558,10 @@ class Sink(ABC):
         """Drop prepared rows that no saved checkpoint names; an unknown or committed one is left alone."""
 
     def end(self, job: JobContext) -> None:
-        """The job ended, whatever its state, and will not be restored from here: remove what was staged for it."""
+        """The job ended, whatever its state, and will not be restored from here: remove what was staged for it.
+
+        Called again when its worker died meanwhile.
+        """
 
 
 # -------------------------------------------------------------------------------------------------------- registry

@@ -40,8 +40,8 @@ T = TypeVar("T")
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel tears away only when they take too long: they leave the target whole."""
 
-REPEATABLE_CALLS = frozenset({"describe", "check_save_modes", "save_modes"})
-"""Calls that are made again on another worker when theirs dies: nothing was moved yet."""
+REPEATABLE_CALLS = frozenset({"describe", "check_save_modes", "save_modes", "end_sink"})
+"""Calls that are made again on another worker when theirs dies: made twice, they move nothing twice."""
 
 CALL_TRIES = 3
 
