@@ -82,7 +82,7 @@ def checkpointed(job: LoadedJob, step: int, positions: Mapping[str, Position]) -
 def check_save_modes(job: LoadedJob, tables: Mapping[int, list[TableSchema]]) -> None:
     """Raises ConfigError with all that the save modes of the sinks refuse. tables: by step. Read-only."""
     problems = [
-        p.under(job.step(step).plugin.place)
+        placed(p, job.step(step).plugin, job.plan.job.file)
         for step, of_sink in tables.items()
         for p in job.sink(step).check_save_modes(of_sink)
     ]

@@ -256,5 +256,5 @@ def test_what_the_sources_and_targets_refuse_has_its_place(headrace, tmp_path):
     )
     done = headrace("run", "-q", "target.conf")
     assert done.returncode == 1
-    assert "sink[0].LocalFile, table fake: data_save_mode is ERROR_WHEN_DATA_EXISTS" in done.stderr
+    assert "target.conf:2: sink[0].LocalFile.data_save_mode: data_save_mode is ERROR_WHEN_DATA_EXISTS" in done.stderr
     assert "use APPEND_DATA or DROP_DATA" in done.stderr

@@ -56,9 +56,9 @@ def test_a_process_is_tight_before_it_is_full(monkeypatch):
 def test_the_minimum_counts_every_task_where_it_runs():
     least = 100 * MIB + 4 * LEAST_BYTES
     check_budget(plan(4), least, 100 * MIB, 1)
-    with pytest.raises(NotEnoughMemory, match=r"4 tasks and the processes around need 164 MiB; raise --memory"):
+    with pytest.raises(NotEnoughMemory, match=r"4 tasks and the processes around need 169 MiB; raise --memory"):
         check_budget(plan(4), least - 1, 100 * MIB, 1)
-    with pytest.raises(NotEnoughMemory, match=r"a task .* need 116 MiB; raise --memory to that$"):
+    with pytest.raises(NotEnoughMemory, match=r"a task .* need 121 MiB; raise --memory to that$"):
         check_budget(plan(), 0, 100 * MIB, 1)
     with pytest.raises(NotEnoughMemory, match="or lower env.parallelism, or take fewer workers"):
         check_budget(plan(4), 0, 100 * MIB, 2)
