@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
@@ -43,6 +44,8 @@ class Job:
 class Client:
     """Talks to one server. Its methods raise Unavailable when it cannot be reached, ConfigError when it refuses.
 
+    Threads may share one; each request that is under way has a connection of its own.
+
     url: such as `http://localhost:5801`. user, password or token: for a server that asks for them; `user:password@` in
     the URL comes before them.
     """
@@ -59,8 +62,9 @@ class Client:
         parts = _parts(url)
         host, port = str(parts.hostname), parts.port or 5801
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connect = partial(kind, host, port, timeout=timeout)
+        self._kept: list[http.client.HTTPConnection] = []
         self._url = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-        self._connection = kind(host, port, timeout=timeout)
         if parts.username is not None:
             user, password, token = unquote(parts.username), unquote(parts.password or ""), None
         self._headers = {"Content-Type": "application/json", **_authorization(user, password, token)}
@@ -74,8 +78,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connections that are kept."""
+        while self._kept:
+            self._kept.pop().close()
 
     def submit(
         self,
@@ -180,18 +185,27 @@ class Client:
         """One request. What changes something is sent once only, on a new connection: nobody knows whether a server
         that hung up has taken it."""
         content = None if body is None else body.encode()
+        connection = self._take_connection()
         if method != "GET":
-            self._connection.close()
-        for last in (False, True) if method == "GET" else (True,):
+            connection.close()
+        for last in (True,) if connection.sock is None else (False, True):
             try:
-                self._connection.request(method, path, content, self._headers)
-                answer = self._connection.getresponse()
-                return answer.status, answer.read()
+                connection.request(method, path, content, self._headers)
+                answer = connection.getresponse()
+                status, content_read = answer.status, answer.read()
             except (http.client.HTTPException, OSError) as error:
-                self._connection.close()  # a kept connection may have been closed by the server: once more on a new one
+                connection.close()  # a kept connection may have been closed by the server: once more on a new one
                 if last:
                     raise Unavailable(f"cannot reach {self._url}: {error}") from error
+            else:
+                self._kept.append(connection)
+                return status, content_read
         raise AssertionError
+
+    def _take_connection(self) -> http.client.HTTPConnection:
+        with suppress(IndexError):
+            return self._kept.pop()
+        return self._connect()
 
 
 def _parts(url: str) -> SplitResult:

@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -567,6 +568,13 @@ def test_the_client_does_it_all(server):
         with pytest.raises(ConfigError) as error:
             client.submit({"env": {}, "source": [{"plugin_name": "FakeSorce"}], "sink": [{"plugin_name": "Console"}]})
         assert [problem.place for problem in error.value.problems] == ["source[0].FakeSorce"]
+
+
+def test_threads_share_a_client(server):
+    with headrace.Client(f"localhost:{server.port}") as client, ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda number: client.submit(job(number)), range(1, 25)))
+        ended = list(pool.map(lambda number: client.wait(number, 60), numbers))
+        assert [(one.id, one.rows_written) for one in ended] == list(zip(numbers, range(1, 25), strict=True))
 
 
 def test_the_client_says_when_there_is_no_server():
