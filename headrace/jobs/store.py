@@ -94,6 +94,9 @@ _ADD = insert(_jobs)
 _CHANGE = update(_jobs).where(
     *(_jobs.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner"))
 )
+_PROGRESS = {"status", "started", "outline", "metrics"}
+_Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
+"""What to do, who waits for it, and whether it must be durable then."""
 READ_AT_ONCE = 100
 _IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
 _ID_BITS = 14
@@ -107,6 +110,7 @@ class JobStore:
 
     def __init__(self, url: str, seal: Seal) -> None:
         self._engine, self._write_engine = _engine(url, autocommit=True), _engine(url)
+        self._light_engine = _engine(url, durable=False)
         self._seal = seal
         try:
             _meta.create_all(self._write_engine)  # services that start together do so one after the other
@@ -116,7 +120,7 @@ class JobStore:
                 "database", f"cannot open the store of jobs {where}: {reason}", "check the setting database"
             )
             raise ConfigError([problem]) from error
-        self._writes: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._ids = itertools.count()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
@@ -127,6 +131,7 @@ class JobStore:
         self._writer.join()
         self._engine.dispose()
         self._write_engine.dispose()
+        self._light_engine.dispose()
 
     # -------------------------------------------------------------------------------------------------------- jobs
 
@@ -159,6 +164,7 @@ class JobStore:
         """Compare and set: the record with new values, or None when it is not what is stored any more.
 
         Compared are status, epoch and owner; a status that may not follow raises ValueError. An end drops the text.
+        Durable when the future is done, but for what only says how far a job is: a machine that fails loses that.
         """
         changed = replace(record, version=record.version + 1, **values)
         if changed.status is not record.status and changed.status not in ALLOWED[record.status]:
@@ -168,7 +174,8 @@ class JobStore:
             row["text"] = ""
         row |= {"old_job_id": record.job_id, "old_run": record.run, "old_status": record.status.value}
         row |= {"old_epoch": record.epoch, "old_owner": record.owner}
-        return self._write(lambda connection: changed if connection.execute(_CHANGE, row).rowcount == 1 else None)
+        durable = changed.status.is_end or not _PROGRESS.issuperset(values)
+        return self._write(lambda to: changed if to.execute(_CHANGE, row).rowcount == 1 else None, durable=durable)
 
     def request(self, job_id: int, request: str) -> "Future[bool]":
         """Ask the owner of a job's last run for `cancel` or `savepoint`; False when it has ended or never was."""
@@ -275,7 +282,7 @@ class JobStore:
             if connection.execute(update(_nodes).where(_nodes.c.id == node.id).values(values)).rowcount == 0:
                 connection.execute(insert(_nodes).values(values))
 
-        return self._write(work)
+        return self._write(work, durable=False)
 
     def leave(self, node_id: str) -> "Future[int]":
         """A service ends."""
@@ -295,9 +302,9 @@ class JobStore:
         with self._engine.connect() as connection:
             return [_from_row(row) for row in connection.execute(statement, values or {})]
 
-    def _write(self, work: "Callable[[Connection], T]") -> "Future[T]":
+    def _write(self, work: "Callable[[Connection], T]", *, durable: bool = True) -> "Future[T]":
         future: Future[T] = Future()
-        self._writes.put((work, future))
+        self._writes.put((work, future, durable))
         return future
 
     def _write_all(self) -> None:
@@ -310,16 +317,17 @@ class JobStore:
             open_ = None not in batch
             self._write_batch([item for item in batch if item is not None])
 
-    def _write_batch(self, batch: list[tuple[Callable[[Connection], Any], "Future[Any]"]]) -> None:
+    def _write_batch(self, batch: "list[_Write]") -> None:
         results: list[Any] = []
+        engine = self._write_engine if any(durable for _, _, durable in batch) else self._light_engine
         try:
-            with self._write_engine.begin() as connection:
-                results = [work(connection) for work, _ in batch]
+            with engine.begin() as connection:
+                results = [work(connection) for work, _, _ in batch]
         except Exception as error:
-            for _, future in batch:
+            for _, future, _ in batch:
                 future.set_exception(HeadraceError(f"cannot write to the store of jobs: {error}"))
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             future.set_result(result)
 
 
@@ -340,8 +348,8 @@ def store_in(home: Path, url: str | None = None) -> JobStore:
     return JobStore(url or f"sqlite:///{home / 'jobs.db'}", Seal(home))
 
 
-def _engine(url: str, *, autocommit: bool = False) -> Engine:
-    """autocommit: for single statements, which need no transaction around them."""
+def _engine(url: str, *, autocommit: bool = False, durable: bool = True) -> Engine:
+    """autocommit: for single statements, which need no transaction around them. durable: see JobStore.change."""
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if autocommit:
         engine = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -352,7 +360,7 @@ def _engine(url: str, *, autocommit: bool = False) -> Engine:
             connection.isolation_level = None  # transactions begin where we say, below
             connection.execute("PRAGMA busy_timeout = 30000")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
         if not autocommit:
 
