@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from headrace.connector import Position
-from headrace.connectors._file_listing import relative_path
+from headrace.connectors._file_listing import holds, relative_path
 from headrace.connectors._file_options import FileTableOptions, PostSyncAction
 from headrace.errors import Rejected
 from headrace.values import parse_duration
@@ -33,8 +33,11 @@ class PostSync:
         """A checkpoint holds these positions. What cannot be done is told once and tried after the next one."""
         for position in positions.values():
             for number, path, inode, size, modified, _ in position.get("after", ()):
+                options = next((t for t in [*self._tables[number : number + 1], *self._tables] if holds(t, path)), None)
+                if options is None:  # of a table that the job file no longer reads
+                    continue
                 try:
-                    self._act_on(self._tables[number], path, (inode, size, modified))
+                    self._act_on(options, path, (inode, size, modified))
                 except OSError as error:
                     self._tell(path, error)
         for number, options in enumerate(self._tables):

@@ -96,6 +96,11 @@ def partitions_of(path: str, options: FileTableOptions) -> dict[str, str]:
     return {key: value for key, equals, value in parts if equals and key}
 
 
+def holds(options: FileTableOptions, path: str) -> bool:
+    """Whether a file, as it was listed, is the option `path` or lies below it."""
+    return Path(path).is_relative_to(options.path)
+
+
 def relative_path(path: str, options: FileTableOptions) -> str:
     """The path below the option `path`; of the file that the option names itself, its name."""
     return str(Path(path).relative_to(options.path)) if os.path.isdir(options.path) else os.path.basename(path)

@@ -3,13 +3,14 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._file_actions import PostSync
 from headrace.connectors._file_follower import FileFollower
-from headrace.connectors._file_listing import FoundFile, is_copied, partitions_of, readable_files
+from headrace.connectors._file_listing import FoundFile, holds, is_copied, partitions_of, readable_files
 from headrace.connectors._file_options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._file_parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
@@ -89,6 +90,7 @@ class FileSource(Source):
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """See Source.read; a file that is no longer the one that was listed is refused."""
+        split = self._in_its_table(split)
         if self._follower is not None:
             yield from self._follower.read(split, position, task)
             return
@@ -110,6 +112,22 @@ class FileSource(Source):
             part = part_of(path, plain, span, options, member)
             for batch, after in self.read_part(number, path, part, position, task):
                 yield Read(batch, after)
+
+    def _in_its_table(self, split: Split) -> Split:
+        """The split with the number that its table has now: a job file may be restored with its tables reordered."""
+        tables = self.options.tables()
+        numbers = sorted(range(len(tables)), key=lambda number: number != split.data["config"])
+        named = [number for number in numbers if self.table(number)[0].path == split.table]
+        path = split.data.get("path")
+        for number in named:
+            if path is None or holds(tables[number], path):
+                return replace(split, data={**split.data, "config": number})
+        raise Rejected(
+            f"the saved state goes on in {path or split.id}, and table {split.table} is read from "
+            f"{' and '.join(tables[number].path for number in named) or 'nowhere'} now; put the path back as it was, "
+            "or start under a new job id",
+            split=split.id,
+        )
 
     def read_part(
         self, number: int, path: str, part: FilePart, position: Position | None, task: TaskContext

@@ -63,7 +63,7 @@ class JdbcSource(Source):
         """Ranges of row numbers, or of the partition column."""
         with self._database() as database:
             return [
-                Split(f"{number}:{part}", size, entry.schema.path, data={"entry": entry.schema.path, **data})
+                Split(f"{number}:{part}", size, entry.schema.path, data=self._counted(entry) | data)
                 for number, entry in enumerate(self._entries)
                 for part, size, data in self._parts(database, entry, parallelism)
             ]
@@ -77,6 +77,13 @@ class JdbcSource(Source):
         entry = next((e for e in self._entries if e.schema.path == split.data["entry"]), None)
         if entry is None:
             raise Rejected(f"there is no {split.data['entry']} any more in {self._settings.path}")
+        then, now = split.data.get("query"), self._counted(entry).get("query")
+        if position is not None and then != now:
+            raise Rejected(
+                f"the saved state counts the rows of {then or entry.schema.path}, which is {now or 'a table'} now, so "
+                "rows would be lost or come twice; restore with what was read then, or start under a new job id",
+                split=split.id,
+            )
         with Sqlite(self._settings, read_only=True, memory=task.memory_bytes) as database:
             reader = _Reader(database, entry, self._conditions(entry, split.data), task, self.options.fetch_size)
             yield from reader.by_number(position) if entry.number else reader.by_count(position)
@@ -148,6 +155,13 @@ class JdbcSource(Source):
                 parts = min(parts, math.ceil(rows / wanted))
             for number, data in enumerate(_ranges(low, high, parts)):
                 yield str(number), span // parts, data
+
+    def _counted(self, entry: _Entry) -> dict[str, Any]:
+        """What a split's data says of the rows that its positions count: the query, where rows have no numbers."""
+        found: dict[str, Any] = {"entry": entry.schema.path}
+        if entry.number is None:
+            found["query"] = " ".join(filter(None, (entry.sql, self.options.where_condition)))
+        return found
 
     def _conditions(self, entry: _Entry, data: Mapping[str, Any]) -> list[str]:
         """What the rows of a split fulfil, as SQL."""

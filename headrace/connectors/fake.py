@@ -23,6 +23,7 @@ from headrace.connector import (
     TaskContext,
     source,
 )
+from headrace.errors import Rejected
 from headrace.rows import TARGET_ROWS, Column, RowKind, VectorType
 from headrace.schema_options import SchemaOptions
 from headrace.values import parse_values
@@ -251,8 +252,7 @@ class FakeSource(Source):
         return found
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:  # noqa: D102
-        options = self._configs()[split.data["config"]]
-        table = next(t for t in _tables(options, self.output) if t.path == split.table)
+        options, table = self._table_of(split)
         at = position or 0
         for rows, kinds in self._blocks(options, table, split, at, task):
             most = task.fitting_rows(rows)
@@ -265,6 +265,18 @@ class FakeSource(Source):
         while not self.is_bounded(task.job.mode):
             time.sleep(0.5)
             yield None
+
+    def _table_of(self, split: Split) -> tuple[FakeTableOptions, TableSchema]:
+        """The table that a split makes rows of; its place among the others may have changed since the split was saved.
+
+        Raises Rejected when there is none.
+        """
+        configs, number = self._configs(), split.data["config"]
+        for options in [*configs[number : number + 1], *configs]:
+            for table in _tables(options, self.output):
+                if table.path == split.table:
+                    return options, table
+        raise Rejected(f"there is no table {split.table} any more", split=split.id)
 
     def _configs(self) -> Sequence[FakeTableOptions]:
         return self.options.tables_configs or [self.options]

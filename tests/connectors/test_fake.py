@@ -6,6 +6,7 @@ import pytest
 
 from headrace.connector import JobContext
 from headrace.connectors.fake import FakeSource
+from headrace.errors import Rejected
 from headrace.options import read_options
 from headrace.rows import SIMPLE_TYPES
 from headrace.testing import SourceContract, make, task
@@ -102,6 +103,24 @@ def test_gives_several_tables_with_their_own_options():
     source = make(FakeSource, tables_configs=configs)
     assert [table.path for table in source.tables()] == ["db.t1", "db.t2"]
     assert [(batch.table, batch.num_rows) for batch in read(source)] == [("db.t1", 1), ("db.t2", 2)]
+
+
+def test_saved_splits_find_their_table_whatever_its_place_is_now():
+    tables = [
+        {
+            "row.num": 2,
+            "auto.increment.enabled": True,
+            "auto.increment.start": start,
+            "schema": {**PEOPLE, "table": name},
+        }
+        for name, start in (("a", 1), ("b", 101))
+    ]
+    saved = make(FakeSource, tables_configs=tables).splits(1)
+    source = make(FakeSource, tables_configs=tables[::-1])
+    found = [item.batch for split in saved for item in source.read(split, None, task())]
+    assert [(batch.table, batch.rows["id"].to_pylist()) for batch in found] == [("a", [1, 2]), ("b", [101, 102])]
+    with pytest.raises(Rejected, match="there is no table b any more"):
+        list(make(FakeSource, tables_configs=tables[:1]).read(saved[1], None, task()))
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,25 @@ def test_tables_without_row_numbers_are_read_by_count(path):
     assert read_all(jdbc_source(path, table_path="hidden")) == [("1", "2", "3")]
 
 
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ({"query": "SELECT * FROM t ORDER BY id"}, {"query": "SELECT * FROM t WHERE id > 2 ORDER BY id"}),
+        ({"query": "SELECT * FROM t"}, {"query": "SELECT * FROM t", "where_condition": "WHERE id > 2"}),
+        ({"table_path": "t"}, {"table_path": "t", "query": "SELECT * FROM t"}),
+        ({"table_path": "t", "query": "SELECT * FROM t"}, {"table_path": "t"}),
+    ],
+)
+def test_a_position_of_another_query_is_refused(path, then, now):
+    """Rows are skipped by their number: those of another query are others."""
+    fill(path, [(i, "x") for i in range(10)])
+    source = jdbc_source(path, **then)
+    [split] = source.splits(1)
+    [first, *_] = source.read(split, None, make_task(batch_rows=3))
+    with pytest.raises(Rejected, match="rows would be lost or come twice; restore with what was read then"):
+        list(jdbc_source(path, **now).read(split, through_json(first.position), make_task()))
+
+
 def test_a_column_called_rowid_is_not_taken_for_the_row_number(path):
     fill(path, [(7, "a"), (7, "b"), (7, "c")], "rowid BIGINT, _rowid_ TEXT")
     assert read_all(jdbc_source(path, table_path="t"), batch_rows=1) == [(7, "a"), (7, "b"), (7, "c")]

@@ -277,6 +277,24 @@ def test_reads_several_tables(tmp_path):
     assert read_all(source) == [(1, "a"), (1, "b")]
 
 
+def test_saved_splits_find_their_table_whatever_its_place_is_now(tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "in.csv").write_text(f"1,{name}\n")
+        schema = {**PEOPLE, "table": name}
+        tables.append({"path": str(tmp_path / name), "file_format_type": "csv", "schema": schema})
+    saved = make(LocalFileSource, tables_configs=tables).splits(1)
+    source = make(LocalFileSource, tables_configs=tables[::-1])
+    found = [read.batch for split in saved for read in source.read(split, None, task())]
+    assert [(batch.table, batch.rows["name"].to_pylist()) for batch in found] == [("a", ["a"]), ("b", ["b"])]
+    moved = make(LocalFileSource, tables_configs=[{**tables[0], "path": str(tmp_path / "b")}])
+    with pytest.raises(Rejected, match="goes on in .*/a/in.csv, and table a is read from .*/b now; put the path back"):
+        list(moved.read(saved[0], None, task()))
+    with pytest.raises(Rejected, match="table b is read from nowhere now"):
+        list(moved.read(saved[1], None, task()))
+
+
 def test_projects_columns(tmp_path):
     source = csv(tmp_path, "1,a\n", read_columns=["name"])
     assert read_all(source) == [("a",)]

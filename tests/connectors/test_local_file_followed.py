@@ -461,6 +461,30 @@ def test_files_move_to_a_backup_that_is_cleaned_by_age(tmp_path):
     assert list((folder / "below").iterdir()) == []
 
 
+def test_files_of_tables_in_another_order_go_where_their_table_says(tmp_path):
+    """A restored job deletes nothing that belongs into a backup."""
+    tables = []
+    for name, action in (("gone", {"post_sync_action": "delete"}), ("kept", {"post_sync_action": "backup"})):
+        (tmp_path / name).mkdir()
+        old_file = tmp_path / name / "a"
+        old_file.write_text("1,a\n")
+        old(old_file)
+        backup = {"backup_path": str(tmp_path / "backup")} if name == "kept" else {}
+        schema = {"table": name, "fields": {"id": "bigint", "name": "string"}}
+        common = {"path": str(tmp_path / name), "file_format_type": "csv", "discovery_mode": "continuous"}
+        common["scan_interval"] = "1MS"
+        tables.append(common | action | backup | {"schema": schema})
+    source, positions = make(LocalFileSource, tables_configs=tables), {}
+    for split in source.splits(1):
+        reading = source.read(split, None, task())
+        found = [read for read in (next(reading) for _ in range(5)) if read is not None]
+        positions |= {split.id: read.position for read in found}
+        reading.close()
+    make(LocalFileSource, tables_configs=tables[::-1]).checkpointed(through_json(positions))
+    assert [path.name[:3] for path in (tmp_path / "backup").iterdir()] == ["a.v"]
+    assert [list((tmp_path / name).iterdir()) for name in ("gone", "kept")] == [[], []]
+
+
 def test_what_cannot_be_deleted_is_told_once_and_tried_again(tmp_path, caplog, monkeypatch):
     job = Job(tmp_path, post_sync_action="delete")
     (tmp_path / "a").write_text("1,a\n")
