@@ -299,6 +299,10 @@ class PipelineRun:
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
             self._job.call("start_sink", step.id, self.context)
+        # A job that has ended elsewhere meanwhile is forgotten by its target, which takes every start for the first one.
+        newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
+        if newest != self.context.epoch:
+            raise Replaced(f"pipeline {self._pipeline.id}: epoch {self.context.epoch} was replaced by epoch {newest}")
         # After the fence: until then an older task may still move them. Those of a whole one may be cleaned up already.
         target = None if base is not None and _is_whole(base) else self._target_positions(base)
         if base is None:

@@ -214,7 +214,10 @@ class _FaultyStore(CheckpointStore):
 
 
 class Target:
-    """Rows are (split, number). visible: how often each is seen. staged: name → rows that nobody sees yet."""
+    """Rows are (split, number). visible: how often each is seen. staged: name → rows that nobody sees yet.
+
+    What a transactional one keeps beside the rows goes with the end of the job, also which epoch is the newest.
+    """
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -249,8 +252,8 @@ class Target:
             self.staged.pop(name, None)
 
     def transact(self, epoch: int, rows: list[tuple[str, int]], positions: Mapping[str, int], finished: set[str]):
-        if epoch < self.epoch:
-            raise Rejected(f"epoch {epoch} was replaced by {self.epoch}")
+        if epoch != self.epoch:
+            raise Rejected(f"epoch {epoch} was replaced by {self.epoch or 'nothing: the job has ended'}")
         self.known = True
         self.visible.update(rows)
         self.positions.update(positions)
@@ -550,7 +553,10 @@ class _Master:
         return TargetPositions(dict(target.positions), frozenset(target.finished)) if target.known else None
 
     def _call_start_sink(self, step: int, context: JobContext) -> None:
-        self.world.target.epoch = max(self.world.target.epoch, context.epoch)
+        target = self.world.target
+        if target.epoch > context.epoch and self.world.shape.kind is SinkKind.TRANSACTIONAL:
+            raise Rejected(f"epoch {context.epoch} was replaced by {target.epoch}")
+        target.epoch = max(target.epoch, context.epoch)
 
     def _call_merge_states(self, step: int, states: Mapping[str, list[int]]) -> dict[str, int]:
         return {table: sum(of) for table, of in states.items()}
@@ -571,7 +577,7 @@ class _Master:
         target = self.world.target
         if target.epoch > context.epoch:
             return
-        target.known, target.positions, target.finished = False, {}, set()
+        target.known, target.positions, target.finished, target.epoch = False, {}, set(), 0
 
     def tables_of(self, step: int) -> list[str]:
         return ["t"]
@@ -916,7 +922,7 @@ class World:
             latest = self.store.latest(JOB, 1)
             finished = self.target.finished if self.shape.kind is SinkKind.TRANSACTIONAL else ()
             self._finished_before[epoch] = frozenset({*(latest.finished if latest else ()), *finished})
-        newest = max(self._finished_before)
+        newest = max([*self._finished_before, self.store.epoch(JOB, 1)])
         if epoch == newest and split in self._finished_before[epoch]:
             raise Violation(6, f"{split} was finished and is read again")
 

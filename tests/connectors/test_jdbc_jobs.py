@@ -13,7 +13,10 @@ import pytest
 import headrace
 from headrace.checkpoint.store import FileStore
 from headrace.config.job import parse_job
+from headrace.errors import Replaced
+from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.local import LocalJob, make_runner
+from headrace.execution.master import JobMaster
 from headrace.plan.plan import make_plan
 from tests.connectors.jdbc import query
 
@@ -103,6 +106,34 @@ def test_after_a_kill_every_row_is_there_once(tmp_path, numbers, path, runner):
 
 
 @pytest.mark.crash
+@pytest.mark.job
+def test_a_start_that_was_frozen_while_the_job_ended_elsewhere_moves_nothing(tmp_path, numbers, path):
+    """By then the target has forgotten the job, and would take its start for the first one."""
+
+    class Dying(FileStore):
+        def save(self, checkpoint, retain):
+            super().save(checkpoint, retain)
+            raise Replaced("killed after the splits were saved")
+
+    class Freezing(FileStore):
+        def latest(self, job_id, pipeline, skip_broken=None):
+            found = super().latest(job_id, pipeline, skip_broken)
+            elsewhere = master(FileStore)
+            assert elsewhere.run().status == "FINISHED"
+            elsewhere.forget()
+            return found
+
+    def master(store):
+        plan = make_plan(parse_job(copy(numbers, path)))
+        return JobMaster(plan, EmbeddedRunner(), store(tmp_path / "checkpoints"), job_id=7, restore=True)
+
+    master(Dying).run()
+    result = master(Freezing).run()
+    assert result.status == "FAILED"
+    assert "was replaced" in str(result.error)
+    assert copied(path) == ROWS
+
+
 def test_a_target_that_lost_its_positions_is_not_filled_a_second_time(tmp_path, numbers, path):
     job = tmp_path / "job.conf"
     job.write_text(copy(numbers, path, "checkpoint.interval = 100, read_limit.rows_per_second = 1000"))
