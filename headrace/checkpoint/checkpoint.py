@@ -38,6 +38,8 @@ class Checkpoint:
     that was handed to the sinks before the barrier. finished: splits read to their end.
     states: sink's name → table → the states of all its writers. committables: sink's name → what to make visible.
     counts: execution.tally.flow_key → the fields of execution.progress.Counts. steps: names of all, in plan order.
+    wiring: how rows go through the steps, and how their delivery is proved. before: the counts from before the job file
+    was last changed in its wiring; `counts` does not hold them, for only what passed the same steps balances.
     columns: table of the source → column → type. triggered, completed: seconds since 1970. parallelism: tasks of the
     start that saved it, for information.
     """
@@ -55,6 +57,8 @@ class Checkpoint:
     committables: Mapping[str, list[Committable]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    wiring: tuple[str, ...] = ()
+    before: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parallelism: int = 1
     triggered: float = field(default_factory=time.time)
@@ -84,8 +88,28 @@ class Checkpoint:
                 "finished": frozenset(values["finished"]),
                 "kind": CheckpointKind(values["kind"]),
                 "steps": tuple(values["steps"]),
+                "wiring": tuple(values["wiring"]),
             }
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was taken after all rows: nothing is left to do but to commit what it names (guarantee 4)."""
+        ended = self.kind is CheckpointKind.COMPLETED
+        return ended and self.finished.issuperset(split.id for split in self.splits)
+
+    def counts_in_all(self) -> dict[str, dict[str, int]]:
+        """Also those from before the job file was changed."""
+        found = {key: dict(values) for key, values in self.before.items()}
+        for key, values in self.counts.items():
+            found[key] = add_counts(found.get(key, {}), values)
+        return found
+
+    def rewired(self, steps: tuple[str, ...], wiring: tuple[str, ...]) -> "Checkpoint":
+        """The same state in a job file whose rows go other ways: it balances by itself from here on."""
+        if wiring == self.wiring:
+            return replace(self, steps=steps)
+        return replace(self, steps=steps, wiring=wiring, before=self.counts_in_all(), counts={})
 
     def with_target_positions(self, positions: Mapping[str, Position], finished: frozenset[str]) -> "Checkpoint":
         """The same with what a transactional target tells of its splits, whatever was saved here."""

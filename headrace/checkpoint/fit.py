@@ -28,6 +28,19 @@ def check_fit(saved: Checkpoint, steps: Sequence[str], columns: Columns) -> None
         )
 
 
+def changed_wiring(saved: Checkpoint, wiring: Sequence[str]) -> str:
+    """What to tell of a job file whose rows go other ways than those that were counted; empty when there is nothing."""
+    new = [entry for entry in wiring if entry not in saved.wiring]
+    gone = [entry for entry in saved.wiring if entry not in wiring]
+    if not saved.counts or not (new or gone):
+        return ""
+    return (
+        f"the job file was changed since the state of job {saved.job_id} was saved: it had "
+        f"{'; '.join(gone) or 'nothing else'}, and has {'; '.join(new) or 'nothing else'}. A new sink gets only rows "
+        "that are read from now on, and only these are in the delivery report"
+    )
+
+
 def _plugins(saved: Checkpoint, steps: Sequence[str]) -> list[str]:
     held = {saved.steps[0], *saved.states, *(name for name, items in saved.committables.items() if items)}
     missing = sorted(held - set(steps))

@@ -8,6 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from headrace.checkpoint.checkpoint import CheckpointKind
@@ -17,6 +18,7 @@ from headrace.checkpoint.store import CheckpointStore
 from headrace.config.env import FailurePolicy, Verify
 from headrace.connector import JobContext, Owner
 from headrace.errors import (
+    CheckpointError,
     HeadraceError,
     JobCanceled,
     StoreUnavailable,
@@ -177,6 +179,8 @@ class JobMaster:
         self._tables = self.call("describe")
         self._known_tables.add(lane.name)
         fresh = self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines))
+        if not fresh:
+            self._check_pipelines()
         if fresh and self._restore:
             self.log("warning", f"job {self.job_id} has no saved state: it starts from the beginning")
         if fresh and self._save_modes:
@@ -184,6 +188,19 @@ class JobMaster:
             self.call("check_save_modes", targets, deadline=None)
             for step, tables in targets.items():
                 self.call("save_modes", step, tables, deadline=None)
+
+    def _check_pipelines(self) -> None:
+        """Raises CheckpointError when a pipeline with rows left was taken out of the job file since it was saved."""
+        for number in itertools.count(len(self.plan.pipelines) + 1):
+            if not self._patiently(partial(self._store.epoch, self.job_id, number)):
+                return
+            saved = self._patiently(partial(self._store.latest, self.job_id, number))
+            if saved is not None and not saved.is_whole:
+                raise CheckpointError(
+                    f"the saved state of job {self.job_id} does not fit the job file: {saved.steps[0]} of pipeline "
+                    f"{number} was not read to its end, and the job has {number - 1} pipelines. Restore with the job "
+                    "file that it was saved with, or start under a new job id"
+                )
 
     def _patiently(self, do: Callable[[], T]) -> T:
         """Do it again while the place of checkpoints cannot be used."""

@@ -26,7 +26,7 @@ from headrace.checkpoint.coordinator import (
     Save,
     SendBarrier,
 )
-from headrace.checkpoint.fit import check_fit, columns_of
+from headrace.checkpoint.fit import changed_wiring, check_fit, columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
 from headrace.checkpoint.splits import SplitAssigner
@@ -249,7 +249,7 @@ class PipelineRun:
         self.context = replace(self.context, epoch=epoch)
         base = isolate(self._begin(), self.failed)
         self._base = self._last = base
-        if _is_whole(base):
+        if base.is_whole:
             return base.kind
         self._given = set(source_ids(base.splits))
         coordinator = Coordinator(
@@ -299,12 +299,12 @@ class PipelineRun:
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
             self._job.call("start_sink", step.id, self.context)
-        # A job that has ended elsewhere meanwhile is forgotten by its target, which takes every start for the first one.
+        # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
         newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
         if newest != self.context.epoch:
             raise Replaced(f"pipeline {self._pipeline.id}: epoch {self.context.epoch} was replaced by epoch {newest}")
         # After the fence: until then an older task may still move them. Those of a whole one may be cleaned up already.
-        target = None if base is not None and _is_whole(base) else self._target_positions(base)
+        target = None if base is not None and base.is_whole else self._target_positions(base)
         if base is None:
             splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
             base = first = self._first_record(splits)
@@ -317,14 +317,20 @@ class PipelineRun:
                 self.history.restored_from(base)
             self._commit(base)
         if target is None:
-            return base
+            return self._rewired(base)
         positions, notes = FoundNotes.split_off(target.positions)
         self._commit_owed(notes)
         found = base.with_target_positions(positions, target.finished)
         ahead = notes.ahead_of(found)
         if ahead is not None:  # saved, it is counted once
             self._patiently(lambda: self._save(ahead))
-        return ahead or found
+        return self._rewired(ahead or found)
+
+    def _rewired(self, base: Checkpoint) -> Checkpoint:
+        """The state in the job file as it is now: rows that went other ways do not balance with those to come."""
+        if told := changed_wiring(base, self._wiring()):
+            self._job.log("warning", told)
+        return base.rewired(self._step_names(), self._wiring())
 
     def _commit_owed(self, notes: FoundNotes) -> None:
         """Commit what other sinks prepared for positions that a transactional target has.
@@ -367,6 +373,7 @@ class PipelineRun:
             CheckpointKind.START,
             splits=tuple(splits),
             steps=self._step_names(),
+            wiring=self._wiring(),
             columns=self._columns,
             parallelism=self._pipeline.parallelism,
         )
@@ -374,9 +381,18 @@ class PipelineRun:
     def _step_names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self._pipeline.all_steps())
 
+    def _wiring(self) -> tuple[str, ...]:
+        ways = [f"{s.name} → {', '.join(out.name for out in s.outputs)}" for s in self._pipeline.steps() if s.outputs]
+        return (*ways, f"env.verify = {self._settings.verify.value}")
+
     def _target_positions(self, base: Checkpoint | None) -> TargetPositions | None:
         for step in self._sinks.values():
             if step.sink.kind is SinkKind.TRANSACTIONAL:
+                if base is not None and base.id and step.name not in base.steps:
+                    raise CheckpointError(
+                        f"{step.name} is new in job {base.job_id}, and its target would lack the rows that were moved "
+                        "before; leave it out to go on, or start under a new job id"
+                    )
                 found: TargetPositions | None = self._job.call("target_positions", step.id, self.context)
                 known = found.positions.keys() | found.finished if found else set()
                 lost = sorted((base.positions.keys() | base.finished) - known) if base is not None else []
@@ -734,8 +750,8 @@ class PipelineRun:
 
     def counts(self, final: bool) -> dict[Flow, Counts]:
         """Counts of each flow. final: what the last checkpoint holds; else also what the tasks did since."""
-        committed = self._counted(self._last)
-        total = dict(committed if final else self._counted(self._base))
+        committed = self._counted(self._last, in_all=True)
+        total = dict(committed if final else self._counted(self._base, in_all=True))
         if not final:
             for report in list(self._reports.values()):
                 for key, counts in report.counts.items():
@@ -748,10 +764,13 @@ class PipelineRun:
         """What became of the rows up to the last checkpoint, or to the one that was refused. tables: by step."""
         return self._deliveries(self._counted(self._refused or self._last), tables)
 
-    def _counted(self, checkpoint: Checkpoint | None) -> dict[Flow, Counts]:
+    def _counted(self, checkpoint: Checkpoint | None, *, in_all: bool = False) -> dict[Flow, Counts]:
+        """in_all: also what was counted before the job file was changed, which is not part of the delivery report."""
+        if checkpoint is None:
+            return {}
         ids = {name: step for step, name in self._names.items()}
         found = {}
-        for key, values in (checkpoint.counts if checkpoint else {}).items():
+        for key, values in (checkpoint.counts_in_all() if in_all else checkpoint.counts).items():
             name, table, origin = read_flow_key(key)
             if name in ids:
                 found[ids[name], table, origin] = Counts(**values)
@@ -761,12 +780,6 @@ class PipelineRun:
         if self._names[step] not in self._sinks:
             return counts
         return replace(counts, committed=committed.written, committed_bytes=committed.bytes)
-
-
-def _is_whole(checkpoint: Checkpoint) -> bool:
-    """Whether it was taken after all rows: then nothing is left to do but to commit what it names (guarantee 4)."""
-    ended = checkpoint.kind is CheckpointKind.COMPLETED
-    return ended and checkpoint.finished.issuperset(split.id for split in checkpoint.splits)
 
 
 @dataclass

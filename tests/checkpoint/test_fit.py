@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.checkpoint.checkpoint import Checkpoint
-from headrace.checkpoint.fit import check_fit, columns_of
+from headrace.checkpoint.fit import changed_wiring, check_fit, columns_of
 from headrace.connector import Split
 from headrace.errors import CheckpointError
 from headrace.rows import TableSchema
@@ -48,6 +48,22 @@ def test_a_table_that_is_gone_is_named_unless_it_was_read_to_its_end():
     other = {"towns": {"id": "int64"}}
     assert "table people was not read to its end, and the source gives only towns" in problem(columns=other)
     check_fit(replace(SAVED, finished=frozenset({"a"})), STEPS, other)
+
+
+def test_other_ways_of_the_rows_are_told_where_rows_went_before():
+    saved = replace(SAVED, wiring=("a → b", "env.verify = count"))
+    assert changed_wiring(saved, ("a → b, c", "env.verify = count")) == "", "no row went any way"
+    counted = replace(saved, counts={"a|people": {"rows": 1}})
+    assert changed_wiring(counted, saved.wiring) == ""
+    assert "it had a → b, and has a → b, c. A new sink" in changed_wiring(counted, ("a → b, c", "env.verify = count"))
+
+
+def test_counts_from_before_a_change_are_kept_apart():
+    counted = replace(SAVED, wiring=("a → b",), counts={"a|people": {"rows": 2}}, before={"a|people": {"rows": 1}})
+    assert counted.rewired(STEPS, ("a → b",)) == counted
+    changed = counted.rewired(STEPS, ("a → c",))
+    assert (changed.counts, changed.before) == ({}, {"a|people": {"rows": 3}})
+    assert changed.counts_in_all() == counted.counts_in_all() == {"a|people": {"rows": 3}}
 
 
 def test_all_problems_are_told_at_once():

@@ -295,7 +295,7 @@ def runner(request):
     return request.param
 
 
-def run(folder, text, runner="embedded", job_id=None, restore=False, start=False):
+def run(folder, text, runner="embedded", job_id=None, restore=False, start=False, on_log=lambda level, text: None):
     (folder / "job.conf").write_text(text)
     local = LocalJob(
         make_plan(parse_job(text, file=str(folder / "job.conf"))),
@@ -304,6 +304,7 @@ def run(folder, text, runner="embedded", job_id=None, restore=False, start=False
         job_id=job_id,
         restore=restore,
         on_print=lambda text: None,
+        on_log=on_log,
     )
     return local if start else local.run()
 
@@ -445,6 +446,50 @@ def test_a_savepoint_and_a_restore_are_one_delivery(tmp_path, runner):
     (found,) = result.report.deliveries
     assert (found.read, found.written, found.found) == (400, 400, 400)
     assert found.read_checksum == found.committed_checksum
+
+
+KEEP_EVEN = 'transform { Sql { plugin_input = a, plugin_output = b, query = "select id from a where id % 2 = 0" } }'
+FILES = 'LocalFile {{ plugin_input = {of}, path = "{folder}/{to}", tmp_path = "{folder}/tmp", file_format_type = csv }}'
+
+
+def wired(folder, transform="", of="a", more="", verify="count", env="read_limit.rows_per_second = 100"):
+    """A job of 4000 rows into files; `more` sinks beside them."""
+    sinks = FILES.format(folder=folder, of=of, to="out") + "\n" + more
+    return f"""
+    env {{ job.mode = BATCH, checkpoint.interval = 100000, verify = {verify}, {env} }}
+    source {{ FakeSource {{ plugin_output = a, row.num = 4000, split.num = 4, auto.increment.enabled = true,
+      schema {{ fields {{ id = bigint }} }} }} }} {transform} sink {{ {sinks} }}"""
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "had", "has"),
+    [
+        ({}, {"more": FILES}, "Source[0]-FakeSource → Sink[0]-LocalFile", "→ Sink[0]-LocalFile, Sink[1]-LocalFile"),
+        ({"transform": KEEP_EVEN, "of": "b"}, {}, "Transform[0]-Sql → Sink[0]-LocalFile", "→ Sink[0]-LocalFile"),
+        ({"verify": "count"}, {"verify": "target"}, "env.verify = count", "env.verify = target"),
+    ],
+    ids=["one sink more", "a filter less", "another proof"],
+)
+def test_rows_that_went_other_ways_before_a_restore_are_no_part_of_its_balance(tmp_path, then, now, had, has):
+    """They balanced by themselves, with the job file of that time, before they were committed."""
+    now = {key: value.format(folder=tmp_path, of="a", to="more") for key, value in now.items()}
+    local = run(tmp_path, wired(tmp_path, **then), start=True)
+    join = in_background(local)
+    wait_for_rows(local, 10)
+    assert local.savepoint().result(30) == ""
+    saved = join().report.deliveries[0].read
+    assert 0 < saved < 4000
+    told = []
+    local = run(tmp_path, wired(tmp_path, **now), restore=True, start=True, on_log=lambda _, text: told.append(text))
+    join = in_background(local)
+    wait_for_rows(local, saved + 10)
+    assert local.savepoint().result(30) == ""
+    assert join().error is None
+    assert [had in text and has in text for text in told] == [True]
+    result = run(tmp_path, wired(tmp_path, **now, env="parallelism = 2"), restore=True, on_log=told.append)
+    assert (result.status, result.error) == ("FINISHED", None)
+    assert result.progress.rows_read == 4000, "counts go on"
+    assert [line.read for line in result.report.deliveries] == [4000 - saved] * len(result.report.deliveries)
 
 
 class StoreAway(FileStore):

@@ -153,6 +153,35 @@ def test_a_changed_job_file_does_not_take_the_saved_state(tmp_path, runner):
     assert "does not fit the job file: it holds the state of Source[0]-FakeSource" in str(result.error)
 
 
+def saved_in_the_middle(tmp_path, **job):
+    job = Job(tmp_path, "embedded", env="read_limit.rows_per_second = 100, checkpoint.interval = 100000", **job).start()
+    job.wait_for_rows(10)
+    assert job.local.savepoint().result(30) == ""
+    assert job.join().status == "SAVEPOINT_DONE"
+
+
+def test_a_source_with_rows_left_cannot_be_left_out_of_a_restore(tmp_path):
+    both = [FAKE.format(rows=4000, splits=1).replace("= fake", f"= {name}") for name in ("a", "b")]
+    saved_in_the_middle(tmp_path, source="\n".join(both), sink="plugin_input = [a, b]")
+    result = Job(tmp_path, "embedded", source=both[0], sink="plugin_input = a", restore=True).run()
+    assert result.status == "FAILED"
+    assert "Source[1]-FakeSource of pipeline 2 was not read to its end, and the job has 1 pipelines" in str(
+        result.error
+    )
+    again = Job(tmp_path, "embedded", source="\n".join(both), sink="plugin_input = [a, b]", restore=True).run()
+    assert again.error is None, "the state is still there"
+
+
+def test_a_transactional_sink_cannot_be_added_to_a_restore(tmp_path):
+    """It has no positions of the rows before, and would read them as its own."""
+    saved_in_the_middle(tmp_path, rows=4000, sink="plugin_input = fake")
+    more = f'}}\nJdbc {{ plugin_input = fake, url = "jdbc:sqlite:{tmp_path}/x.db", table = t, generate_sink_sql = true'
+    result = Job(tmp_path, "embedded", rows=4000, sink=f"plugin_input = fake\n{more}", restore=True).run()
+    assert result.status == "FAILED"
+    assert "Sink[1]-Jdbc is new in job" in str(result.error)
+    assert Job(tmp_path, "embedded", rows=4000, sink="plugin_input = fake", restore=True).run().error is None
+
+
 def test_restoring_what_never_ran_says_so(tmp_path, runner):
     with pytest.raises(JobNotFound, match="it was never run with the home"):
         Job(tmp_path, runner, restore=True)
