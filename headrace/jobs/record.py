@@ -1,6 +1,6 @@
 """A job as the store knows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,8 +110,3 @@ class Node:
     slots: int | None
     used: int
     tags: Mapping[str, str]
-
-
-def living(nodes: Sequence[Node], now: float) -> list[Node]:
-    """Those whose lease holds, oldest first: the first one is the master."""
-    return sorted((node for node in nodes if node.expires > now), key=lambda node: (node.started, node.id))

@@ -18,9 +18,10 @@ from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlot
 from headrace.execution.delivery import report_path
 from headrace.execution.master import JobSettings
 from headrace.execution.runner import Runner
+from headrace.jobs.leases import Leases
 from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
-from headrace.jobs.record import JobRecord, JobText, Node, living
+from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.running import RunningJob
 from headrace.jobs.secrets import mask_values
 from headrace.jobs.slots import Slots
@@ -123,6 +124,7 @@ class JobService:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
+        self._leases = Leases(self.settings.lease)
         self._beaten = time.monotonic()
         self._beat().result()
         self._keeper = threading.Thread(target=self._keep, name="job-service", daemon=True)
@@ -271,7 +273,7 @@ class JobService:
     def nodes(self) -> list[Node]:
         """All living services, the master first; this one as it is now."""
         others = [node for node in self.store.nodes() if node.id != self.id]
-        return living([*others, self._node()], time.time())
+        return self._leases.living_now([*others, self._node()])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace this service's attributes."""
@@ -408,7 +410,7 @@ class JobService:
         waiting, self._waiting = self._waiting, []
         for record in waiting:
             self._recover(record)
-        alive = {node.id for node in living(self.store.nodes(), time.time())}
+        alive = {self.id, *(node.id for node in self._leases.living_now(self.store.nodes()))}
         for record in self.store.unfinished():
             if record.owner not in alive:
                 owned = self.store.change(record, owner=self.id, epoch=record.epoch + 1).result()

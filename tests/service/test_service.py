@@ -193,6 +193,16 @@ def test_two_services_over_one_store(begin):
     assert two.overview({"zone": "a"}).workers == 1
 
 
+def test_a_service_takes_no_job_from_itself(begin):
+    """As when it was frozen for longer than its lease just before it looks for jobs of the dead."""
+    service = begin(lease=0.0)
+    taken = submit(service, endless())
+    wait_for_rows(service, taken.job_id, 10)
+    service._adopt()
+    assert service.store.get(taken.job_id).epoch == 1
+    assert service.logged == []
+
+
 def test_history_is_forgotten_in_time(begin):
     service = begin(history=0.5)
     taken = submit(service, job())

@@ -9,8 +9,9 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.execution.progress import Counts
+from headrace.jobs.leases import Leases
 from headrace.jobs.outline import Line, Outline, Part
-from headrace.jobs.record import JobRecord, JobText, Metrics, Node, living
+from headrace.jobs.record import JobRecord, JobText, Metrics, Node
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import store_in
 
@@ -194,8 +195,8 @@ def test_a_node_lives_while_it_says_so(store):
     store.beat(Node("a", "h:1", 1.0, 100.0, None, 0, {"tag": "x"})).result()
     store.beat(Node("b", "h:2", 0.5, 50.0, 4, 1, {})).result()
     store.beat(Node("b", "h:2", 0.5, 60.0, 4, 2, {})).result()
-    assert [node.id for node in living(store.nodes(), 55.0)] == ["b", "a"]
-    assert [node.id for node in living(store.nodes(), 61.0)] == ["a"]
+    assert [node.id for node in Leases(5).living(store.nodes(), 55.0, 0.0)] == ["b", "a"]
+    assert [node.id for node in Leases(5).living(store.nodes(), 61.0, 0.0)] == ["a"]
     store.leave("a").result()
     assert [node.id for node in store.nodes()] == ["b"]
 
