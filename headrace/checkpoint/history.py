@@ -46,6 +46,12 @@ class History:
         history.triggered = history.completed = len(history.entries)
         return history
 
+    def is_broken(self, checkpoint_id: int, problem: str) -> None:
+        """It is stored, and cannot be read; when it was taken is not known."""
+        self.triggered += 1
+        self.failed += 1
+        self._put(Entry(checkpoint_id, CheckpointKind.CHECKPOINT, FAILED, 0.0, reason=problem))
+
     def began(self, checkpoint_id: int, kind: CheckpointKind, now: float) -> None:
         """Its barrier was sent."""
         self.triggered += 1

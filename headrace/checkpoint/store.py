@@ -42,8 +42,13 @@ class CheckpointStore(ABC):
         """
 
     @abstractmethod
-    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:
-        """The stored checkpoints of a job, oldest first. An unreadable one raises CheckpointError."""
+    def all(
+        self, job_id: int, pipeline: int | None = None, on_broken: Callable[[int, int, str], None] | None = None
+    ) -> list[Checkpoint]:
+        """The stored checkpoints of a job, oldest first. An unreadable one raises CheckpointError.
+
+        on_broken: leave those out, and call this with pipeline, checkpoint and what is wrong with it.
+        """
 
     @abstractmethod
     def delete(self, job_id: int) -> None:
@@ -102,8 +107,19 @@ class BlobStore(CheckpointStore):
         if newest != checkpoint.epoch:
             raise _replaced(checkpoint.job_id, checkpoint.pipeline, checkpoint.epoch, newest)
 
-    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:  # noqa: D102
-        return [found for name in self._names(job_id, pipeline) if (found := self._read(name)) is not None]
+    def all(  # noqa: D102
+        self, job_id: int, pipeline: int | None = None, on_broken: Callable[[int, int, str], None] | None = None
+    ) -> list[Checkpoint]:
+        found = []
+        for name in self._names(job_id, pipeline):
+            try:
+                found.append(self._read(name))
+            except CheckpointError as error:
+                if on_broken is None or isinstance(error, StoreUnavailable):
+                    raise
+                numbers = _numbers(name)
+                on_broken(numbers[0], numbers[2], str(error))
+        return [checkpoint for checkpoint in found if checkpoint is not None]
 
     def latest(  # noqa: D102
         self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None
@@ -136,12 +152,8 @@ class BlobStore(CheckpointStore):
 
     def _names(self, job_id: int, pipeline: int | None) -> list[str]:
         """Checkpoints, oldest first."""
-        found = []
-        for name in self._blobs.names(str(job_id)):
-            match = re.fullmatch(r"(\d+)-(\d+)-(\d+)\.json", name.rpartition("/")[2])
-            if match and pipeline in (None, int(match[1])):
-                found.append(([int(part) for part in match.groups()], name))
-        return [name for _, name in sorted(found)]
+        found = [(numbers, name) for name in self._blobs.names(str(job_id)) if (numbers := _numbers(name))]
+        return [name for numbers, name in sorted(found) if pipeline in (None, numbers[0])]
 
     def _read(self, name: str) -> Checkpoint | None:
         """None when retention has removed it meanwhile."""
@@ -157,12 +169,24 @@ class BlobStore(CheckpointStore):
             ) from error
 
 
+def _numbers(name: str) -> tuple[int, ...]:
+    """Pipeline, epoch and checkpoint of a stored checkpoint's name; empty when it is none."""
+    match = re.fullmatch(r"(\d+)-(\d+)-(\d+)\.json", name.rpartition("/")[2])
+    return tuple(map(int, match.groups())) if match else ()
+
+
 def stored_histories(store: CheckpointStore, job_id: int) -> list[History]:
     """What the store knows of a job, a history for each pipeline; none when it knows nothing."""
     found: dict[int, list[tuple[Checkpoint, int]]] = {}
-    for checkpoint in store.all(job_id):
+    broken: list[tuple[int, int, str]] = []
+    for checkpoint in store.all(job_id, on_broken=lambda *what: broken.append(what)):
         found.setdefault(checkpoint.pipeline, []).append((checkpoint, len(_encode(checkpoint))))
-    return [History.of_stored(pipeline, stored) for pipeline, stored in found.items()]
+    for pipeline, _, _ in broken:
+        found.setdefault(pipeline, [])
+    histories = {pipeline: History.of_stored(pipeline, stored) for pipeline, stored in sorted(found.items())}
+    for pipeline, number, problem in broken:
+        histories[pipeline].is_broken(number, problem)
+    return list(histories.values())
 
 
 class FileStore(BlobStore):

@@ -59,6 +59,7 @@ def _show(answer: Mapping[str, Any], *, as_json: bool) -> int:
 
 def _row(pipeline: int, checkpoint: Mapping[str, Any]) -> tuple[str, ...]:
     triggered = datetime.fromtimestamp(checkpoint["triggerTimestamp"] / 1000).astimezone()
+    when = f"{triggered:%Y-%m-%d %H:%M:%S}" if checkpoint["triggerTimestamp"] else ""
     took = duration(checkpoint["durationMillis"] / 1000) if "durationMillis" in checkpoint else ""
     size = amount(checkpoint["stateSize"], "B") if "stateSize" in checkpoint else ""
     return (
@@ -66,7 +67,7 @@ def _row(pipeline: int, checkpoint: Mapping[str, Any]) -> tuple[str, ...]:
         str(checkpoint["checkpointId"]),
         checkpoint["checkpointType"],
         checkpoint["status"],
-        f"{triggered:%Y-%m-%d %H:%M:%S}",
+        when,
         took,
         size,
         checkpoint.get("failureReason", ""),

@@ -84,9 +84,10 @@ def stop_job(server: str | None, job_id: int, *, savepoint: bool) -> int:
     """Stop a job and wait for its end; the exit code, 0 when it ended as asked."""
 
     def act(client: Client) -> int:
-        if client.job(job_id).is_ended:
-            print(f"job {job_id} has already ended {client.job(job_id).status}")
-            return 0
+        ended = client.job(job_id)
+        if ended.is_ended:
+            print(f"job {job_id} has already ended {ended.status}")
+            return 0 if not savepoint or ended.status == "SAVEPOINT_DONE" else 1
         client.stop(job_id, savepoint=savepoint)
         doing = False
         while True:

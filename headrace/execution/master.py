@@ -372,7 +372,9 @@ class JobMaster:
         """Nothing is left in the targets of a job that will not be restored."""
         if not self._is_ours():
             return
-        self._saved = any(cp.id > 0 for cp in self._store.all(self.job_id))
+        broken: list[int] = []
+        stored = self._store.all(self.job_id, on_broken=lambda pipeline, number, problem: broken.append(number))
+        self._saved = any(number > 0 for number in [*broken, *(checkpoint.id for checkpoint in stored)])
         if status == "CANCELED" and self._saved and self.plan.job.env.retain_after_cancel:
             return
         if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not self._saved):

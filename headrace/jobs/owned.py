@@ -34,8 +34,10 @@ class OwnedStore(CheckpointStore):
     def save(self, checkpoint: Checkpoint, retain: int) -> int:  # noqa: D102
         return self._inner.save(checkpoint, retain)
 
-    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:  # noqa: D102
-        return self._inner.all(job_id, pipeline)
+    def all(  # noqa: D102
+        self, job_id: int, pipeline: int | None = None, on_broken: Callable[[int, int, str], None] | None = None
+    ) -> list[Checkpoint]:
+        return self._inner.all(job_id, pipeline, on_broken)
 
     def latest(  # noqa: D102
         self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None

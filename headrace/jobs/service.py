@@ -292,8 +292,14 @@ class JobService:
     # ------------------------------------------------------------------------------- called by the jobs that run here
 
     def last_checkpoints(self, job_id: int) -> dict[int, int]:
-        """Pipeline → the newest checkpoint of a job to go on from. Raises CheckpointError when that cannot be told."""
-        return {found.pipeline: found.id for found in self.checkpoints.all(job_id) if found.id > 0}
+        """Pipeline → the newest checkpoint of a job, to go on from. Raises StoreUnavailable.
+
+        Also one that cannot be read: only its pipeline knows whether it may go on from the one before.
+        """
+        broken: list[tuple[int, int]] = []
+        stored = self.checkpoints.all(job_id, on_broken=lambda pipeline, number, _: broken.append((pipeline, number)))
+        found = [*broken, *((checkpoint.pipeline, checkpoint.id) for checkpoint in stored)]
+        return {pipeline: number for pipeline, number in sorted(found) if number > 0}
 
     def take_slots(self, job: RunningJob) -> bool:
         """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""

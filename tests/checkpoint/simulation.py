@@ -167,7 +167,7 @@ class MemoryStore(CheckpointStore):
             del of[old]
         return len(of[checkpoint.id])
 
-    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:
+    def all(self, job_id: int, pipeline: int | None = None, on_broken=None) -> list[Checkpoint]:
         found = [(n, c) for (j, p), of in self.saved.items() if j == job_id for n, c in of.items()]
         return [Checkpoint.from_json(orjson.loads(content)) for _, content in sorted(found)]
 
@@ -202,7 +202,7 @@ class _FaultyStore(CheckpointStore):
             raise StoreUnavailable("cannot save: no answer")
         return size
 
-    def all(self, job_id: int, pipeline: int | None = None) -> list[Checkpoint]:
+    def all(self, job_id: int, pipeline: int | None = None, on_broken=None) -> list[Checkpoint]:
         self._master.hook()
         return self._inner.all(job_id, pipeline)
 

@@ -13,7 +13,7 @@ import pytest
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
 from headrace.checkpoint.location import open_store
-from headrace.checkpoint.store import FileStore
+from headrace.checkpoint.store import FileStore, stored_histories
 from headrace.connector import Split
 from headrace.errors import CheckpointError, ConfigError, Replaced, StoreUnavailable
 from tests.checkpoint.s3 import KEY, SECRET, Gateway, Imitation
@@ -136,6 +136,19 @@ class StoreContract:
         problems = []
         assert store.latest(7, 1, problems.append).id == 2
         assert ["checksum" in problem for problem in problems] == [True]
+
+    def test_what_is_stored_is_shown_with_what_is_damaged(self, store):
+        self.save(store, 2, 3)
+        self.save(store, 9, pipeline=2)
+        self.damage(store, lambda content: content[:-40])
+        with pytest.raises(CheckpointError, match="checksum"):
+            store.all(7)
+        histories = stored_histories(store, 7)
+        assert [(h.pipeline, e.id, e.status) for h in histories for e in h.of_status()] == [
+            (1, 3, "COMPLETED"), (1, 2, "COMPLETED"), (2, 9, "FAILED"),
+        ]  # fmt: skip
+        assert "checksum" in histories[1].entries[9].reason
+        assert histories[1].entries[9].triggered == 0, "nobody knows when"
 
     def test_is_not_passed_over_when_nothing_else_is_left(self, store):
         self.save(store, 3)

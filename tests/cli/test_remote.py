@@ -135,6 +135,7 @@ def test_a_job_is_watched_saved_and_goes_on(call, begin, server, tmp_path):
         time.sleep(0.05)
     assert call("stop", number) == (0, f"job {number} ended CANCELED\n")
     assert call("stop", number) == (0, f"job {number} has already ended CANCELED\n")
+    assert call("stop", number, "--savepoint") == (1, f"job {number} has already ended CANCELED\n"), "nothing is saved"
     assert int(call("job", number, "--json")[1].partition('"SourceReceivedCount": "')[2].partition('"')[0]) > 0
 
 

@@ -1,10 +1,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -224,8 +226,27 @@ def test_a_service_that_stops_leaves_its_jobs_to_the_next(begin, tmp_path):
     assert len(rows(tmp_path / "out")) == 600
 
 
+def test_a_damaged_checkpoint_of_a_lost_service_does_not_matter_to_a_transactional_sink(begin, home, tmp_path):
+    one = begin()
+    sink = {"plugin_name": "Jdbc", "url": f"jdbc:sqlite:{tmp_path}/x.db", "table": "t", "generate_sink_sql": True}
+    taken = submit(one, job(600, sink=sink, env={"read_limit.rows_per_second": 400, "checkpoint.interval": 100}))
+    checkpoints = home / "checkpoints" / str(taken.job_id)
+    deadline = time.monotonic() + 30
+    while not any(int(file.stem.rpartition("-")[2]) for file in checkpoints.glob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    one.close()
+    newest = max(checkpoints.glob("*.json"))
+    newest.write_bytes(newest.read_bytes()[:-10])
+    record = begin().wait(taken.job_id, 60)
+    assert (record.status, record.error) == ("FINISHED", "")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        assert database.execute("SELECT count(*) FROM t").fetchone() == (600,)
+
+
 SERVE = """
 import sys, time
+from contextlib import closing
 from pathlib import Path
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.service import JobService, ServiceSettings
