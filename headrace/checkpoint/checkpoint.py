@@ -88,7 +88,7 @@ class Checkpoint:
                 "finished": frozenset(values["finished"]),
                 "kind": CheckpointKind(values["kind"]),
                 "steps": tuple(values["steps"]),
-                "wiring": tuple(values["wiring"]),
+                "wiring": tuple(values.get("wiring", ())),
             }
         )
 

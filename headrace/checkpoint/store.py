@@ -78,10 +78,10 @@ class BlobStore(CheckpointStore):
         name = f"{job_id}/{pipeline}.epoch"
         for _ in range(CLAIM_TRIES):
             found = self._blobs.get(name)
-            newest = _number(found[0], name) if found else 0
+            newest = self._number(found[0], name) if found else 0
             if held and newest != held:
                 raise _replaced(job_id, pipeline, held, newest)
-            epoch = newest + 1 if found else int(time.time())  # starts of a deleted state were fewer than its seconds
+            epoch = newest + 1 if found else self._first_epoch(job_id, pipeline)
             if self._blobs.swap(name, str(epoch).encode(), found[1] if found else None):
                 return epoch
         raise StoreUnavailable(f"cannot claim an epoch of job {job_id} in {self._blobs.place}: others were quicker")
@@ -89,7 +89,24 @@ class BlobStore(CheckpointStore):
     def epoch(self, job_id: int, pipeline: int) -> int:  # noqa: D102
         name = f"{job_id}/{pipeline}.epoch"
         found = self._blobs.get(name)
-        return _number(found[0], name) if found else 0
+        return self._number(found[0], name) if found else 0
+
+    def _first_epoch(self, job_id: int, pipeline: int) -> int:
+        """The seconds of the clock: starts of a deleted state were fewer. More than those of a state that lost its."""
+        stored = (_numbers(name)[1] for name in self._names(job_id, pipeline))
+        return max([int(time.time()), *(epoch + 1 for epoch in stored)])
+
+    def _number(self, content: bytes, name: str) -> int:
+        try:
+            found = int(content)
+        except ValueError:
+            found = -1
+        if not 0 < found < 2**62:
+            raise CheckpointError(
+                f"cannot read {name} in {self._blobs.place}: {content[:40]!r} is not the number of an epoch; put it "
+                "back from a backup, or remove it once nothing runs the job any more: its next start makes it anew"
+            )
+        return found
 
     def save(self, checkpoint: Checkpoint, retain: int) -> int:  # noqa: D102
         job_id, pipeline = checkpoint.job_id, checkpoint.pipeline
@@ -214,13 +231,6 @@ def _decode(content: bytes) -> Checkpoint:
     if not content.startswith(_HEAD) or hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError(f"its {len(content)} bytes do not have the checksum they were stored with")
     return Checkpoint.from_json(orjson.loads(body))
-
-
-def _number(content: bytes, name: str) -> int:
-    try:
-        return int(content)
-    except ValueError:
-        raise CheckpointError(f"cannot read {name}: it should hold the number of an epoch") from None
 
 
 def _replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:

@@ -178,7 +178,7 @@ class JobMaster:
         lane = self.lanes(1)[0]
         self._tables = self.call("describe")
         self._known_tables.add(lane.name)
-        fresh = self._patiently(lambda: not any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines))
+        fresh = not self._patiently(self._is_known)
         if not fresh:
             self._check_pipelines()
         if fresh and self._restore:
@@ -188,6 +188,16 @@ class JobMaster:
             self.call("check_save_modes", targets, deadline=None)
             for step, tables in targets.items():
                 self.call("save_modes", step, tables, deadline=None)
+
+    def _is_known(self) -> bool:
+        """Whether the job has begun before: save modes do not act on it again."""
+        return any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines) or bool(self._stored())
+
+    def _stored(self) -> list[int]:
+        """The numbers of the stored checkpoints, also of those that cannot be read."""
+        broken: list[int] = []
+        stored = self._store.all(self.job_id, on_broken=lambda pipeline, number, problem: broken.append(number))
+        return [*broken, *(checkpoint.id for checkpoint in stored)]
 
     def _check_pipelines(self) -> None:
         """Raises CheckpointError when a pipeline with rows left was taken out of the job file since it was saved."""
@@ -372,9 +382,7 @@ class JobMaster:
         """Nothing is left in the targets of a job that will not be restored."""
         if not self._is_ours():
             return
-        broken: list[int] = []
-        stored = self._store.all(self.job_id, on_broken=lambda pipeline, number, problem: broken.append(number))
-        self._saved = any(number > 0 for number in [*broken, *(checkpoint.id for checkpoint in stored)])
+        self._saved = any(number > 0 for number in self._stored())
         if status == "CANCELED" and self._saved and self.plan.job.env.retain_after_cancel:
             return
         if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not self._saved):

@@ -81,6 +81,15 @@ class StoreContract:
         monkeypatch.setattr("headrace.checkpoint.store.time", SimpleNamespace(time=lambda: 10.0))
         assert store.claim_epoch(7, 1) > max(before)
 
+    def test_an_epoch_that_cannot_be_read_is_named_with_its_cure(self, store):
+        self.save(store, 3)
+        for content in (b"", b"x", b"\xff", b"-1", b"9" * 30):
+            store._blobs.put("7/1.epoch", content)
+            with pytest.raises(CheckpointError, match="cannot read 7/1.epoch in .* or remove it once nothing runs"):
+                store.epoch(7, 1)
+        store._blobs.delete(["7/1.epoch"])
+        assert store.claim_epoch(7, 1) == 2, "more than what is stored has, whatever the clock says"
+
     def test_refuses_a_checkpoint_of_an_older_epoch(self, store):
         self.save(store, 3)
         store.claim_epoch(7, 1)
