@@ -56,6 +56,11 @@ class ServerSettings(Settings):
     user: str | None = Field(default=None, description="Name for basic authentication.")
     password: SecretStr | None = Field(default=None, description="Password for basic authentication.")
     token: SecretStr | None = Field(default=None, description="Token for bearer authentication.")
+    allowed_origins: list[str] = Field(
+        default=[],
+        description="Web pages that may ask, such as http://dashboard:3000, or `*` for all; left out: only those whose "
+        "address is that of the request, as behind a proxy that keeps the Host.",
+    )
     tls_certificate: Path | None = Field(default=None, description="PEM file with the certificate: serve HTTPS.")
     tls_key: Path | None = Field(default=None, description="PEM file with its key.")
     max_body: int = Field(default=10 * 1024 * 1024, gt=0, description="Bytes of a request's body, at most.")
@@ -64,6 +69,7 @@ class ServerSettings(Settings):
         default=None, description="SQLAlchemy URL of the store; a file in `home` when left out."
     )
     history_minutes: int = Field(default=1440, gt=0, description="How long ended jobs are remembered.")
+    delete_logs: bool = Field(default=True, description="Whether their logs go when they are no longer remembered.")
     strategy: Strategy = Field(default=Strategy.REJECT, description="WAIT or REJECT a job that finds no slots.")
     recover: str = Field(
         default="auto",
@@ -84,7 +90,8 @@ class ServerSettings(Settings):
     )
 
 
-_LISTS = ("allowed_paths", "allowed_hosts", "allowed_plugins")
+_LISTS = {**dict.fromkeys(("allowed_paths", "allowed_hosts", "allowed_plugins"), os.pathsep), "allowed_origins": ","}
+"""Settings that are lists → what stands between their values in the environment; addresses of pages hold colons."""
 
 Conversion = tuple[str, Any]
 
@@ -96,6 +103,7 @@ _SEATUNNEL: dict[str, Conversion] = {
     "checkpoint.timeout": ("checkpoint_timeout", 1000),
     "checkpoint.storage.max-retained": ("checkpoint_retain", None),
     "telemetry.metric.enabled": ("telemetry", None),
+    "telemetry.logs.scheduled-deletion-enable": ("delete_logs", None),
     "http.enable-basic-auth": ("_basic_auth", None),
     "http.basic-auth-username": ("user", None),
     "http.basic-auth-password": ("password", None),
@@ -114,14 +122,16 @@ _NO_MEANING = {
     "task_execution_thread_share_mode": "each task has its own thread",
     "classloader-cache-mode": "there are no class loaders",
     "checkpoint.schema-change-timeout": "a schema change waits for no checkpoint",
+    "checkpoint.min-pause": "set min-pause in the env of a job",
     "checkpoint.max-concurrent": "one checkpoint is taken at a time",
     "checkpoint.tolerable-failure": "see the setting checkpoint_patience",
     "jar-storage": "there are no jars",
-    "http": "it configures REST v2, which this server does not run",
+    **dict.fromkeys(("http", "enable-http", "port", "context-path"), "it configures REST v2, which is not served"),
     "event-report-http": "no events are sent",
     "slot-service": "slots have no classes of memory",
     "metalake": "no outside catalogue is asked",
     "coordinator-service": "jobs run on threads of their own",
+    "job-metrics-partition-count": "counts are stored with their job",
     "network.join": "one node; more of them find each other through the store of jobs",
     "network.rest-api": "see the endpoint groups",
     "network.interfaces": "see the setting host",
@@ -131,6 +141,13 @@ _NO_MEANING = {
     "properties": "they tune Hazelcast",
     "map": "there are no maps of Hazelcast",
     "jet": "they tune Hazelcast",
+    **dict.fromkeys(("executor-service", "scheduled-executor-service", "ringbuffer"), "they tune Hazelcast"),
+    **dict.fromkeys(("partition-group", "persistence", "hot-restart-persistence"), "state lives in the store of jobs"),
+    **dict.fromkeys(("cp-subsystem", "split-brain-protection"), "the store of jobs decides who owns a job"),
+    "user-code-deployment": "there are no jars",
+    "serialization": "nothing of Java's is stored",
+    "listeners": "there are no jars",
+    "advanced-network": "see network",
     "lite-member": "every node may own jobs",
     "instance-name": "see cluster-name",
     "license-key": "no licence is needed",
@@ -163,7 +180,7 @@ def load_server_settings(
     for name in ServerSettings.model_fields:
         if PREFIX + name.upper() in environment:
             text = environment[PREFIX + name.upper()]
-            values[name] = [part for part in text.split(os.pathsep) if part] if name in _LISTS else text
+            values[name] = [part for part in text.split(_LISTS[name]) if part] if name in _LISTS else text
     values |= given
     try:
         return ServerSettings.model_validate(values), warnings
@@ -227,7 +244,10 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
 
 
 def _from_seatunnel(file: Path, warnings: list[Problem]) -> dict[str, Any]:
-    engine = (_read(file).get("seatunnel") or {}).get("engine") or {}
+    root = _read(file).get("seatunnel") or {}
+    engine = root.get("engine") or {}
+    for path, _ in leaves({name: value for name, value in root.items() if name != "engine"}):
+        warnings.append(Problem(path, "unknown key", "SeaTunnel's keys lie below seatunnel.engine", str(file)))
     values: dict[str, Any] = {}
     found = dict(leaves(engine))
     storage = {path.removeprefix(_STORAGE): value for path, value in found.items() if path.startswith(_STORAGE)}

@@ -5,7 +5,7 @@ from importlib.resources import files
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from headrace import __version__
 from headrace.api import hazelcast, v1
@@ -36,6 +36,13 @@ def make_app(state: State) -> App:
     def docs() -> Response:
         """The OpenAPI document as a page."""
         return HTMLResponse(page)
+
+    @app.get("/", include_in_schema=False)
+    def start(request: Request) -> Response:
+        """A browser is shown the page; for other clients there is nothing here, as in SeaTunnel's v1."""
+        if "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
+        return RedirectResponse("/docs")
 
     _document(app)
     _errors(app, state)

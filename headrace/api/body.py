@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Mapping
+from email import policy
+from email.parser import BytesParser
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -27,6 +29,23 @@ def text_of(body: bytes) -> str:
             "Invalid JSON format in request body.",
             [Problem("", f"byte {error.start} of the body, 0x{body[error.start]:02x}, is not UTF-8", "send UTF-8")],
         ) from None
+
+
+def file_of(body: bytes, content_type: str, part: str) -> tuple[str, bytes]:
+    """The name and the content of the file that a form holds as `part`. Raises BadRequest without one."""
+    kind = content_type.partition(";")[0].strip().lower()
+    cure = f"send it as curl -F {part}=@job.conf does"
+    if kind != "multipart/form-data":
+        text = f"Unsupported Content-Type [{kind}], expected [multipart/form-data]"
+        raise BadRequest(text, [Problem("Content-Type", text, cure)])
+    head = b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n"
+    form = BytesParser(policy=policy.HTTP).parsebytes(head + body)
+    for found in form.iter_parts():
+        if found.get_param("name", header="content-disposition") == part:
+            content = found.get_payload(decode=True)
+            return found.get_filename() or "", content if isinstance(content, bytes) else b""
+    text = f"the form has no file {part!r}"
+    raise BadRequest(text, [Problem(part, text, cure)])
 
 
 def json_of(text: str) -> tuple[Any, str]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.responses import Response
+
 from headrace.api.paths import GET, MAPS, POST, group, route
 from headrace.api.problems import Json, failure
 from headrace.api.security import Guard
@@ -100,13 +102,13 @@ def too_large(limit: int) -> Json:
     return failure("Request body is too large.", [problem], status=413)
 
 
-def _other_way_round(method: str, path: str) -> Json | None:
+def _other_way_round(method: str, path: str) -> Response | None:
     """GET of what is posted has no body; POST to what is read is a write to a map without a name."""
     if not path.startswith(f"{MAPS}/"):
         return None
     name = path[len(MAPS) + 1 :].removesuffix("/")
     if method == "GET" and name in POST:
-        return Json(b"", 400, {"Content-Type": "", "Content-Length": "0"})
+        return Response(status_code=400)
     if method == "POST" and name in GET:
         return failure("Missing map name")
     return None

@@ -20,7 +20,7 @@ GET = (
     "logs",
     "log",
 )
-POST = ("submit-jobs", "submit-job", "stop-jobs", "stop-job", "encrypt-config", "update-tags")
+POST = ("submit-jobs", "submit-job/upload", "submit-job", "stop-jobs", "stop-job", "encrypt-config", "update-tags")
 _WITH_REST = ("jobs/checkpoints/history", "jobs/checkpoints", "finished-jobs", "running-job", "job-info", "logs", "log")
 
 GROUPS = {

@@ -20,6 +20,7 @@ class Guard:
         if settings.user is not None and settings.password is not None:
             self._basic = f"{settings.user}:{settings.password.get_secret_value()}".encode()
         self._only_here = not settings.allow_remote
+        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
 
     @property
@@ -38,11 +39,14 @@ class Guard:
         A page of another origin can send a job to a server on this machine, and a name that its owner lets point here
         makes both one origin. Browsers say where a page comes from; other clients send no Origin.
         """
-        if origin and origin.partition("://")[2].lower() != host.lower():
-            return f"a page of {origin} may not ask this server"
+        if origin and origin.partition("://")[2].lower() != host.lower() and not self._allows_origin(origin):
+            return f"a page of {origin} may not ask this server; allow it with the setting allowed_origins"
         if self.is_open and self._only_here and host and not _is_name_of_here(host):
             return f"this server is not known as {host}; ask for localhost, or set user and password, or token"
         return ""
+
+    def _allows_origin(self, origin: str) -> bool:
+        return "*" in self._origins or origin.lower() in self._origins
 
     def allows(self, header: str) -> bool:
         """Whether a request with this Authorization header may pass; compared in constant time."""

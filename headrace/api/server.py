@@ -15,6 +15,7 @@ import uvicorn
 
 from headrace import __version__
 from headrace.api.app import make_app
+from headrace.api.protocol import IDLE_SECONDS, LenientProtocol
 from headrace.api.security import check_listening
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
@@ -103,6 +104,8 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 lifespan="off",
+                http=LenientProtocol,
+                timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=5,
                 backlog=1024,
                 ssl_certfile=str(settings.tls_certificate) if tls else None,
@@ -140,6 +143,7 @@ def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings
         slots=settings.slots,
         wait=settings.strategy is Strategy.WAIT,
         history=settings.history_minutes * 60.0,
+        delete_logs=settings.delete_logs,
         lease=settings.lease,
         recover=settings.recover,
         address=address.replace("127.0.0.1", "localhost"),

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
 from headrace.api import answers, checkpoints, models
-from headrace.api.body import list_of, long_of, need_blocks, object_of, query_of, text_of, truth
+from headrace.api.body import file_of, list_of, long_of, need_blocks, object_of, query_of, text_of, truth
 from headrace.api.log_files import page
 from headrace.api.paths import MAPS
 from headrace.api.problems import MISTAKES, BadRequest, Json, all_of
@@ -27,6 +27,8 @@ MAX_TAGS = 20_000
 """Characters of a node's attributes, which are stored every second."""
 
 _FORMATS = {"hocon": "hocon", "sql": "sql"}
+_FILE_FORMATS = {"json": "json", "sql": "sql"}
+"""How the name of an uploaded file ends → its format; any other is HOCON."""
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": models.Failure, "description": "The request is wrong; `problems` lists everything."},
@@ -55,6 +57,24 @@ _JOB_BODY = {
         "sink": {"type": "array", "items": {"type": "object"}},
     },
 }
+_UPLOAD_BODY = {
+    "description": "The job file, as `config_file`.",
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["config_file"],
+                "properties": {"config_file": {"type": "string", "format": "binary"}},
+            }
+        }
+    },
+}
+_SUBMIT_QUERY = (
+    _query("jobId", {"type": "integer", "minimum": 1}),
+    _query("jobName", {"type": "string"}),
+    _query("isStartWithSavePoint", {"type": "boolean"}),
+)
 _PARAMS = 'add "params": {"jobName": "…"}'
 _STOP_BODY = {
     "type": "object",
@@ -238,16 +258,16 @@ def _changing(routes: APIRouter, state: State) -> None:
         need_blocks(job)
         return own
 
+    def take(text: str, form: str, params: Mapping[str, str]) -> Response:
+        job = service.prepare(checked(text) if form == "json" else text, format=form)
+        (taken,) = service.submit_all([submission(job, params)])
+        return Json(answers.submitted(taken.job_id, taken.name, wire))
+
     @routes.post(
         "/submit-job",
         responses={200: {"model": models.SubmitAnswer}},
         openapi_extra={
-            "parameters": [
-                _query("jobId", {"type": "integer", "minimum": 1}),
-                _query("jobName", {"type": "string"}),
-                _query("isStartWithSavePoint", {"type": "boolean"}),
-                _query("format", {"enum": ["json", "hocon", "sql"]}),
-            ],
+            "parameters": [*_SUBMIT_QUERY, _query("format", {"enum": ["json", "hocon", "sql"]})],
             **_body("A job. With format=hocon or sql the text of such a job file.", _JOB_BODY),
         },
     )
@@ -257,11 +277,23 @@ def _changing(routes: APIRouter, state: State) -> None:
 
         def work() -> Response:
             params = query_of(request.url.query)
-            form = _FORMATS.get(params.get("format", "").lower(), "json")
-            text = text_of(body)
-            job = service.prepare(checked(text) if form == "json" else text, format=form)
-            (taken,) = service.submit_all([submission(job, params)])
-            return Json(answers.submitted(taken.job_id, taken.name, wire))
+            return take(text_of(body), _FORMATS.get(params.get("format", "").lower(), "json"), params)
+
+        return await run_in_threadpool(work)
+
+    @routes.post(
+        "/submit-job/upload",
+        responses={200: {"model": models.SubmitAnswer}},
+        openapi_extra={"parameters": [*_SUBMIT_QUERY], "requestBody": _UPLOAD_BODY},
+    )
+    async def upload_job(request: Request) -> Response:
+        """Take a job as a file, JSON, SQL or HOCON by the end of its name. SeaTunnel's v2 has it."""
+        body = await request.body()
+
+        def work() -> Response:
+            params = query_of(request.url.query)
+            name, content = file_of(body, request.headers.get("content-type", ""), "config_file")
+            return take(text_of(content), _FILE_FORMATS.get(name.lower().rpartition(".")[2], "hocon"), params)
 
         return await run_in_threadpool(work)
 

@@ -40,15 +40,16 @@ class ServiceSettings:
     """How a service treats its jobs.
 
     default_name: of a job that names itself nowhere. slots: None for any number. wait: whether a job waits for slots;
-    else it fails. history: seconds that ended jobs are remembered. lease: seconds without a sign of life after which a
-    service counts as dead. recover: what becomes of a job whose service died: `auto` restarts it where nothing is
-    written twice, `restart` always does, `fail` never.
+    else it fails. history: seconds that ended jobs are remembered; delete_logs: whether their logs go then. lease:
+    seconds without a sign of life after which a service counts as dead. recover: what becomes of a job whose service
+    died: `auto` restarts it where nothing is written twice, `restart` always does, `fail` never.
     """
 
     default_name: str = "SeaTunnel_Job"
     slots: int | None = None
     wait: bool = False
     history: float = 1440 * 60.0
+    delete_logs: bool = True
     lease: float = 5.0
     recover: str = "auto"
     poll: float = 0.2
@@ -391,7 +392,8 @@ class JobService:
         """Jobs that are too old leave no record, no log and no report behind."""
         for job_id, runs in self.store.forget(time.time() - self.settings.history).result().items():
             try:
-                delete_job_log(self.home, job_id)
+                if self.settings.delete_logs:
+                    delete_job_log(self.home, job_id)
                 for run in range(1, runs + 1):
                     report_path(self.home, job_id, run).unlink(missing_ok=True)
             except OSError as error:

@@ -124,6 +124,15 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+FORM = "multipart/form-data; boundary=part"
+
+
+def form(name: str, content: str, part: str = "config_file") -> bytes:
+    """The body of a form with one file, as curl -F sends it under the type FORM."""
+    head = f'Content-Disposition: form-data; name="{part}"; filename="{name}"\r\nContent-Type: application/octet-stream'
+    return f"--part\r\n{head}\r\n\r\n{content}\r\n--part--\r\n".encode()
+
+
 def job(rows: int = 100, mode: str = "BATCH", name: str | None = "NAME", **env: Any) -> dict[str, Any]:
     """FakeSource to Console, as in the cases of the contract."""
     fields = {"name": "string", "age": "int", "card": "int"}

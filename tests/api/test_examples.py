@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.servers import MAPS, Server, job
+from tests.api.servers import FORM, MAPS, Server, form, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rest.md").read_text()
 SECTION = PAGE.partition("## An example of each")[2].partition("\n## ")[0]
 EXAMPLES = [part.strip() for part in re.findall(r"```console\n(.*?)```", SECTION, re.DOTALL)[0].split("\n$ ")]
 HOME = "http://localhost:5801"
+CONF = """
+env { job.mode = BATCH }
+source { FakeSource { plugin_output = fake, row.num = 100, schema { fields { name = string, age = int } } } }
+sink { Console { plugin_input = fake } }
+"""
 
 
 def parsed(example):
@@ -25,7 +30,7 @@ def parsed(example):
         answer = example.partition("\n")[2]
     assert words.pop(0) == "curl"
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
-    body = words[words.index("-d") + 1] if "-d" in words else None
+    body = next((words[words.index(option) + 1] for option in ("-d", "-F") if option in words), None)
     (url,) = (word for word in words if word.startswith(("$M", HOME)))
     return method, url.replace("$M", MAPS).removeprefix(HOME), body, answer.strip()
 
@@ -44,10 +49,15 @@ def fresh_server(tmp_path_factory):
 
 
 def test_every_example_answers_as_it_says(fresh_server):
-    files = {"@job.json": job(100, name=None), "@endless.json": job(100, mode="STREAMING", name=None)}
+    files = {
+        "@job.json": job(100, name=None),
+        "@endless.json": job(100, mode="STREAMING", name=None),
+        "config_file=@job.conf": form("job.conf", CONF),
+    }
     for example in EXAMPLES:
         method, path, body, expected = parsed(example)
-        answer = fresh_server.ask(method, path, files.get(body, body))
+        headers = {"Content-Type": FORM} if str(body).startswith("config_file") else {}
+        answer = fresh_server.ask(method, path, files.get(body, body), headers)
         assert answer.status == 200, (example, answer.content)
         text = answer.content.decode().strip()
         assert as_pattern(expected).fullmatch(text), f"{example}\n\nis answered by\n\n{text}"

@@ -92,6 +92,58 @@ seatunnel:
     assert "history-job-expire-minutes" not in log
 
 
+OTHER_KEYS = """
+seatunnel:
+  engine:
+    classloader-cache-mode: true
+    job-metrics-backup-interval: 10
+    job-metrics-partition-count: 16
+    task_execution_thread_share_mode: PART
+    enable-http: true
+    port: 8080
+    context-path: /seatunnel
+    slot-service: {dynamic-slot: false, slot-num: 20, slot-allocate-strategy: SLOT_RATIO}
+    coordinator-service: {core-thread-num: 30, max-thread-num: 1000}
+    checkpoint: {interval: 1, timeout: 1, min-pause: 1, max-concurrent: 1, tolerable-failure: 2,
+      schema-change-timeout: 1}
+    telemetry: {metric: {enabled: true}, logs: {scheduled-deletion-enable: true}}
+    http: {enable-http: true, port: 8080, enable-dynamic-port: true, port-range: 100, enable-https: true,
+      https-port: 8443, key-store-path: a, key-store-password: b, trust-store-path: c}
+    event-report-http: {url: "http://example.com:1024/event/report", headers: {Content-Type: application/json}}
+    jar-storage: {enable: false, connector-jar-storage-mode: SHARED, connector-jar-storage-path: "",
+      connector-jar-cleanup-task-interval: 3600, connector-jar-expiry-time: 600}
+"""
+OTHER_HAZELCAST_KEYS = """
+hazelcast:
+  network:
+    join: {kubernetes: {enabled: true, service-dns: a, service-port: 5801}, multicast: {enabled: false}}
+    port: {outbound-ports: ["0"]}
+  map: {"engine*": {map-store: {enabled: true, initial-mode: EAGER, properties: {type: hdfs}}}}
+  ringbuffer: {zeta-job-event: {capacity: 2000}}
+  executor-service: {io: {pool-size: 4}}
+  partition-group: {enabled: true, group-type: SPI}
+  member-attributes: {group: {type: string, value: platform}}
+"""
+
+
+def test_every_key_of_seatunnels_pages_works_or_is_named_with_its_reason(tmp_path):
+    (tmp_path / "seatunnel.yaml").write_text(OTHER_KEYS)
+    (tmp_path / "hazelcast.yaml").write_text(OTHER_HAZELCAST_KEYS)
+    settings, warnings = load_server_settings({"config": tmp_path}, {})
+    assert (settings.slots, settings.telemetry, settings.delete_logs) == (20, True, True)
+    assert settings.tags == {"group": "platform"}
+    assert [str(w) for w in warnings if w.message != "this key does nothing here" or not w.cure] == []
+
+
+def test_a_key_that_is_nobodys_is_told(tmp_path):
+    (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engin: {backup-count: 1}, engine: {histry: 1}}")
+    _, warnings = load_server_settings({"config": tmp_path}, {})
+    assert [(w.place, w.message) for w in warnings] == [
+        ("engin.backup-count", "unknown key"),
+        ("histry", "unknown key"),
+    ]
+
+
 def test_a_busy_port_moves_on_to_the_next(start):
     port = free_port()
     first = start(name="one", files={"hazelcast.yaml": HAZELCAST % port})
@@ -339,7 +391,8 @@ def test_history_and_running_jobs_survive_a_restart(start, tmp_path):
         second.wait(runs, "CANCELED")
 
 
-def test_what_is_too_old_leaves_nothing_behind(start):
+@pytest.mark.parametrize("delete_logs", [True, False])
+def test_what_is_too_old_leaves_nothing_behind_but_the_logs_that_shall_stay(start, delete_logs):
     first = start()
     old, new = first.submit(job(1)), first.submit(job(1))
     for number in (old, new):
@@ -355,10 +408,13 @@ def test_what_is_too_old_leaves_nothing_behind(start):
     assert kept(old) == sorted([f"{old}.1.json", f"{old}.2.json", f"job-{old}.log"])
     with contextlib.closing(sqlite3.connect(first.home / "jobs.db")) as database, database:
         database.execute("UPDATE jobs SET ended = ended - 86400.0 WHERE job_id = ?", (old,))
-    second = Server(first.home).start()
+    deletes = (
+        f"seatunnel: {{engine: {{telemetry: {{logs: {{scheduled-deletion-enable: {str(delete_logs).lower()}}}}}}}}}"
+    )
+    second = Server(first.home, files={"seatunnel.yaml": deletes}).start()
     with contextlib.ExitStack() as stack:
         stack.callback(second.stop)
-        wait_for(lambda: kept(old) == [])
+        wait_for(lambda: kept(old) == ([] if delete_logs else [f"job-{old}.log"]))
         assert [one["jobId"] for one in second.get("finished-jobs").json] == [str(new)]
         assert second.get(f"job-info/{old}").json == {"jobId": str(old)}
         assert kept(new) == sorted([f"{new}.1.json", f"job-{new}.log"])
