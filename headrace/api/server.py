@@ -174,12 +174,17 @@ def _own_places(settings: ServerSettings) -> Iterator[Path]:
 
 
 def _open_log(settings: ServerSettings) -> Callable[[], None]:
-    """The server's own log, beside those of the jobs; warnings also go to the terminal."""
+    """The server's own log, beside those of the jobs; warnings also go to the terminal. Raises ConfigError."""
     folder = settings.home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(
-        folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
-    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(
+            folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
+        )
+    except OSError as error:
+        text = f"cannot write into {str(folder)!r}: {error.strerror}"
+        cure = "name a directory that this user may write to with --home"
+        raise ConfigError([Problem("home", text, cure)]) from None
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(settings.log_level)

@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 10.0
 """How long the process of a service that died may hold on to its jobs' locks."""
 
+STORE_SECONDS = 1.0
+"""How long a job that has ended waits before it asks the store again to write that down."""
+
 
 class RunningJob:
     """Made when a job is taken, over when `done` is set."""
@@ -35,6 +40,7 @@ class RunningJob:
         self._service = service
         self._master: JobMaster | None = None
         self._abandoned = False
+        self._stored = record.status
         self._acted = ""
         self._changes = threading.RLock()
         self._mask = Masker(
@@ -87,14 +93,33 @@ class RunningJob:
                 values.pop("status")
             future = self._service.store.change(self.record, **values)
             self.record = replace(self.record, **values)
-        future.add_done_callback(self._stop_when_lost)
+        future.add_done_callback(self._changed)
         return future
 
-    def _stop_when_lost(self, future: "Future[JobRecord | None]") -> None:
-        """Another service owns the job by now: this one's part of it is over."""
-        if future.exception() is None and future.result() is None and not self._abandoned:
+    def _changed(self, future: "Future[JobRecord | None]") -> None:
+        """A change was stored, or came to nothing: the store could not write it, or one before it, or another service
+        owns the job by now, and this one's part of it is over."""
+        if future.exception() is None and (changed := future.result()) is not None:
+            self._stored = changed.status
+            return
+        if self._abandoned:
+            return
+        if future.exception() is None and not self._is_still_mine():
             self._service.log("warning", f"job {self.record.job_id} was taken over by another service")
             self.abandon()
+            return
+        with self._changes:
+            self.record = replace(self.record, status=self._stored)
+
+    def _is_still_mine(self) -> bool:
+        """Whether the store says so; its status then counts. Without an answer from the store it is taken for true."""
+        mine = self.record
+        with suppress(HeadraceError):
+            found = self._service.store.get(mine.job_id)
+            if found is None or (found.run, found.owner, found.epoch) != (mine.run, mine.owner, mine.epoch):
+                return False
+            self._stored = found.status
+        return True
 
     def log(self, level: str, text: str) -> None:
         """Write into the job's log."""
@@ -190,10 +215,21 @@ class RunningJob:
         text = self._mask(str(error)) if error is not None else ""
         if text:
             self.log("error", text)
-        if status not in ALLOWED[self.record.status]:  # the way there was too short to be seen
-            self.change(status=JobStatus.SCHEDULED)
-        self.change(status=status, error=text, ended=time.time(), request="", **values).result()
+        values |= {"error": text, "ended": time.time(), "request": ""}
+        while not self._store_end(status, values):
+            time.sleep(STORE_SECONDS)
         self.log("info", f"Job {_one_line(self.record.name)} ({self.record.job_id}) ended {status}")
+
+    def _store_end(self, status: JobStatus, values: Mapping[str, Any]) -> bool:
+        """Whether nothing is left to do; a store that cannot be written to now is asked again."""
+        try:
+            if status not in ALLOWED[self.record.status]:  # the way there was too short to be seen
+                self.change(status=JobStatus.SCHEDULED)
+            if self.change(status=status, **values).result() is not None:
+                return True
+        except HeadraceError as error:
+            self.log("warning", f"the job's end is not stored yet: {error}; it is tried again")
+        return self._abandoned or self._stored.is_end
 
     # -------------------------------------------------------------------------------- called on threads of the master
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from headrace.errors import HeadraceError
+from headrace.errors import ConfigError, HeadraceError, Problem
+
+_CURE = "put the right file back; without it, jobs that have not ended cannot be read: remove it with jobs.db"
 
 
 class Seal:
@@ -18,7 +20,11 @@ class Seal:
         home.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             self._make_key()
-        self._fernet = Fernet(self._file.read_bytes())
+        try:
+            self._fernet = Fernet(self._file.read_bytes().strip())
+        except (OSError, ValueError) as error:
+            problem = Problem("home", f"cannot use the key in {str(self._file)!r}: {error}", _CURE)
+            raise ConfigError([problem]) from None
 
     def _make_key(self) -> None:
         """Whole or not at all, and never over the key of another service that starts at the same time."""

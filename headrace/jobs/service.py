@@ -370,6 +370,7 @@ class JobService:
     def _keep(self) -> None:
         """Every 0.2 s what users ask for, every second the lease and the counts, every minute the history."""
         second = minute = 0.0
+        told = ""
         while not self._ended.is_set():
             self._wake.wait(self.settings.poll)
             self._wake.clear()
@@ -385,8 +386,11 @@ class JobService:
                 if now - minute >= 60.0:
                     minute = now
                     self._forget()
+                told = ""
             except Exception as error:  # whatever the store has, the next round tries again
-                self.log("error", f"the service of jobs cannot keep house: {error}")
+                if str(error) != told:
+                    told = str(error)
+                    self.log("error", f"the service of jobs cannot keep house, and tries again: {error}")
 
     def _forget(self) -> None:
         """Jobs that are too old leave no record, no log and no report behind."""

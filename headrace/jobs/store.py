@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
@@ -114,11 +115,13 @@ class JobStore:
         self._seal = seal
         try:
             _meta.create_all(self._write_engine)  # services that start together do so one after the other
+            with self._engine.connect() as connection:  # tables of these names may be somebody else's
+                for table in _meta.sorted_tables:
+                    connection.execute(select(table).limit(0))
         except SQLAlchemyError as error:
-            where, reason = self._engine.url.render_as_string(hide_password=True), getattr(error, "orig", error)
-            problem = Problem(
-                "database", f"cannot open the store of jobs {where}: {reason}", "check the setting database"
-            )
+            where = self._engine.url.render_as_string(hide_password=True)
+            text = f"cannot open the store of jobs {where}: {_reason(error)}"
+            problem = Problem("database", text, "check the setting database")
             raise ConfigError([problem]) from error
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._ids = itertools.count()
@@ -195,14 +198,14 @@ class JobStore:
 
     def owner(self, job_id: int) -> tuple[int, str, int] | None:
         """(run, owner, epoch) of the last run of a job, without reading the rest of it."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(_GET_OWNER, {"id": job_id}).first()
         return None if row is None else (row[0], row[1], row[2])
 
     def text(self, record: JobRecord) -> JobText:
         """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
         where = _jobs.c.job_id == record.job_id, _jobs.c.run == record.run
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one_or_none()
         if not sealed:
             raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
@@ -223,7 +226,7 @@ class JobStore:
         wanted = _ENDS if status is None else [status]
         where = _jobs.c.status.in_(wanted), _jobs.c.status.in_(_ENDS), _jobs.c.ended > since
         columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.version
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 select(*columns).where(*where).order_by(_jobs.c.ended.desc(), _jobs.c.job_id.desc())
             )
@@ -243,7 +246,7 @@ class JobStore:
 
     def counts(self) -> dict[str, int]:
         """Status → how many runs are in it."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(select(_jobs.c.status, func.count()).group_by(_jobs.c.status))
             return {row[0]: row[1] for row in rows}
 
@@ -251,7 +254,7 @@ class JobStore:
         """(job id, run, request) of the jobs of an owner that something is asked of."""
         columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.request
         where = _jobs.c.owner == owner, _jobs.c.request != "", _jobs.c.status.not_in(_ENDS)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(select(*columns).where(*where))]
 
     def forget(self, before: float) -> "Future[dict[int, int]]":
@@ -290,7 +293,7 @@ class JobStore:
 
     def nodes(self) -> list[Node]:
         """All services that have not left, also those whose lease is over."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [
                 Node(row.id, row.address, row.started, row.expires, row.slots, row.used, orjson.loads(row.tags))
                 for row in connection.execute(select(_nodes))
@@ -298,8 +301,17 @@ class JobStore:
 
     # ------------------------------------------------------------------------------------------------------ inside
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """Raises HeadraceError when the store cannot be read now."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise HeadraceError(f"cannot read the store of jobs: {_reason(error)}") from error
+
     def _read(self, statement: Any, values: Mapping[str, Any] | None = None) -> list[JobRecord]:
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_from_row(row) for row in connection.execute(statement, values or {})]
 
     def _write(self, work: "Callable[[Connection], T]", *, durable: bool = True) -> "Future[T]":
@@ -325,10 +337,15 @@ class JobStore:
                 results = [work(connection) for work, _, _ in batch]
         except Exception as error:
             for _, future, _ in batch:
-                future.set_exception(HeadraceError(f"cannot write to the store of jobs: {error}"))
+                future.set_exception(HeadraceError(f"cannot write to the store of jobs: {_reason(error)}"))
             return
         for (_, future, _), result in zip(batch, results, strict=True):
             future.set_result(result)
+
+
+def _reason(error: Exception) -> str:
+    """What the database says, without the statement and its values."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _to_row(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,6 +169,34 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path):
     assert "Traceback" not in said
 
 
+HOMES = {
+    "the home is a file": (lambda home: home.write_text(""), "cannot write into"),
+    "the logs are a file": (lambda home: (home.mkdir(), (home / "logs").write_text("")), "cannot write into"),
+    "the key is broken": (lambda home: (home.mkdir(), (home / "store.key").write_text("x")), "cannot use the key in"),
+    "the store is no database": (
+        lambda home: (home.mkdir(), (home / "jobs.db").write_bytes(b"x" * 4096)),
+        "cannot open the store of jobs",
+    ),
+    "the store is somebody else's": (
+        lambda home: (
+            home.mkdir(),
+            sqlite3.connect(home / "jobs.db").execute("CREATE TABLE jobs (x)").connection.close(),
+        ),
+        "cannot open the store of jobs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_a_home_that_cannot_be_used_is_told(tmp_path, name):
+    make, said = HOMES[name]
+    make(tmp_path / "home")
+    code, errors = headrace_server(tmp_path, "--port", "0", "--workers", "1")
+    assert (code, "Traceback" in errors) == (1, False), errors
+    assert said in errors
+    assert str(tmp_path / "home") in errors
+
+
 def test_settings_come_in_their_order(tmp_path):
     (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engine: {history-job-expire-minutes: 5}}")
     (tmp_path / "headrace.yaml").write_text("history-minutes: 6\nv1-wire: 2.3.13\n")

@@ -67,6 +67,13 @@ def submit(service, text, **given):
     return service.submit(service.prepare(text), **given)
 
 
+def wait_until(is_so, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def wait_for(service, job_id, *statuses, seconds=30):
     deadline = time.monotonic() + seconds
     while (record := service.job(job_id)).status not in statuses:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -12,12 +13,13 @@ import pytest
 
 from headrace.api import answers
 from headrace.api.metrics import metrics
-from headrace.errors import ConfigError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.errors import ConfigError, HeadraceError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.execution.master import JobMaster
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.status import JobStatus
 from headrace.server_settings import Wire
-from tests.service.conftest import endless, job, submit, wait_for, wait_for_rows
+from tests.service.conftest import endless, job, submit, wait_for, wait_for_rows, wait_until
 
 
 def test_runs_a_job_and_remembers_it(service):
@@ -54,6 +56,61 @@ def test_counts_of_a_job_do_not_replace_those_of_its_end(service, monkeypatch):
     record = service.wait(taken.job_id, 30)
     assert record.metrics == ended.metrics
     assert record.metrics.report is not None
+
+
+@contextlib.contextmanager
+def store_without_room(home):
+    """Meanwhile no record of a job can be changed, as on a disk that is full."""
+    with contextlib.closing(sqlite3.connect(home / "jobs.db", isolation_level=None)) as database:
+        database.execute("CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(FAIL, 'the disk is full'); END")
+        yield
+        database.execute("DROP TRIGGER full")
+
+
+BROKEN = {"plugin_name": "Jdbc", "url": "jdbc:sqlite:/nowhere/x.db", "driver": "org.sqlite.JDBC", "query": "insert"}
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [(job(), "FINISHED"), (endless(), "CANCELED"), (job(sink=BROKEN), "FAILED")]
+)
+def test_a_job_that_ends_while_the_store_has_no_room_is_not_stuck(service, home, monkeypatch, text, status):
+    monkeypatch.setattr("headrace.jobs.running.STORE_SECONDS", 0.05)
+    began, ends = threading.Event(), threading.Event()
+    run = JobMaster.run
+
+    def run_between(master):
+        began.set()
+        assert ends.wait(60)
+        return run(master)
+
+    monkeypatch.setattr(JobMaster, "run", run_between)
+    taken = submit(service, text)
+    assert began.wait(60)
+    if status == "CANCELED":
+        service.stop(taken.job_id)
+    log = home / "logs" / f"job-{taken.job_id}.log"
+    with store_without_room(home):
+        ends.set()
+        wait_until(lambda: log.read_text().count("the job's end is not stored yet: cannot write to the store") > 2)
+        assert not service.job(taken.job_id).status.is_end
+    assert service.wait(taken.job_id, 60).status == status
+    wait_until(lambda: service.threads() == 0)
+
+
+def test_a_store_that_cannot_be_read_is_told_once(service, home):
+    submit(service, endless(), job_id=7)
+    wait_for(service, 7, "RUNNING")
+    with contextlib.closing(sqlite3.connect(home / "jobs.db", isolation_level=None)) as database:
+        database.execute("ALTER TABLE jobs RENAME TO hidden")
+        wait_until(lambda: service.logged)
+        with pytest.raises(HeadraceError, match=r"^cannot read the store of jobs: no such table: jobs$"):
+            service.jobs()
+        time.sleep(0.5)  # ten rounds of the keeper
+        database.execute("ALTER TABLE hidden RENAME TO jobs")
+    service.stop(7)
+    assert service.wait(7, 60).status == "CANCELED"
+    assert len(service.logged) == 1
+    assert "SELECT" not in service.logged[0]
 
 
 def test_a_wrong_job_is_refused_and_leaves_nothing(service):
