@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Valida
 from pydantic.fields import FieldInfo
 
 from headrace.errors import Problem
+from headrace.secrets import shown
 
 O = TypeVar("O", bound="Options")  # noqa: E741  reads as the options' own type
 
@@ -284,7 +285,7 @@ def _problem(model: type[Options], item: Any) -> Problem:
     elif item["type"] == "extra_forbidden":
         message = "unknown option"
     elif item["type"] == "enum":
-        message = f"{item['input']!r} is not one of {item['ctx']['expected']}"
+        message = f"{shown(place, item['input'])} is not one of {item['ctx']['expected']}"
     elif item["type"] != "value_error":
-        message = f"{message}, not {item['input']!r}"
+        message = f"{message}, not {shown(place, item['input'])}"
     return Problem(place, message, cure)

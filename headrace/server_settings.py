@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError
 from headrace.errors import ConfigError, Problem
 from headrace.options import Choice
 from headrace.seatunnel_storage import storage_settings
+from headrace.secrets import shown
 from headrace.settings import PREFIX, RunnerName, Settings, leaves
 
 
@@ -186,7 +187,11 @@ def load_server_settings(
         return ServerSettings.model_validate(values), warnings
     except ValidationError as error:
         raise ConfigError(
-            [Problem(".".join(map(str, e["loc"])), f"{e['msg']}, not {e['input']!r}") for e in error.errors()]
+            [
+                Problem(name, f"{e['msg']}, not {shown(name, e['input'])}")
+                for e in error.errors()
+                for name in [".".join(map(str, e["loc"]))]
+            ]
         ) from error
 
 

@@ -11,6 +11,7 @@ from headrace.errors import ConfigError, Problem
 from headrace.memory import parse_size
 from headrace.options import Choice, Options
 from headrace.seatunnel_storage import storage_settings
+from headrace.secrets import shown
 
 PREFIX = "HEADRACE_"
 
@@ -104,8 +105,9 @@ def load_settings(
     except ValidationError as error:
         raise ConfigError(
             [
-                Problem(PREFIX + str(item["loc"][0]).upper(), f"{item['msg']}, not {item['input']!r}")
+                Problem(PREFIX + name.upper(), f"{item['msg']}, not {shown(name, item['input'])}")
                 for item in error.errors()
+                for name in [str(item["loc"][0])]
             ]
         ) from error
 

@@ -106,3 +106,10 @@ def test_a_path_may_be_a_file_url(text, path):
 def test_other_urls_are_no_paths(text):
     with pytest.raises(ValueError, match="no path of this machine|on another machine"):
         local_path(text)
+
+
+def test_an_error_shows_no_secret():
+    wrong = problems(path="x", secret={"a": "hunter2"}, names=5, rules=[{"rule_type": {"token": "hunter2", "n": 1}}])
+    assert "secret: Input should be a valid string, not ******" in wrong
+    assert "rules[0].rule_type: Input should be a valid string, not {'token': '******', 'n': 1}" in wrong
+    assert "hunter2" not in " ".join(wrong)

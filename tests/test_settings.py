@@ -127,3 +127,11 @@ def test_every_setting_is_documented():
         assert field.description in text
     documented = set(re.findall(r"`HEADRACE_(\w+)`", text))
     assert documented == {name.upper() for name in Settings.model_fields}
+
+
+def test_an_error_shows_no_secret(tmp_path):
+    (tmp_path / "headrace.yaml").write_text("password: [hunter2]\nport: many\n")
+    with pytest.raises(ConfigError) as error:
+        load_server_settings({"config": tmp_path}, {})
+    assert "hunter2" not in str(error.value)
+    assert "not 'many'" in str(error.value)

@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 
 from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
-from headrace.jobs.secrets import mask_urls
+from headrace.secrets import mask_urls
 from headrace.server_settings import Wire
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.errors import Problem
+from headrace.secrets import shown
 
 KINDS = ("source", "transform", "sink")
 """The blocks that hold plugins."""
@@ -149,11 +150,11 @@ def plugins_of(kind: str, root: Block, file: str = "") -> tuple[list[Named], lis
     elif value is None:
         found = []
     else:
-        return [], [Problem(kind, f"must be a block or a list of plugins, not {value!r}", "", file, line)]
+        return [], [Problem(kind, f"must be a block or a list of plugins, not {shown(kind, value)}", "", file, line)]
     problems = []
     for index, item in enumerate(found):
         if not isinstance(item.block, Block):
             shape = "a block of options" if item.name else "an object with plugin_name and its options"
-            message = f"must be {shape}, not {item.block!r}"
+            message = f"must be {shape}, not {shown(item.name, item.block)}"
             problems.append(Problem(f"{kind}[{index}]", message, "", file, item.line or line))
     return found, problems

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from headrace.errors import Problem
 from headrace.options import Choice, Options, read_options
+from headrace.secrets import shown
 
 DEFAULT_ERROR_TABLE = "error_table"
 
@@ -161,7 +162,7 @@ def _block(env: Mapping[str, Any], name: str, problems: list[Problem]) -> dict[s
     """A block of env; dotted keys (`error_handler.mode = LOG`) are part of it."""
     value = env.get(name, {})
     if not isinstance(value, Mapping):
-        problems.append(Problem(name, f"must be a block, not {value!r}", f'write {name} {{ mode = "LOG" }}'))
+        problems.append(Problem(name, f"must be a block, not {shown(name, value)}", f'write {name} {{ mode = "LOG" }}'))
         return {}
     found = dict(value)
     for key, item in env.items():

@@ -18,6 +18,7 @@ from headrace.config.sql_file import parse_sql
 from headrace.config.variables import Resolver, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
+from headrace.secrets import shown
 
 _COMMON = {"plugin_name", "parallelism", *INPUT_KEYS, *OUTPUT_KEYS}
 
@@ -255,7 +256,7 @@ class _Reader:
         block = self.root.get("env")
         line = self.root.lines.get("env", 0)
         if block is not None and not isinstance(block, Block):
-            self.problems.append(Problem("env", f"must be a block, not {block!r}", "", self.file, line))
+            self.problems.append(Problem("env", f"must be a block, not {shown('env', block)}", "", self.file, line))
             block = None
         lines = self.resolver.lines
         raw = self.resolver.plain(block, "env") if block is not None else {}

@@ -16,10 +16,10 @@ from headrace.execution.owner import JobLock
 from headrace.jobs.outline import outline_of
 from headrace.jobs.owned import OwnedStore
 from headrace.jobs.record import JobRecord, Metrics
-from headrace.jobs.secrets import Masker
 from headrace.jobs.status import ALLOWED, JobStatus
 from headrace.logs import job_log
 from headrace.plan.plan import Plan
+from headrace.secrets import Masker
 
 if TYPE_CHECKING:
     from headrace.jobs.service import JobService

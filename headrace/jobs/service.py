@@ -23,13 +23,13 @@ from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.running import RunningJob
-from headrace.jobs.secrets import mask_values
 from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import JobStore
 from headrace.logs import delete_job_log
 from headrace.plan.plan import Plan, make_plan
 from headrace.plan.schemas import names_of_tables
+from headrace.secrets import mask_values
 
 DEFAULT_NAMES = ("SeaTunnel", "SeaTunnel_Job")
 """Names that mean: none was given. SeaTunnel, REST submit-job."""

@@ -32,6 +32,11 @@ def mask_values(values: Any) -> Any:
     return mask_urls(values) if isinstance(values, str) else values
 
 
+def shown(name: str, value: Any) -> str:
+    """A value of an option or a setting as an error may show it."""
+    return MASK if is_secret(name) else repr(mask_values(value))
+
+
 def mask_urls(text: str) -> str:
     """The text with passwords in URLs masked."""
     return _IN_URL.sub(lambda m: m[0].replace(m[1] or m[2], MASK), text)

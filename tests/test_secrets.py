@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.jobs.secrets import MASK, Masker, is_secret, mask_urls, mask_values
+from headrace.secrets import MASK, Masker, is_secret, mask_urls, mask_values, shown
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,9 @@ def test_masks_the_values_wherever_they_stand():
 
 def test_a_text_without_secrets_stays():
     assert mask_urls("see https://host/path?page=1") == "see https://host/path?page=1"
+
+
+def test_a_value_is_shown_without_its_secrets():
+    assert shown("sink[0].db.password", ["p"]) == MASK
+    assert shown("url", "x://u:p4ss@h") == f"'x://u:{MASK}@h'"
+    assert shown("rows", {"token": "t", "n": 1}) == f"{{'token': '{MASK}', 'n': 1}}"
