@@ -12,7 +12,8 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class LenientProtocol(H11Protocol):
-    """Takes letters outside ASCII in a request line, which curl and Go send as they are, for their percent form."""
+    """Takes letters outside ASCII in a request line, which curl and Go send as they are, for their percent form; and
+    goes on with HTTP/1.1 whatever a client would like to change to, as Java's asks for HTTP/2 in its first request."""
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -20,3 +21,6 @@ class LenientProtocol(H11Protocol):
             line, end, rest = data.partition(b"\n")
             data = _BEYOND_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
         super().data_received(data)
+
+    def _should_upgrade(self) -> bool:
+        return False

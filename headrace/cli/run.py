@@ -76,8 +76,9 @@ def run_job(
     strict: bool,
     quiet: bool,
     as_json: bool,
+    on_start: Callable[[int, str], None] = lambda job_id, name: None,
 ) -> int:
-    """Run a job file; the exit code."""
+    """Run a job file; the exit code. on_start: called with the job's id and name before its first row."""
     try:
         notes: list[Problem] = []
         settings = load_settings(overrides, on_warning=notes.append)
@@ -89,6 +90,7 @@ def run_job(
         return 1
     if not quiet:
         print_warnings([*notes, *plan.warnings])
+    on_start(local.job_id, name or plan.job.env.job_name)
     save = partial(_save, local) if local.takes_checkpoints else None
     with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:
         screen = None if quiet or as_json else _Screen(local)

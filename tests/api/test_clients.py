@@ -59,6 +59,17 @@ def test_a_connection_that_was_idle_is_still_open(server):
             time.sleep(pause)
 
 
+def test_a_client_that_would_like_another_protocol_is_answered_in_this_one(start):
+    """java.net.http asks for HTTP/2, pages for a WebSocket: no reason to warn of anything."""
+    server = start()
+    for protocol in ("h2c", "websocket"):
+        headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AAMAAABk"}
+        assert server.ask("POST", "submit-job", job(1), headers).status == 200
+    log = (server.home / "logs" / "headrace-server.log").read_text()
+    assert "upgrade" not in log
+    assert "WebSocket" not in log
+
+
 def test_an_answer_without_a_body_has_no_type(server):
     answer = server.get("submit-job")
     assert (answer.status, answer.content) == (400, b"")

@@ -171,6 +171,7 @@ def test_runs_a_job_in_this_process(seatunnel, job, tmp_path):
     done = seatunnel("-c", job(), "-e", "local", "--async", HEADRACE_SERVER="localhost:1")
     assert done.returncode == 0, done.stderr
     assert box(done.stdout)["Total Read Count"] == "5"
+    assert re.match(r"Submit job finished, job id: \d+, job name: ", done.stdout)  # schedulers look for the id
     assert "deprecated in 2.3.1" in done.stderr
     assert "--async is ignored" in done.stderr
     assert (tmp_path / ".headrace").is_dir()

@@ -141,6 +141,7 @@ def _run_here(arguments: Arguments) -> int:
         strict=False,
         quiet=False,
         as_json=False,
+        on_start=_print_submitted,
     )
 
 
@@ -153,8 +154,13 @@ def _run_there(arguments: Arguments) -> int:
     with cluster.client() as client:
         number = client.submit(text, job_id=job_id, name=arguments.name, savepoint=restore, format=form)
         name = client.job(number).name
-    print(f"Submit job finished, job id: {number}, job name: {name}", flush=True)
+    _print_submitted(number, name)
     return 0 if arguments.run_async else _wait(cluster, number, close_job=arguments.close_job)
+
+
+def _print_submitted(job_id: int, name: str) -> None:
+    """The line in which schedulers look for the id, to cancel the job by it."""
+    print(f"Submit job finished, job id: {job_id}, job name: {name}", flush=True)
 
 
 def _wait(cluster: Cluster, job_id: int, *, close_job: bool) -> int:
