@@ -215,7 +215,11 @@ class _Translation:
                 operands.append(_either(simple, nested))
                 simple, nested = "", []
             elif char == "\\":
+                is_set = self._java[self._at : self._at + 1] in tuple("dDwWsSpPhHvV")
                 simple += self._escape(in_class=True)
+                if is_set and self._java.startswith("-", self._at):  # no range begins with a set
+                    self._at += 1
+                    simple += r"\-"
             else:
                 simple += rf"\{char}" if char in "[]&~|^" else char
         operands.append(_either(simple, nested))
