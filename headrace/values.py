@@ -47,7 +47,8 @@ def to_array(values: Sequence[Any], dtype: pa.DataType) -> pa.Array:
 def parse_value(value: Any, dtype: pa.DataType) -> Any:
     """One value as the Python object that Arrow takes for `dtype`; None stays None.
 
-    Rows may be objects by name or lists by position, also as JSON text; bytes are base64. Raises ValueError.
+    Rows may be objects by name or lists by position, also as JSON text, and maps as Java prints them. As in SeaTunnel,
+    what an object holds beside the row's fields is ignored. Bytes are base64. Raises ValueError.
     """
     if value is None or pa.types.is_null(dtype):
         return None
@@ -91,7 +92,29 @@ def _parse(value: Any, dtype: pa.DataType) -> Any:
 
 
 def _structure(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value.strip()[:1] in ("[", "{") else value
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        pairs = _pairs(value.strip())
+        if pairs is None:
+            raise
+        return pairs
+
+
+def _pairs(text: str) -> dict[str, str] | None:
+    """A map as Java prints it, `{k1=v1, k2=v2}`; None for anything else."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    parts, depth, start = [], 0, 1
+    for at, char in enumerate(text):
+        depth += (char in "{[") - (char in "}]")
+        if (char == "," and depth == 1) or (depth == 0 and at == len(text) - 1):
+            parts.append(text[start:at])
+            start = at + 1
+    pairs = [part.partition("=") for part in parts if part.strip()]
+    return {k.strip(): v.strip() for k, _, v in pairs} if all(sign for _, sign, _ in pairs) else None
 
 
 def _nested(value: Any, dtype: pa.DataType) -> Any:
@@ -104,8 +127,6 @@ def _nested(value: Any, dtype: pa.DataType) -> Any:
         return [(parse_value(k, dtype.key_type), parse_value(v, dtype.item_type)) for k, v in pairs]
     fields = [dtype.field(i) for i in range(dtype.num_fields)]
     if isinstance(value, Mapping):
-        if unknown := [key for key in value if key not in {f.name for f in fields}]:
-            raise ValueError(f"cannot read {value!r} as {type_name(dtype)}: it has no field {unknown[0]!r}")
         return {f.name: parse_value(value.get(f.name), f.type) for f in fields}
     if not isinstance(value, list | tuple) or len(value) != len(fields):
         raise TypeError(value)

@@ -50,7 +50,8 @@ def test_a_zone_is_kept_or_refused_never_dropped():
         ("maybe", "boolean", "cannot read 'maybe' as BOOLEAN"),
         ("2024-02-30", "date", "cannot read '2024-02-30' as DATE"),
         ("?", "bytes", "as BYTES"),
-        ({"z": 1}, "{a = int}", "it has no field 'z'"),
+        ("{k = }", "map<string, int>", "cannot read '' as INT"),
+        ("{k}", "map<string, int>", "as MAP<STRING, INT>"),
         ([1, 2], "{a = int}", "as ROW<a INT>"),
         (5, "array<int>", "as ARRAY<INT>"),
     ],
@@ -59,6 +60,23 @@ def test_nothing_is_silently_narrowed(value, dtype, reason):
     with pytest.raises(ValueError, match="cannot read") as error:
         parse_value(value, parse_type(dtype))
     assert reason in str(error.value)
+
+
+def test_what_an_object_holds_beside_the_fields_of_a_row_is_ignored_as_in_seatunnel():
+    assert parse_value({"z": 1, "a": 2}, parse_type("{a = int}")) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "pairs"),
+    [
+        ("{ 12:01:26 = v0 }", "map<time, string>", [(time(12, 1, 26), "v0")]),
+        ("{a=1, b=2}", "map<string, int>", [("a", 1), ("b", 2)]),
+        ("{a={x=1, y=2}, b={}}", "map<string, map<string, int>>", [("a", [("x", 1), ("y", 2)]), ("b", [])]),
+        ("{}", "map<string, int>", []),
+    ],
+)
+def test_reads_maps_as_java_prints_them(text, dtype, pairs):
+    assert parse_value(text, parse_type(dtype)) == pairs
 
 
 def test_reads_nested_values_as_objects_lists_or_json():

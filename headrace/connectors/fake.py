@@ -193,18 +193,17 @@ class FakeSourceOptions(FakeTableOptions):
 
 
 def fixed_rows(rows: Sequence[FixedRow], table: TableSchema) -> tuple[pa.RecordBatch, pa.Array | None]:
-    """The fixed rows as a batch with their kinds. Raises ValueError naming row, column and value."""
+    """The fixed rows as a batch with their kinds. Raises ValueError naming row, column and value.
+
+    As in SeaTunnel, values that a row lacks are null, and those without a column are left out; see `misfits`.
+    """
     values: list[list[Any]] = []
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         if isinstance(row.fields, dict):
-            if unknown := [name for name in row.fields if name not in table.names]:
-                raise ValueError(f"rows[{number - 1}].fields: no column {unknown[0]!r} in {', '.join(table.names)}")
             values.append([row.fields.get(name) for name in table.names])
-        elif len(row.fields) != len(table.columns):
-            have, want = len(row.fields), len(table.columns)
-            raise ValueError(f"rows[{number - 1}].fields: {have} values for {want} columns")
         else:
-            values.append(row.fields)
+            missing = len(table.columns) - len(row.fields)
+            values.append([*row.fields, *[None] * missing][: len(table.columns)])
     arrays = []
     for i, column in enumerate(table.columns):
         try:
@@ -217,6 +216,18 @@ def fixed_rows(rows: Sequence[FixedRow], table: TableSchema) -> tuple[pa.RecordB
         raise ValueError(f"rows: kind {error} is none of {', '.join(k.name for k in RowKind)}") from error
     kind_array = None if all(k is RowKind.INSERT for k in kinds) else pa.array([int(k) for k in kinds], pa.uint8())
     return pa.RecordBatch.from_arrays(arrays, schema=table.arrow), kind_array
+
+
+def misfits(rows: Sequence[FixedRow], table: TableSchema) -> list[str]:
+    """What is said of the fixed rows that have other values than there are columns."""
+    found = []
+    for number, row in enumerate(rows):
+        if isinstance(row.fields, list) and len(row.fields) != len(table.columns):
+            found.append(f"rows[{number}].fields: {len(row.fields)} values for {len(table.columns)} columns")
+        elif isinstance(row.fields, dict):
+            unknown = [name for name in row.fields if name not in table.names]
+            found += [f"rows[{number}].fields: no column {name!r} in {', '.join(table.names)}" for name in unknown]
+    return found
 
 
 @source("FakeSource")
@@ -254,6 +265,9 @@ class FakeSource(Source):
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:  # noqa: D102
         options, table = self._table_of(split)
         at = position or 0
+        if wrong := misfits(options.rows or (), table):
+            more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+            task.log.warning("FakeSource: %s%s: missing ones are null, others left out", wrong[0], more)
         for rows, kinds in self._blocks(options, table, split, at, task):
             most = task.fitting_rows(rows)
             for start in range(0, rows.num_rows, most):
