@@ -27,6 +27,10 @@ _FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
 _MISSING = object()
 
 
+class Row(dict[str, Any]):
+    """A row of SeaTunnel's: its fields are found by name, and, as SeaTunnel's JsonPath finds them, by position."""
+
+
 class JsonPath:
     """A path that was read. definite: it can name one value only."""
 
@@ -39,6 +43,8 @@ class JsonPath:
         """What the path names in a document. Raises LookupError when a definite path names nothing."""
         if self._keys is not None:  # the usual path, at a third of the cost
             for key in self._keys:
+                if isinstance(value, Row) and isinstance(key, int):
+                    value = list(value.values())
                 if not isinstance(value, dict if isinstance(key, str) else list):
                     raise LookupError(key)
                 value = value[key]
@@ -278,6 +284,8 @@ class _Indexed:
         self.key = key
 
     def __call__(self, value: Any) -> Iterator[Any]:
+        if isinstance(value, Row):
+            value = list(value.values())
         if isinstance(value, list) and -len(value) <= self.key < len(value):
             yield value[self.key]
 
@@ -294,6 +302,8 @@ def _picked(names: list[str]) -> Step:
 
 def _sliced(part: slice) -> Step:
     def step(value: Any) -> Iterator[Any]:
+        if isinstance(value, Row):
+            value = list(value.values())
         if isinstance(value, list):
             yield from value[part]
 

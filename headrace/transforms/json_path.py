@@ -1,5 +1,6 @@
 """JsonPath: takes values out of JSON text or nested columns by a path."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
@@ -10,7 +11,7 @@ from headrace.connector import Batch, Choice, Options, Problem, TableSchema, Tas
 from headrace.errors import ConfigError
 from headrace.formats.lenient_json import loads
 from headrace.rows import Column, parse_type, type_name
-from headrace.transforms._json_paths import parse_path
+from headrace.transforms._json_paths import Row, parse_path
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns, need_columns
 from headrace.values import parse_value, to_array
 
@@ -30,12 +31,23 @@ class ColumnErrors(Choice):
     SKIP_ROW = "SKIP_ROW"
 
 
+@dataclass(frozen=True)
+class _Extract:
+    """One column to append: where its value is, its name and its type."""
+
+    source: str
+    path: str
+    name: str
+    type: pa.DataType
+    way: ColumnErrors | None
+
+
 class PathColumn(Options):
-    """One column to append."""
+    """One column to append, or several of one source: then path, dest_field and dest_type are lists."""
 
     src_field: str = Field(description="The column that holds JSON text, or a nested value.")
-    path: str = Field(description="Where the value is, such as $.a.b[0]['c'].")
-    dest_field: str = Field(description="The new column.")
+    path: str | list[str] = Field(description="Where the value is, such as $.a.b[0]['c'].")
+    dest_field: str | list[str] = Field(description="The new column.")
     dest_type: Any = Field(default="string", description="Its type.")
     column_error_handle_way: ColumnErrors | None = Field(
         default=None, description="FAIL, SKIP (null) or SKIP_ROW; what the row does when left out."
@@ -43,9 +55,29 @@ class PathColumn(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        parse_type(self.dest_type)
-        parse_path(self.path)
+        paths, names, types = self._lists()
+        if len(paths) != len(names) or (types and len(types) != len(names)):
+            have = f"{len(paths)} path, {len(names)} dest_field and {len(types)} dest_type"
+            raise ValueError(f"there are {have}; each new column needs one of each")
+        for path in paths:
+            parse_path(path)
+        for dtype in types:
+            parse_type(dtype)
         return self
+
+    def _lists(self) -> tuple[list[str], list[str], list[Any]]:
+        """The paths, names and types; no types where all are text."""
+        several = isinstance(self.dest_field, list)
+        types = [] if several and self.dest_type == "string" else self.dest_type
+        return tuple(v if isinstance(v, list) else [v] for v in (self.path, self.dest_field, types))  # type: ignore[return-value]
+
+    def extracts(self) -> list[_Extract]:
+        """The columns to append."""
+        paths, names, types = self._lists()
+        return [
+            _Extract(self.src_field, path, name, parse_type(dtype), self.column_error_handle_way)
+            for path, name, dtype in zip(paths, names, types or ["string"] * len(names), strict=True)
+        ]
 
 
 class JsonPathOptions(TableOptions):
@@ -70,27 +102,26 @@ class JsonPathTransform(TableTransform):
             if not (pa.types.is_string(dtype) or pa.types.is_nested(dtype) or pa.types.is_binary(dtype)):
                 text = f"column {column.src_field!r} is {type_name(dtype)}, which holds no JSON"
                 raise ConfigError([Problem(option, text, "name a STRING, BYTES, MAP, ARRAY or ROW column")])
-        new = [Column(c.dest_field, parse_type(c.dest_type)) for c in options.columns]
-        return add_columns(table, new)
+        return add_columns(table, [Column(e.name, e.type) for e in _extracts(options)])
 
     def change(self, batch: Batch, options: JsonPathOptions, task: TaskContext) -> Batch:  # noqa: D102
         documents = {c.src_field: _documents(batch.rows.column(c.src_field)) for c in options.columns}
         keep, bad = [True] * batch.num_rows, [False] * batch.num_rows
         reasons = [""] * batch.num_rows
         made = {}
-        for column in options.columns:
-            path, dtype = parse_path(column.path), parse_type(column.dest_type)
+        for extract in _extracts(options):
+            path = parse_path(extract.path)
             values: list[Any] = [None] * batch.num_rows
-            for row, document in enumerate(documents[column.src_field]):
+            for row, document in enumerate(documents[extract.source]):
                 if document is None:
                     continue
                 try:
                     if isinstance(document, Exception):
                         raise document
-                    values[row] = parse_value(path.find(document), dtype)
+                    values[row] = parse_value(path.find(document), extract.type)
                 except (LookupError, ValueError) as error:
-                    self._fail(column, options, row, error, keep, bad, reasons)
-            made[column.dest_field] = to_array(values, dtype)
+                    self._fail(extract, options, row, error, keep, bad, reasons)
+            made[extract.name] = to_array(values, extract.type)
         if any(bad):
             task.rejects.add(batch, pa.array(bad), pa.array(reasons))
             keep = [k and not b for k, b in zip(keep, bad, strict=True)]
@@ -99,7 +130,7 @@ class JsonPathTransform(TableTransform):
 
     def _fail(
         self,
-        column: PathColumn,
+        extract: _Extract,
         options: JsonPathOptions,
         row: int,
         error: Exception,
@@ -107,14 +138,18 @@ class JsonPathTransform(TableTransform):
         bad: list[bool],
         reasons: list[str],
     ) -> None:
-        way = column.column_error_handle_way
+        way = extract.way
         if way is ColumnErrors.SKIP:
             return
         if way is ColumnErrors.SKIP_ROW or (way is None and options.row_error_handle_way is RowErrors.SKIP):
             keep[row] = False
             return
         what = "there is nothing at" if isinstance(error, LookupError) else f"{error} at"
-        bad[row], reasons[row] = True, f"column {column.dest_field}: {what} {column.path}"
+        bad[row], reasons[row] = True, f"column {extract.name}: {what} {extract.path}"
+
+
+def _extracts(options: JsonPathOptions) -> list[_Extract]:
+    return [extract for column in options.columns for extract in column.extracts()]
 
 
 def _documents(column: pa.Array) -> list[Any]:
@@ -137,11 +172,11 @@ def _loads(text: str | bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Maps as objects."""
+    """Maps as objects, rows as rows."""
     if isinstance(value, list):
         if value and all(isinstance(item, tuple) for item in value):
             return {str(k): _plain(v) for k, v in value}
         return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return Row({k: _plain(v) for k, v in value.items()})
     return value

@@ -160,6 +160,30 @@ def test_json_path_takes_and_converts(path, dtype, value):
     assert row[2] == value if value is not None else row[2] is not None
 
 
+def test_json_path_takes_several_values_of_one_column_with_lists():
+    text = batch((1, '{"a": 5, "b": "x"}'))
+    several = {"path": ["$.a", "$.b"], "dest_field": ["a", "b"]}
+    assert apply(JsonPathTransform, text, **paths({**several, "dest_type": ["int", "string"]})) == [
+        (1, text_of(text), 5, "x")
+    ]
+    assert apply(JsonPathTransform, text, **paths(several)) == [(1, text_of(text), "5", "x")]
+    assert apply(JsonPathTransform, text, **paths({"path": ["$.a"], "dest_field": ["a"]})) == [(1, text_of(text), "5")]
+
+
+def text_of(rows):
+    return rows.rows.column("name")[0].as_py()
+
+
+@pytest.mark.parametrize("path", ["$[1]", "$[-1]", "$.b"])
+def test_json_path_finds_a_field_of_a_row_by_position_as_seatunnel_does_and_by_name(path):
+    dtype = pa.struct([("a", pa.int32()), ("b", pa.string())])
+    rows = pa.RecordBatch.from_pydict({"name": pa.array([{"a": 1, "b": "x"}], dtype)})
+    table = TableSchema.from_arrow(rows.schema, "db.people")
+    transform = make(JsonPathTransform, **paths({"path": path}))
+    transform.schema(table)
+    assert transform.apply(Batch(rows, "db.people"), task()).rows.column("c0").to_pylist() == ["x"]
+
+
 def test_json_path_errors_fail_skip_the_value_or_the_row():
     rows = batch((1, '{"a": 1}'), (2, "{}"), (3, None))
     with pytest.raises(BadRow, match=r"row 2.*column c0: there is nothing at \$\.a"):
@@ -217,6 +241,11 @@ def test_a_wrong_column_is_named_with_the_nearest_before_anything_runs(cls, opti
             JsonPathTransform,
             {"columns": [{"src_field": "a", "path": "$.a", "dest_field": "x", "dest_type": "no"}]},
             "unknown type",
+        ),
+        (
+            JsonPathTransform,
+            {"columns": [{"src_field": "a", "path": ["$.a", "$.b"], "dest_field": ["x"]}]},
+            "there are 2 path, 1 dest_field and 0 dest_type; each new column needs one of each",
         ),
     ],
 )
