@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from headrace.errors import Problem
@@ -244,9 +244,9 @@ def edits(a: str, b: str) -> int:
 
 
 def _accept_text(annotation: Any, value: Any) -> Any:
-    """SeaTunnel takes `a,b` for a list and JSON text for a map."""
+    """SeaTunnel takes `a,b` for a list and JSON text for a map, and `true` without quotes where it wants text."""
     if not isinstance(value, str):
-        return value
+        return _booleans_as_text(annotation, value)
     kinds = {get_origin(a) or a for a in _union_parts(annotation)}
     if str in kinds:
         return value
@@ -263,6 +263,19 @@ def _accept_text(annotation: Any, value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
+    return value
+
+
+def _booleans_as_text(annotation: Any, value: Any) -> Any:
+    parts = _union_parts(annotation)
+    if isinstance(value, bool):
+        return str(value).lower() if set(parts) & {str, SecretStr} and not set(parts) & {bool, Any} else value
+    for part in parts:
+        inner = get_args(part)
+        if isinstance(value, list) and get_origin(part) is list and inner:
+            return [_booleans_as_text(inner[0], item) for item in value]
+        if isinstance(value, Mapping) and get_origin(part) is dict and inner:
+            return {key: _booleans_as_text(inner[1], item) for key, item in value.items()}
     return value
 
 

@@ -9,14 +9,14 @@ from headrace.rows import TableSchema
 O = TypeVar("O", bound=Options)  # noqa: E741  reads as the options' own type
 
 _PLACEHOLDER = re.compile(r"\$\{([a-z_]+)(?::([^{}]*))?\}")
-_LISTS = {"primary_key", "unique_key", "field_names"}
+_LISTS = {"primary_key", "unique_key", "field_names", "partition_keys"}
 
 
 def fill_placeholders(options: O, table: TableSchema) -> O:
     """The options for one table: every top-level text, and lists of exactly one placeholder. Nested ones stay.
 
-    `${x:default}` is used where the table has no such part; a part of the path that is missing becomes empty; any other
-    name keeps its text.
+    `${x:default}` is used where the table has no such part; a part of the path that is missing becomes empty; what else
+    it lacks, and any other name, keeps its text.
     """
     changes: dict[str, Any] = {}
     for name in type(options).model_fields:
@@ -39,16 +39,18 @@ def _fill(match: re.Match[str], table: TableSchema) -> str:
         "schema_full_name": ".".join(p for p in (database, schema) if p),
         "table_full_name": table.path,
     }
-    if match[1] in parts:
-        return parts[match[1]] or match[2] or ""
-    if match[1] in _LISTS:
-        return ",".join(_names(match[1], table)) or match[2] or match[0]
-    return match[0]
+    lists = {kind: ",".join(_names(kind, table)) for kind in _LISTS}
+    worth = {**parts, **lists, "comment": table.comment or ""}.get(match[1])
+    if worth is None:
+        return match[0]
+    return worth or (match[2] if match[2] is not None else "" if match[1] in parts else match[0])
 
 
 def _names(kind: str, table: TableSchema) -> list[str]:
     if kind == "field_names":
         return table.names
+    if kind == "partition_keys":
+        return list(table.partition_keys)
     if kind == "primary_key":
         return list(table.primary_key.columns) if table.primary_key else []
     unique = next((key for key in table.constraint_keys if key.type == "UNIQUE_KEY"), None)

@@ -275,6 +275,7 @@ class TableSchema:
     schema_first: a two-part path is `schema.table`, not `database.table`.
     options: what a source knows beside (a topic, a file), as text.
     metadata: what a source knows of each row, by SeaTunnel's keys (`EventTime`, `FilePath`); see `Batch.metadata`.
+    partition_keys: the columns by which the table is partitioned.
     """
 
     path: str
@@ -285,6 +286,7 @@ class TableSchema:
     schema_first: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     metadata: tuple[Column, ...] = ()
+    partition_keys: tuple[str, ...] = ()
 
     @property
     def arrow(self) -> pa.Schema:
@@ -318,7 +320,10 @@ class TableSchema:
         names = {c.name for c in columns}
         key = self.primary_key if self.primary_key and names.issuperset(self.primary_key.columns) else None
         constraints = tuple(k for k in self.constraint_keys if names.issuperset(n for n, _ in k.columns))
-        return replace(self, columns=tuple(columns), primary_key=key, constraint_keys=constraints)
+        partitions = self.partition_keys if names.issuperset(self.partition_keys) else ()
+        return replace(
+            self, columns=tuple(columns), primary_key=key, constraint_keys=constraints, partition_keys=partitions
+        )
 
     @classmethod
     def from_arrow(cls, schema: pa.Schema, path: str = "default") -> "TableSchema":

@@ -38,6 +38,9 @@ class ConstraintColumnOptions(Options):
 
     name: str = Field(validation_alias="columnName", description="The column.")
     sort: str | None = Field(default=None, validation_alias="sortType", description="ASC or DESC.")
+    index_name: str | None = Field(default=None, validation_alias="indexName", description="Name of a vector index.")
+    index_type: str | None = Field(default=None, validation_alias="indexType", description="Kind of a vector index.")
+    metric_type: str | None = Field(default=None, validation_alias="metricType", description="Its distance.")
 
 
 class ConstraintType(Choice):
@@ -48,12 +51,19 @@ class ConstraintType(Choice):
     FOREIGN_KEY = "FOREIGN_KEY"
     VECTOR_INDEX_KEY = "VECTOR_INDEX_KEY"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Choice | None":
+        """SeaTunnel's pages also write KEY."""
+        return cls.INDEX_KEY if str(value).strip().upper() == "KEY" else super()._missing_(value)
+
 
 class ConstraintKeyOptions(Options):
     """One key of `schema.constraintKeys`."""
 
     name: str = Field(default="", validation_alias="constraintName", description="The key's name.")
-    type: ConstraintType = Field(validation_alias="constraintType", description="What it is.")
+    type: ConstraintType = Field(
+        default=ConstraintType.INDEX_KEY, validation_alias="constraintType", description="What it is."
+    )
     columns: list[ConstraintColumnOptions] = Field(validation_alias="constraintColumns", description="Its columns.")
 
 
@@ -74,6 +84,7 @@ class SchemaOptions(Options):
     constraint_keys: list[ConstraintKeyOptions] = Field(
         default=[], validation_alias="constraintKeys", description="Index, unique and foreign keys."
     )
+    partition_keys: list[str] = Field(default=[], description="The columns by which the table is partitioned.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -97,6 +108,7 @@ class SchemaOptions(Options):
             ),
             self.comment or comment,
             self.schema_first,
+            partition_keys=tuple(self.partition_keys),
         )
 
     def _columns(self) -> tuple[Column, ...]:
@@ -123,9 +135,13 @@ class SchemaOptions(Options):
         names = [column.name for column in found]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two columns are named {twice[0]!r}")
-        for name in self.primary_key.columns if self.primary_key else ():
-            if name not in names:
-                raise ValueError(f"primaryKey names {name!r}, the columns are {', '.join(names)}")
+        keys = {
+            "primaryKey": self.primary_key.columns if self.primary_key else (),
+            "partition_keys": self.partition_keys,
+        }
+        for key, columns in keys.items():
+            if unknown := [name for name in columns if name not in names]:
+                raise ValueError(f"{key} names {unknown[0]!r}, the columns are {', '.join(names)}")
         return tuple(found)
 
 

@@ -29,7 +29,7 @@ def table_of_options(model: type[Options]) -> Iterator[str]:
     for option, kind_name, default, meaning in option_rows(model):
         names = ", ".join(f"`{alias}`" for alias in option.split(" / "))
         cells = [names, kind_name, f"`{default}`" if default not in ("", "required") else default, meaning]
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "\\n") for cell in cells) + " |"
 
 
 def write_pages(pages: Mapping[Path, str]) -> int:

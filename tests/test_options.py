@@ -23,6 +23,7 @@ class Outer(Options):
     mode: Mode = Field(default=Mode.RANGE, description="x")
     rules: list[Inner] = Field(default=[], description="x")
     secret: SecretStr | None = Field(default=None, description="x")
+    properties: dict[str, str] = Field(default={}, description="x")
 
 
 def problems(**values):
@@ -51,6 +52,17 @@ def test_old_names_still_work():
 def test_takes_text_for_lists_maps_and_numbers():
     options = read_options(Outer, {"path": 5, "names": "a, b", "extra": '{"k": 1}', "row.num": "7"}).options
     assert (options.path, options.names, options.extra, options.rows) == ("5", ["a", "b"], {"k": 1}, 7)
+
+
+def test_takes_booleans_and_numbers_for_text():
+    values = {"path": True, "names": [False, 1], "secret": 123456, "properties": {"useSSL": False, "size": 1}}
+    options = read_options(Outer, {**values, "extra": {"k": True}}).options
+    assert (options.path, options.names, options.properties) == (
+        "true",
+        ["false", "1"],
+        {"useSSL": "false", "size": "1"},
+    )
+    assert (options.secret.get_secret_value(), options.extra) == ("123456", {"k": True})
 
 
 def test_closed_lists_ignore_case():

@@ -16,7 +16,7 @@ from headrace.errors import ConfigError, Problem
 RESERVED = frozenset(
     {
         "database_name", "schema_name", "schema_full_name", "table_name", "table_full_name",
-        "primary_key", "unique_key", "field_names",
+        "primary_key", "unique_key", "field_names", "partition_keys",
     }
 )  # fmt: skip
 """Names that sinks fill per table; SeaTunnel refuses them as variables."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from headrace.formats.file_format import ReadSettings
 from headrace.formats.packing import ArchiveCodec, Codec
@@ -73,7 +73,9 @@ class FileTableOptions(ReadSettings):
         description="Required: a file, or a directory that is read with all below it.",
     )
     file_format_type: str = Field(
-        default="", description="Required: text, csv, json, parquet, orc, excel, xml or binary."
+        default="",
+        validation_alias=AliasChoices("file_format_type", "file_format"),
+        description="Required: text, csv, json, parquet, orc, excel, xml or binary.",
     )
     table_schema: FileSchemaOptions | None = Field(
         default=None,

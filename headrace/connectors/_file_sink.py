@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from headrace.connector import (
     Batch,
@@ -80,7 +80,11 @@ class FileSinkOptions(WriteSettings):
         json_schema_extra=PATH,
         description="Staging; a hidden directory in `path` where that is another file system.",
     )
-    file_format_type: str = Field(default="csv", description="text, csv, json, parquet, orc, excel, xml or binary.")
+    file_format_type: str = Field(
+        default="csv",
+        validation_alias=AliasChoices("file_format_type", "file_format"),
+        description="text, csv, json, parquet, orc, excel, xml or binary.",
+    )
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
     file_name_expression: str = Field(
         default="${transactionId}", description="With ${now}, ${uuid}, ${transactionId}; the file's number is added."

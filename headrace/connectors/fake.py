@@ -3,6 +3,7 @@
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, Self
@@ -331,7 +332,7 @@ def _tables(options: FakeTableOptions, output: str) -> list[TableSchema]:
     table = options.table_schema.table_schema(output)
     if not options.table_names:
         return [table]
-    return [TableSchema(name, table.columns, table.primary_key, table.constraint_keys) for name in options.table_names]
+    return [replace(table, path=name) for name in options.table_names]
 
 
 def _pause(seconds: float) -> Iterator[None]:

@@ -592,3 +592,18 @@ def test_a_tables_name_does_not_lead_out_of_the_directory(tmp_path):
         with pytest.raises(Rejected, match="outside"):
             sink.options_for(TableSchema(name, TABLE.columns))
     assert sink.options_for(TableSchema("fine", TABLE.columns)).path == f"{tmp_path}/allowed/fine"
+
+
+def test_the_format_may_be_given_by_its_old_name(tmp_path):
+    (tmp_path / "a").write_text("1,ann\n")
+    source = make(LocalFileSource, path=str(tmp_path), file_format="csv", schema=PEOPLE)
+    assert read_all(source) == [(1, "ann")]
+    assert make(LocalFileSink, path=str(tmp_path), file_format="orc").options.file_format_type == "orc"
+
+
+def test_what_a_nested_json_row_holds_beside_its_fields_is_ignored(tmp_path):
+    (tmp_path / "a").write_text('{"r": {"a": "5", "more": 1}, "n": 1}\n')
+    schema = {"fields": {"r": {"a": "int"}, "n": "int"}}
+    assert read_all(make(LocalFileSource, path=str(tmp_path), file_format_type="json", schema=schema)) == [
+        ({"a": 5}, 1)
+    ]
