@@ -29,10 +29,18 @@ _CATEGORIES = {
 
 
 @lru_cache(256)
-def compile_regex(pattern: str, *, ignore_case: bool = False) -> "re.Pattern[str]":
-    """A Java pattern, compiled for Python. Raises ValueError with the reason when it cannot be."""
+def compile_regex(
+    pattern: str, *, ignore_case: bool = False, dotall: bool = False, multiline: bool = False
+) -> "re.Pattern[str]":
+    """A Java pattern, compiled for Python. Raises ValueError with the reason when it cannot be.
+
+    dotall: `.` means every character. multiline: `^` and `$` also mean the ends of lines.
+    """
+    flags = re.ASCII
+    for wanted, flag in ((ignore_case, re.IGNORECASE), (dotall, re.DOTALL), (multiline, re.MULTILINE)):
+        flags |= flag if wanted else 0
     try:
-        return re.compile(_Translation(pattern).text(), re.ASCII | (re.IGNORECASE if ignore_case else 0))
+        return re.compile(_Translation(pattern, dotall=dotall, multiline=multiline).text(), flags)
     except (re.error, ValueError, IndexError, OverflowError, RecursionError) as error:
         reason = str(error) if not isinstance(error, IndexError) else "it ends too early"
         raise ValueError(f"{pattern!r} is no regular expression: {reason}") from error
@@ -79,11 +87,11 @@ def split(pattern: "re.Pattern[str]", text: str, limit: int) -> list[str]:
 class _Translation:
     """One pattern on its way from Java to Python. `_wraps` are the flag groups that are open at each depth."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, dotall: bool, multiline: bool) -> None:
         self._java, self._at = pattern, 0
         self._wraps: list[list[str]] = [[]]
         flags = "".join(re.findall(r"\(\?([a-zA-Z]+)", pattern))
-        self._dotall, self._multiline = "s" in flags, "m" in flags
+        self._dotall, self._multiline = dotall or "s" in flags, multiline or "m" in flags
 
     def text(self) -> str:
         """The whole pattern in Python's words."""

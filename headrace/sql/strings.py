@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.javaregex import replacement_template
 from headrace.sql.casts import to_text
 from headrace.sql.functions import UNKNOWN, Value, array_of, by_row, constant, function
-from headrace.sql.regexes import compiled, for_arrow, replacement
+from headrace.sql.regexes import compiled, for_arrow
 
 TEXT, INT, LONG = pa.string(), pa.int32(), pa.int64()
 
@@ -208,7 +209,10 @@ def _regexp_replace(text: Value, pattern: Value, new: Value, flags: Value = None
             return pc.replace_substring_regex(text, fast, r)
 
     def replace(t: Any, p: Any, r: Any, f: Any) -> str | None:
-        return None if None in (t, p, r) else compiled(p, f).sub(replacement(r), t)
+        if None in (t, p, r):
+            return None
+        regex = compiled(p, f)
+        return regex.sub(replacement_template(r, regex), t)
 
     return by_row(replace, [text, pattern, new, flags], TEXT, nulls=True)
 
