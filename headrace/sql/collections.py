@@ -39,6 +39,9 @@ def _lists(columns: Sequence[pa.Array], rows: int) -> pa.Array:
 def _map_type(arguments: Sequence[Argument]) -> pa.DataType:
     if len(arguments) % 2:
         raise wrong("MAP takes pairs: MAP(key, value, key, value)")
+    for dtype in (a.type for a in arguments):
+        if pa.types.is_nested(dtype) or isinstance(dtype, pa.BaseExtensionType):
+            raise wrong(f"MAP takes plain values, not {type_name(dtype)}")
     return pa.map_(element_type([a.type for a in arguments[::2]]), element_type([a.type for a in arguments[1::2]]))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.errors import ConfigError
 from headrace.rows import type_name
 from headrace.sql.casts import to_text
 from headrace.sql.expressions import Expression, Frame, as_type, folded
@@ -39,8 +40,9 @@ def compare(operator: str, left: Expression, right: Expression, text: str) -> Ex
     are never equal. Raises ConfigError when they would have to be ordered.
     """
     left, right = _adapted(left, right), _adapted(right, left)
-    if not _comparable(left.type, right.type):
-        if operator not in ("=", "!="):
+    ordered = operator not in ("=", "!=")
+    if not _comparable(left.type, right.type) or (ordered and (_is_compound(left.type) or _is_compound(right.type))):
+        if ordered:
             raise wrong(f"{type_name(left.type)} and {type_name(right.type)} have no order: {text}", "CAST one of them")
         LOG.warning(
             "%s: %s and %s are never equal; CAST one of them", text, type_name(left.type), type_name(right.type)
@@ -56,15 +58,20 @@ def compare(operator: str, left: Expression, right: Expression, text: str) -> Ex
 
 def compare_values(operator: str, left: Expression, right: Expression, frame: Frame) -> Value:
     """The worth of a comparison of two expressions, for kernels that compare their arguments."""
-    left, right = _adapted(left, right), _adapted(right, left)
+    try:
+        left, right = _adapted(left, right), _adapted(right, left)
+    except ConfigError as error:
+        raise ValueError(error.problems[0].message) from error
     if not _comparable(left.type, right.type):
         return pa.scalar(False)
     return _compare(operator, left.evaluate(frame), right.evaluate(frame))
 
 
 def _compare(operator: str, left: Value, right: Value) -> Value:
-    if pa.types.is_nested(left.type):
+    if any(_is_compound(side.type) or pa.types.is_null(side.type) for side in (left, right)):
         result = by_row(lambda a, b: a == b, [left, right], BOOLEAN)
+        if isinstance(left, pa.Scalar) and isinstance(right, pa.Scalar):
+            result = result[0]
         result = pc.invert(result) if operator == "!=" else result
     else:
         result = _KERNELS[operator](*_zones(left, right))
@@ -80,6 +87,11 @@ def _compare(operator: str, left: Value, right: Value) -> Value:
 def _unlike_nulls(left: Value, right: Value) -> Value:
     """Where one is null and the other is not."""
     return pc.xor(pc.is_valid(left), pc.is_valid(right))
+
+
+def _is_compound(dtype: pa.DataType) -> bool:
+    """Whether values of a type are made of others, so that Arrow compares none of them."""
+    return pa.types.is_nested(dtype) or isinstance(dtype, pa.BaseExtensionType)
 
 
 def _never(left: Value, right: Value) -> Value:
@@ -148,7 +160,7 @@ def contained(value: Expression, items: Sequence[Expression], negated: bool, tex
 
 def _value_set(dtype: pa.DataType, items: Sequence[Expression]) -> pa.Array | None:
     """The items as one array of a type that also holds all values; None when they are not all constants."""
-    if any(item.literal is UNKNOWN for item in items) or pa.types.is_nested(dtype) or pa.types.is_null(dtype):
+    if any(item.literal is UNKNOWN for item in items) or _is_compound(dtype) or pa.types.is_null(dtype):
         return None
     types = [dtype, *(item.type for item in items)]
     if any(pa.types.is_decimal(t) or pa.types.is_timestamp(t) for t in types):

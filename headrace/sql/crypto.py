@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.sql.casts import to_text
-from headrace.sql.functions import Value, by_row, function
+from headrace.sql.functions import TEXTS, Value, by_row, function
 
 TEXT, LONG = pa.string(), pa.int64()
 _MASK = (1 << 64) - 1
@@ -29,7 +29,7 @@ def _charset(name: str | None) -> str:
         raise ValueError(f"there is no charset {name!r}; name one such as UTF-8 or GBK") from error
 
 
-@function("TO_BASE64", result=TEXT, most=2)
+@function("TO_BASE64", result=TEXT, most=2, takes=(None, TEXTS))
 def _to_base64(value: Value, charset: Value = None, *, rows: int) -> Value:
     def encode(item: Any, name: str | None = None) -> str | None:
         if item is None:
@@ -40,7 +40,7 @@ def _to_base64(value: Value, charset: Value = None, *, rows: int) -> Value:
     return by_row(encode, [text, *([] if charset is None else [charset])], TEXT, nulls=True)
 
 
-@function("FROM_BASE64", result=TEXT, most=2)
+@function("FROM_BASE64", result=TEXT, most=2, takes=(None, TEXTS))
 def _from_base64(text: Value, charset: Value = None, *, rows: int) -> Value:
     def decode(item: str | None, name: str | None = None) -> str | None:
         return None if item is None else base64.b64decode(item, validate=True).decode(_charset(name), "replace")
@@ -160,7 +160,7 @@ def _aes(key: str | None, vector: bytes) -> Any:
     return Cipher(algorithms.AES(_aes_key(key)), modes.CBC(vector))
 
 
-@function("AES_ENCRYPT", result=TEXT, least=2, most=3, volatile=True)
+@function("AES_ENCRYPT", result=TEXT, least=2, most=3, takes=(None, TEXTS, TEXTS), volatile=True)
 def _aes_encrypt(text: Value, key: Value, vector: Value = None, *, rows: int) -> Value:
     """Base64 of the encrypted text; without an initial vector a random one is put before it."""
 
@@ -178,7 +178,7 @@ def _aes_encrypt(text: Value, key: Value, vector: Value = None, *, rows: int) ->
     return pa.array(map(encrypt, texts, secrets), TEXT)
 
 
-@function("AES_DECRYPT", result=TEXT, least=2, most=3)
+@function("AES_DECRYPT", result=TEXT, least=2, most=3, takes=(None, TEXTS, TEXTS))
 def _aes_decrypt(text: Value, key: Value, vector: Value = None, *, rows: int) -> Value:
     def decrypt(value: str | None, secret: str | None, iv: str | None = "") -> str | None:
         if value is None:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.sql.casts import cast, never_fails
-from headrace.sql.functions import UNKNOWN, Argument, Function, Value, array_of
+from headrace.sql.functions import UNKNOWN, Argument, Function, Value, array_of, on_storage
 
-FAILURES = (ValueError, ArithmeticError, LookupError)
+FAILURES = (ValueError, ArithmeticError, LookupError, pa.ArrowCapacityError)
 """What kernels raise for values they have no result for; ArrowInvalid is a ValueError."""
 
 
@@ -126,7 +126,7 @@ def apply(function: Function, values: Sequence[Value], rows: int, dtype: pa.Data
     """The worth of a function for evaluated arguments."""
     if values and all(isinstance(value, pa.Scalar) for value in values) and not function.volatile:
         return apply(function, [array_of(values[0], 1), *values[1:]], 1, dtype)[0]
-    result = function.kernel(*values, rows=rows)
+    result = function.kernel(*function.read(values), rows=rows)
     return result if result.type.equals(dtype) else result.cast(dtype)
 
 
@@ -142,7 +142,8 @@ def choose(
         values = [value.evaluate(frame) for _, value in cases]
         values += [] if otherwise is None else [otherwise.evaluate(frame)]
         values = [value if value.type.equals(dtype) else cast(value, dtype) for value in values]
-        return pc.case_when(pc.make_struct(*masks, field_names=[str(i) for i in range(len(masks))]), *values)
+        conditions = pc.make_struct(*masks, field_names=[str(i) for i in range(len(masks))])
+        return on_storage(lambda *picked: pc.case_when(conditions, *picked), values, dtype)
     return _choose_by_part(frame, list(cases), otherwise, dtype)
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.errors import ConfigError, Problem
 from headrace.rows import type_name
@@ -42,18 +43,47 @@ Kernel = Callable[..., Value]
 
 @dataclass(frozen=True)
 class Kind:
-    """What some functions take only. name: in words; cure: how other values become such."""
+    """What an argument must be. name: in words; cure: how other values become such; read: what the kernel gets."""
 
     name: str
     has: Callable[[pa.DataType], bool]
     cure: str
+    read: Callable[[Value], Value] | None = None
 
 
-NUMBERS = Kind(
-    "numbers",
-    lambda t: pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t),
-    "write CAST(… AS DOUBLE)",
-)
+def is_number(dtype: pa.DataType) -> bool:
+    """Whether a type is one of numbers."""
+    return pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_decimal(dtype)
+
+
+_MOST_WHOLE = 9.2e18
+"""What a count or position beyond a BIGINT counts as."""
+
+
+def whole(value: Value) -> Value:
+    """What stands before the point, as Java's `longValue`."""
+    if pa.types.is_integer(value.type):
+        return value.cast(pa.int64())
+    number = pc.trunc(value.cast(pa.float64(), safe=False))
+    number = pc.if_else(pc.is_nan(number), 0.0, number)
+    number = pc.min_element_wise(
+        pc.max_element_wise(number, -_MOST_WHOLE, skip_nulls=False), _MOST_WHOLE, skip_nulls=False
+    )
+    return number.cast(pa.int64())
+
+
+NUMBERS = Kind("numbers", is_number, "write CAST(… AS DOUBLE)")
+COUNTS = Kind("a number", is_number, "write CAST(… AS INT)", whole)
+TEXTS = Kind("text", pa.types.is_string, "write CAST(… AS STRING)")
+
+MOST_CHARACTERS = 1 << 24
+"""The longest text that a function makes of a short one, such as REPEAT; a whole batch of them must fit into memory."""
+
+
+def check_length(characters: int) -> None:
+    """Raises ValueError for a text that would be too long."""
+    if characters > MOST_CHARACTERS:
+        raise ValueError(f"the text would have {characters} characters; {MOST_CHARACTERS} are the most")
 
 
 @dataclass(frozen=True)
@@ -61,9 +91,9 @@ class Function:
     """A function of the table.
 
     result: its type, or a TypeOf. least, most: how many arguments; most is None where there is no end.
-    takes: what the first argument must be. fails: whether there are arguments it has no result for. volatile: whether
-    the same arguments may give another result. lazy: the kernel gets the arguments as expressions, the frame and the
-    type, and evaluates those it needs.
+    takes: what the first argument must be, or what each must be, None for anything. fails: whether there are arguments
+    it has no result for. volatile: whether the same arguments may give another result. lazy: the kernel gets the
+    arguments as expressions, the frame and the type, and evaluates those it needs.
     """
 
     name: str
@@ -71,7 +101,7 @@ class Function:
     kernel: Kernel
     least: int
     most: int | None
-    takes: Kind | None = None
+    takes: Kind | Sequence[Kind | None] | None = None
     fails: bool = True
     volatile: bool = False
     lazy: bool = False
@@ -81,11 +111,23 @@ class Function:
         if len(arguments) < self.least or (self.most is not None and len(arguments) > self.most):
             wanted = f"{self.least}" if self.most == self.least else f"{self.least} to {self.most or 'any number of'}"
             raise wrong(f"{self.name} takes {wanted} arguments, not {len(arguments)}")
-        if self.takes is not None and arguments:
-            first = arguments[0].type
-            if not pa.types.is_null(first) and not self.takes.has(first):
-                raise wrong(f"{self.name} takes {self.takes.name}, not {type_name(first)}", self.takes.cure)
+        for place, (kind, argument) in enumerate(zip(self.kinds(), arguments, strict=False), 1):
+            if kind is not None and not pa.types.is_null(argument.type) and not kind.has(argument.type):
+                where = "" if place == 1 else f" as argument {place}"
+                raise wrong(f"{self.name} takes {kind.name}{where}, not {type_name(argument.type)}", kind.cure)
         return self.result(arguments) if callable(self.result) else self.result
+
+    def kinds(self) -> Sequence[Kind | None]:
+        """What the arguments must be, in their order; those beyond may be anything."""
+        return [self.takes] if isinstance(self.takes, Kind) else self.takes or ()
+
+    def read(self, values: Sequence[Value]) -> list[Value]:
+        """Evaluated arguments as the kernel gets them."""
+        kinds = [*self.kinds(), *[None] * len(values)]
+        return [
+            kind.read(value) if kind is not None and kind.read is not None else value
+            for kind, value in zip(kinds, values, strict=False)
+        ]
 
 
 def wrong(message: str, cure: str = "") -> ConfigError:
@@ -148,7 +190,7 @@ def find(name: str) -> Function:
 def by_row(kernel: Callable[..., Any], columns: Sequence[Value], dtype: pa.DataType, *, nulls: bool = False) -> Value:
     """A kernel of Python values, called once for each distinct row; null where an argument is, unless `nulls`."""
     varying = [column for column in columns if isinstance(column, pa.Array)]
-    if len(varying) == 1 and not pa.types.is_nested(varying[0].type) and not pa.types.is_null(varying[0].type):
+    if len(varying) == 1 and _has_dictionary(varying[0].type):
         encoded = varying[0].dictionary_encode(null_encoding="encode" if nulls else "mask")
         rows = [list_of(encoded.dictionary if c is varying[0] else c, len(encoded.dictionary)) for c in columns]
         done = [None if not nulls and None in row else kernel(*row) for row in zip(*rows, strict=True)]
@@ -167,6 +209,10 @@ def by_row(kernel: Callable[..., Any], columns: Sequence[Value], dtype: pa.DataT
     return pa.array(out, dtype)
 
 
+def _has_dictionary(dtype: pa.DataType) -> bool:
+    return not (pa.types.is_nested(dtype) or pa.types.is_null(dtype) or isinstance(dtype, pa.BaseExtensionType))
+
+
 def list_of(value: Value, size: int) -> list[Any]:
     """The values in Python; a scalar's as often as asked for."""
     return [value.as_py()] * size if isinstance(value, pa.Scalar) else value.to_pylist()
@@ -183,6 +229,20 @@ def array_of(value: Value, rows: int) -> Any:
     if not value.is_valid:
         return pa.nulls(rows, value.type)
     return pa.repeat(value, rows)
+
+
+def on_storage(kernel: Callable[..., Value], values: Sequence[Value], dtype: pa.DataType) -> Value:
+    """A kernel that picks among values of one type; Arrow knows none for vectors, but for what they are stored as."""
+    if not isinstance(dtype, pa.BaseExtensionType):
+        return kernel(*values)
+    stored = [_stored(value, dtype) for value in values]
+    return pa.ExtensionArray.from_storage(dtype, array_of(kernel(*stored), 1))
+
+
+def _stored(value: Value, dtype: pa.DataType) -> Value:
+    if not isinstance(value.type, pa.BaseExtensionType):
+        return value.cast(dtype.storage_type) if pa.types.is_null(value.type) else value
+    return value.storage if isinstance(value, pa.Array) else pa.scalar(value.as_py(), value.type.storage_type)
 
 
 def constant(value: Value) -> Any:

@@ -10,7 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.rows import decimal_type, type_name
-from headrace.sql.functions import NUMBERS, Argument, Value, array_of, by_row, constant, first_type, function, wrong
+from headrace.sql.functions import (
+    COUNTS,
+    NUMBERS,
+    Argument,
+    Value,
+    array_of,
+    by_row,
+    constant,
+    first_type,
+    function,
+    wrong,
+)
 
 INT, LONG, DOUBLE = pa.int32(), pa.int64(), pa.float64()
 _WIDE = Context(prec=1000)
@@ -35,7 +46,7 @@ def _keep_nulls(values: Any, *columns: Value) -> pa.Array:
     made = pa.array(values)
     for column in columns:
         if column.null_count if isinstance(column, pa.Array) else not column.is_valid:
-            made = pc.if_else(column.is_valid(), made, pa.scalar(None, made.type))
+            made = pc.if_else(pc.is_valid(column), made, pa.scalar(None, made.type))
     return made
 
 
@@ -80,7 +91,7 @@ def _cot(number: Value, rows: int) -> Value:
     return pc.divide(1.0, tangent)
 
 
-@function("ATAN2", result=DOUBLE, least=2, takes=NUMBERS, fails=False)
+@function("ATAN2", result=DOUBLE, least=2, takes=(NUMBERS, NUMBERS), fails=False)
 def _atan2(y: Value, x: Value, rows: int) -> Value:
     return pc.atan2(doubles(y), doubles(x))
 
@@ -103,7 +114,7 @@ def _log10(number: Value, rows: int) -> Value:
     return pc.log10(_positive(number, "LOG10"))
 
 
-@function("LOG", result=DOUBLE, most=2, takes=NUMBERS)
+@function("LOG", result=DOUBLE, most=2, takes=(NUMBERS, NUMBERS))
 def _log(base: Value, number: Value = None, *, rows: int) -> Value:
     """LOG(base, number); of one number, the natural logarithm."""
     if number is None:
@@ -114,7 +125,7 @@ def _log(base: Value, number: Value = None, *, rows: int) -> Value:
     return pc.divide(pc.ln(number), pc.ln(base))
 
 
-@function("POWER", "POW", result=DOUBLE, least=2, takes=NUMBERS, fails=False)
+@function("POWER", "POW", result=DOUBLE, least=2, takes=(NUMBERS, NUMBERS), fails=False)
 def _power(base: Value, exponent: Value, rows: int) -> Value:
     return pc.power(doubles(base), doubles(exponent))
 
@@ -134,7 +145,7 @@ def _java_random(seed: int) -> float:
     return bits / (1 << 53)
 
 
-@function("RAND", "RANDOM", result=DOUBLE, least=0, most=1, volatile=True)
+@function("RAND", "RANDOM", result=DOUBLE, least=0, most=1, takes=COUNTS, volatile=True)
 def _rand(seed: Value = None, *, rows: int) -> Value:
     """A seed gives the same number in every row, as in SeaTunnel."""
     if seed is None or (isinstance(seed, pa.Scalar) and not seed.is_valid):
@@ -167,7 +178,7 @@ def _floor(number: Value, rows: int) -> Value:
 
 
 def _to_digits(names: tuple[str, ...], rounding: str) -> None:
-    @function(*names, result=first_type, most=2, takes=NUMBERS)
+    @function(*names, result=first_type, most=2, takes=(NUMBERS, COUNTS))
     def apply(number: Value, digits: Value = None, *, rows: int) -> Value:
         count = 0 if digits is None else constant(digits)
         if isinstance(count, int) and isinstance(number, pa.Array) and not pa.types.is_decimal(number.type):
@@ -309,7 +320,7 @@ def _mod_type(arguments: Sequence[Argument]) -> pa.DataType:
     return arguments[1].type
 
 
-@function("MOD", result=_mod_type, least=2, takes=NUMBERS)
+@function("MOD", result=_mod_type, least=2, takes=(NUMBERS, NUMBERS))
 def _mod(number: Value, by: Value, rows: int) -> Value:
     """Unlike `%`, by decimal digits: MOD(13, 5.4) is 2.2."""
     dtype = by.type

@@ -9,7 +9,18 @@ import pyarrow.compute as pc
 
 from headrace.javaregex import replacement_template
 from headrace.sql.casts import to_text
-from headrace.sql.functions import UNKNOWN, Value, array_of, by_row, constant, function
+from headrace.sql.functions import (
+    COUNTS,
+    MOST_CHARACTERS,
+    TEXTS,
+    UNKNOWN,
+    Value,
+    array_of,
+    by_row,
+    check_length,
+    constant,
+    function,
+)
 from headrace.sql.regexes import compiled, for_arrow
 
 TEXT, INT, LONG = pa.string(), pa.int32(), pa.int64()
@@ -39,9 +50,9 @@ def _bit_length(text: Value, rows: int) -> Value:
     return pc.multiply(_octet_length(text, rows), pa.scalar(8, LONG))
 
 
-@function("CHAR", "CHR", result=TEXT)
+@function("CHAR", "CHR", result=TEXT, takes=COUNTS)
 def _char(number: Value, rows: int) -> Value:
-    return by_row(lambda n: chr(int(n) & 0xFFFF), [number], TEXT)
+    return by_row(lambda n: chr(n & 0xFFFF), [number], TEXT)
 
 
 def _joined(texts: Sequence[Value], separator: Value, rows: int) -> Value:
@@ -67,10 +78,16 @@ def _concat_ws(separator: Value, *columns: Value, rows: int) -> Value:
     def join(between: Any, *values: Any) -> str:
         return (between or "").join(v for v in values if v is not None)
 
+    between = to_text(separator)
     if any(pa.types.is_list(column.type) for column in columns):
-        texts = [by_row(lambda s, c: (s or "").join(map(str, c)), [separator, c], TEXT) for c in columns]
-        return by_row(join, [to_text(separator), *texts], TEXT, nulls=True)
-    return _joined(_texts(columns), pc.fill_null(to_text(separator), ""), rows)
+        texts = [
+            by_row(lambda s, c: (s or "").join(map(str, c)), [between, c], TEXT)
+            if pa.types.is_list(c.type)
+            else to_text(c)
+            for c in columns
+        ]
+        return by_row(join, [between, *texts], TEXT, nulls=True)
+    return _joined(_texts(columns), pc.fill_null(between, ""), rows)
 
 
 @function("HEXTORAW", result=TEXT)
@@ -90,7 +107,7 @@ def _raw_to_hex(text: Value, rows: int) -> Value:
     return by_row(lambda t: t.encode("utf-16-be").hex(), [to_text(text)], TEXT)
 
 
-@function("INSERT", result=TEXT, least=4)
+@function("INSERT", result=TEXT, least=4, takes=(None, COUNTS, COUNTS))
 def _insert(text: Value, start: Value, length: Value, new: Value, rows: int) -> Value:
     def insert(t: str | None, s: int | None, n: int | None, r: str | None) -> str | None:
         if t is None or r is None:
@@ -120,14 +137,14 @@ function("LOWER", "LCASE", result=TEXT, fails=False)(_cased(pc.ascii_lower, str.
 function("UPPER", "UCASE", result=TEXT, fails=False)(_cased(pc.ascii_upper, str.upper))
 
 
-@function("LEFT", result=TEXT, least=2)
+@function("LEFT", result=TEXT, least=2, takes=(None, COUNTS))
 def _left(text: Value, count: Value, rows: int) -> Value:
     if (n := constant(count)) is not UNKNOWN and n is not None:
         return pc.utf8_slice_codeunits(to_text(text), 0, max(n, 0))
     return by_row(lambda t, n: t[: max(n, 0)], [to_text(text), count], TEXT)
 
 
-@function("RIGHT", result=TEXT, least=2)
+@function("RIGHT", result=TEXT, least=2, takes=(None, COUNTS))
 def _right(text: Value, count: Value, rows: int) -> Value:
     n = constant(count)
     if n is not UNKNOWN and n is not None and n > 0:
@@ -147,12 +164,12 @@ def _find(text: str | None, search: str | None, at: int = 1) -> int | None:
     return text.find(search, max(at - 1, 0)) + 1
 
 
-@function("LOCATE", "POSITION", result=INT, least=2, most=3)
+@function("LOCATE", "POSITION", result=INT, least=2, most=3, takes=(None, None, COUNTS))
 def _locate(search: Value, text: Value, start: Value = None, *, rows: int) -> Value:
     return _instr(text, search, start, rows=rows)
 
 
-@function("INSTR", result=INT, least=2, most=3)
+@function("INSTR", result=INT, least=2, most=3, takes=(None, None, COUNTS))
 def _instr(text: Value, search: Value, start: Value = None, *, rows: int) -> Value:
     text, search = to_text(text), to_text(search)
     needle = constant(search)
@@ -164,16 +181,17 @@ def _instr(text: Value, search: Value, start: Value = None, *, rows: int) -> Val
 def _pad(text: str | None, length: int | None, pad: str | None, left: bool) -> str | None:
     if text is None or length is None:
         return None
+    check_length(length)
     fill = (pad or " ")[0] * (length - len(text))
     return (fill + text if left else text + fill)[: max(length, 0)]
 
 
 def _padding(name: str, kernel: Any, left: bool) -> None:
-    @function(name, result=TEXT, least=2, most=3)
+    @function(name, result=TEXT, least=2, most=3, takes=(None, COUNTS))
     def apply(text: Value, length: Value, pad: Value = None, *, rows: int) -> Value:
         text, pad = to_text(text), pa.scalar(" ") if pad is None else to_text(pad)
         wanted, char = constant(length), constant(pad)
-        if wanted not in (UNKNOWN, None) and wanted > 0 and char is not UNKNOWN:
+        if wanted not in (UNKNOWN, None) and 0 < wanted <= MOST_CHARACTERS and char is not UNKNOWN:
             return pc.utf8_slice_codeunits(kernel(text, wanted, (char or " ")[0]), 0, wanted)
         return by_row(lambda t, n, p: _pad(t, n, p, left), [text, length, pad], TEXT, nulls=True)
 
@@ -198,7 +216,7 @@ _trimming("RTRIM", pc.utf8_rtrim, str.rstrip)
 _trimming("TRIM", pc.utf8_trim, str.strip)
 
 
-@function("REGEXP_REPLACE", result=TEXT, least=3, most=4)
+@function("REGEXP_REPLACE", result=TEXT, least=3, most=4, takes=(None, None, None, TEXTS))
 def _regexp_replace(text: Value, pattern: Value, new: Value, flags: Value = None, *, rows: int) -> Value:
     flags = pa.scalar(None, TEXT) if flags is None else to_text(flags)
     text, pattern, new = _texts([text, pattern, new])
@@ -217,7 +235,7 @@ def _regexp_replace(text: Value, pattern: Value, new: Value, flags: Value = None
     return by_row(replace, [text, pattern, new, flags], TEXT, nulls=True)
 
 
-@function("REGEXP_LIKE", result=pa.bool_(), least=2, most=3)
+@function("REGEXP_LIKE", result=pa.bool_(), least=2, most=3, takes=(None, None, TEXTS))
 def _regexp_like(text: Value, pattern: Value, flags: Value = None, *, rows: int) -> Value:
     flags = pa.scalar(None, TEXT) if flags is None else to_text(flags)
     text, pattern = _texts([text, pattern])
@@ -231,7 +249,7 @@ def _regexp_like(text: Value, pattern: Value, flags: Value = None, *, rows: int)
     return by_row(like, [text, pattern, flags], pa.bool_(), nulls=True)
 
 
-@function("REGEXP_SUBSTR", result=TEXT, least=2, most=6)
+@function("REGEXP_SUBSTR", result=TEXT, least=2, most=6, takes=(None, None, COUNTS, COUNTS, TEXTS, COUNTS))
 def _regexp_substr(text: Value, pattern: Value, *more: Value, rows: int) -> Value:
     def substr(t: Any, p: Any, at: Any = 1, nth: Any = 1, flags: Any = None, group: Any = 0) -> str | None:
         if t is None or p is None:
@@ -243,9 +261,14 @@ def _regexp_substr(text: Value, pattern: Value, *more: Value, rows: int) -> Valu
     return by_row(substr, [*_texts([text, pattern]), *more], TEXT, nulls=True)
 
 
-@function("REPEAT", result=TEXT, least=2)
+def _repeated(text: str, count: int) -> str:
+    check_length(len(text) * count)
+    return text * max(count, 0)
+
+
+@function("REPEAT", result=TEXT, least=2, takes=(None, COUNTS))
 def _repeat(text: Value, count: Value, rows: int) -> Value:
-    return by_row(lambda t, n: t * max(n, 0), [to_text(text), count], TEXT)
+    return by_row(_repeated, [to_text(text), count], TEXT)
 
 
 @function("REPLACE", result=TEXT, least=2, most=3)
@@ -282,9 +305,9 @@ def _soundex(text: Value, rows: int) -> Value:
     return by_row(soundex, [to_text(text)], TEXT)
 
 
-@function("SPACE", result=TEXT)
+@function("SPACE", result=TEXT, takes=COUNTS)
 def _space(count: Value, rows: int) -> Value:
-    return by_row(lambda n: " " * max(n, 0), [count], TEXT)
+    return by_row(lambda n: _repeated(" ", n), [count], TEXT)
 
 
 def _substr(text: str, start: int, length: int | None = None) -> str | None:
@@ -293,7 +316,7 @@ def _substr(text: str, start: int, length: int | None = None) -> str | None:
     return text[max(begin, 1) - 1 : max(end - 1, 0)] or None
 
 
-@function("SUBSTRING", "SUBSTR", result=TEXT, least=2, most=3)
+@function("SUBSTRING", "SUBSTR", result=TEXT, least=2, most=3, takes=(None, COUNTS, COUNTS))
 def _substring(text: Value, start: Value, length: Value = None, *, rows: int) -> Value:
     """Nothing left is null, as in SeaTunnel; times are taken as `yyyy-MM-dd HH:mm:ss`."""
     if pa.types.is_timestamp(text.type):

@@ -10,7 +10,7 @@ from headrace.rows import type_name
 from headrace.sql.casts import can_cast, to_text
 from headrace.sql.conditions import BOOLEAN, compare_values
 from headrace.sql.expressions import Expression, Frame, as_type, choose
-from headrace.sql.functions import Argument, Value, array_of, first_type, function, wrong
+from headrace.sql.functions import TEXTS, Argument, Value, array_of, first_type, function, on_storage, wrong
 from headrace.sql.times import TEMPORAL, format_datetime
 from headrace.sql.types import common_type
 
@@ -28,7 +28,8 @@ def _first_known(arguments: Sequence[Argument]) -> pa.DataType:
 def _coalesce(arguments: Sequence[Expression], frame: Frame, dtype: pa.DataType) -> Value:
     typed = [as_type(argument, dtype) for argument in arguments]
     if not any(argument.fails for argument in typed):
-        return pc.coalesce(*(argument.evaluate(frame) for argument in typed))
+        values = [argument.evaluate(frame) for argument in typed]
+        return values[0] if len(values) == 1 else on_storage(pc.coalesce, values, dtype)
     cases = [(_known(argument), value) for argument, value in zip(arguments, typed, strict=True)]
     return choose(frame, cases, None, dtype)
 
@@ -62,10 +63,10 @@ def _nullif(arguments: Sequence[Expression], frame: Frame, dtype: pa.DataType) -
     value, other = arguments
     column = value.array(frame)
     same = array_of(compare_values("=", value, other, frame), frame.rows)
-    return pc.if_else(same, pa.scalar(None, dtype), column)
+    return on_storage(lambda c: pc.if_else(same, pa.scalar(None, c.type), c), [column], dtype)
 
 
-@function("TO_CHAR", result=pa.string(), most=2)
+@function("TO_CHAR", result=pa.string(), most=2, takes=(None, TEXTS))
 def _to_char(value: Value, pattern: Value = None, *, rows: int) -> Value:
     """Dates and times in a pattern, all else as Java prints it."""
     if pattern is not None and TEMPORAL.has(value.type):

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from headrace.errors import ConfigError
 from headrace.sql.casts import to_text
 from headrace.sql.functions import (
+    COUNTS,
+    TEXTS,
     UNKNOWN,
     Argument,
     Kind,
@@ -23,6 +25,8 @@ from headrace.sql.functions import (
     constant,
     first_type,
     function,
+    is_number,
+    whole,
     wrong,
 )
 from headrace.sql.patterns import DAYS, MONTHS, format_column, parse, result_type
@@ -166,13 +170,16 @@ _TRUNC_UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SE
 def _unit(arguments: Sequence[Argument], place: int, known: Sequence[str], name: str) -> None:
     """Raises ConfigError when the unit that is written in the query is not known."""
     if len(arguments) > place and arguments[place].literal not in (UNKNOWN, None):
-        _known_unit(arguments[place].literal, known, name)
+        try:
+            _known_unit(arguments[place].literal, known, name)
+        except ValueError as error:
+            raise wrong(str(error), f"write one of {', '.join(known)}") from error
 
 
 def _known_unit(unit: Any, known: Sequence[str], name: str) -> str:
     found = str(unit or "DAY").upper()
     if found not in known:
-        raise wrong(f"{name} knows no unit {unit!r}", f"write one of {', '.join(known)}")
+        raise ValueError(f"{name} knows no unit {unit!r}")
     return found
 
 
@@ -198,7 +205,7 @@ def _add_type(arguments: Sequence[Argument]) -> pa.DataType:
     return first_type(arguments)
 
 
-@function("DATEADD", "TIMESTAMPADD", result=_add_type, least=2, most=3, takes=TEMPORAL)
+@function("DATEADD", "TIMESTAMPADD", result=_add_type, least=2, most=3, takes=(TEMPORAL, COUNTS, TEXTS))
 def _dateadd(when: Value, count: Value, unit: Value = None, *, rows: int) -> Value:
     """A unit that the value has not, such as the hour of a DATE, changes nothing."""
     columns = [array_of(when, rows), array_of(count, rows)]
@@ -206,7 +213,9 @@ def _dateadd(when: Value, count: Value, unit: Value = None, *, rows: int) -> Val
 
 
 def _add(unit: str, when: pa.Array, count: pa.Array) -> pa.Array:
-    dtype, count = when.type, count.cast(LONG)
+    dtype = when.type
+    if pa.types.is_null(dtype):
+        return when
     if unit in ("YEAR", "MONTH"):
         return when if pa.types.is_time(dtype) else _add_months(when, pc.multiply(count, 12 if unit == "YEAR" else 1))
     if pa.types.is_date(dtype):
@@ -254,12 +263,10 @@ def _add_months(when: pa.Array, months: pa.Array) -> pa.Array:
 
 def _diff_type(arguments: Sequence[Argument]) -> pa.DataType:
     _unit(arguments, 2, _DIFF_UNITS, "DATEDIFF")
-    if not TEMPORAL.has(arguments[1].type) and not pa.types.is_null(arguments[1].type):
-        raise wrong(f"DATEDIFF takes {TEMPORAL.name}", _CURE)
     return LONG
 
 
-@function("DATEDIFF", result=_diff_type, least=2, most=3, takes=TEMPORAL)
+@function("DATEDIFF", result=_diff_type, least=2, most=3, takes=(TEMPORAL, TEMPORAL, TEXTS))
 def _datediff(start: Value, end: Value, unit: Value = None, *, rows: int) -> Value:
     """Whole units from the first to the second; years and months as on a calendar, days from date to date."""
     columns = [array_of(start, rows), array_of(end, rows)]
@@ -307,7 +314,7 @@ def _trunc_type(arguments: Sequence[Argument]) -> pa.DataType:
     return STAMP
 
 
-@function("DATE_TRUNC", result=_trunc_type, most=2, takes=DATED)
+@function("DATE_TRUNC", result=_trunc_type, most=2, takes=(DATED, TEXTS))
 def _date_trunc(when: Value, unit: Value = None, *, rows: int) -> Value:
     column = _local(array_of(when, rows)).cast(STAMP)
     return _by_unit(
@@ -318,7 +325,7 @@ def _date_trunc(when: Value, unit: Value = None, *, rows: int) -> Value:
 # ----------------------------------------------------------------------------------------------------------- texts
 
 
-@function("FORMATDATETIME", result=TEXT, least=2, takes=TEMPORAL)
+@function("FORMATDATETIME", result=TEXT, least=2, takes=(TEMPORAL, TEXTS))
 def format_datetime(when: Value, pattern: Value, rows: int) -> Value:
     """A date, time or timestamp in a pattern."""
     column = array_of(when, rows)
@@ -389,10 +396,18 @@ def zone_of(text: str) -> str:
     return name
 
 
-@function("FROM_UNIXTIME", result=TEXT, least=2, most=3)
+_SECONDS = Kind(
+    "seconds since 1970",
+    lambda t: is_number(t) or pa.types.is_string(t),
+    "write CAST(… AS BIGINT)",
+    lambda value: value.cast(LONG) if pa.types.is_string(value.type) else whole(value),
+)
+
+
+@function("FROM_UNIXTIME", result=TEXT, least=2, most=3, takes=(_SECONDS, TEXTS, TEXTS))
 def _from_unixtime(seconds: Value, pattern: Value, zone: Value = None, *, rows: int) -> Value:
     """Without a zone, in the machine's."""
-    column = array_of(seconds, rows).cast(LONG)
+    column = array_of(seconds, rows)
     place = None if zone is None else constant(zone)
     if place is UNKNOWN:
         return by_row(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.rows import VectorType
-from headrace.sql.functions import Kind, Value, array_of, function, list_of, wrong
+from headrace.sql.functions import COUNTS, TEXTS, Kind, Value, array_of, function, list_of
 
 INT, DOUBLE = pa.int32(), pa.float64()
 VECTORS = Kind(
@@ -41,7 +41,7 @@ def _vector(item: Any, name: str) -> Any:
 
 
 def _of_two(name: str, compute: Callable[[Any, Any], float]) -> None:
-    @function(name, result=DOUBLE, least=2, takes=VECTORS)
+    @function(name, result=DOUBLE, least=2, takes=(VECTORS, VECTORS))
     def apply(left: Value, right: Value, rows: int) -> Value:
         out: list[float | None] = []
         for a, b in zip(_numbers(left, rows), _numbers(right, rows), strict=True):
@@ -89,7 +89,7 @@ def _normalize(vector: Value, rows: int) -> Value:
     return _as_vectors(made)
 
 
-@function("VECTOR_REDUCE", result=_FLOATS, least=3, takes=VECTORS)
+@function("VECTOR_REDUCE", result=_FLOATS, least=3, takes=(VECTORS, COUNTS, TEXTS))
 def _reduce(vector: Value, size: Value, method: Value, rows: int) -> Value:
     """TRUNCATE, RANDOM_PROJECTION or SPARSE_RANDOM_PROJECTION; the projections are the same in every row and run."""
     made: list[Any] = []
@@ -97,7 +97,7 @@ def _reduce(vector: Value, size: Value, method: Value, rows: int) -> Value:
         if v is None or n is None or m is None:
             made.append(None)
         elif m.upper() not in _METHODS:
-            raise wrong(f"VECTOR_REDUCE knows no method {m!r}", f"write one of {', '.join(_METHODS)}")
+            raise ValueError(f"VECTOR_REDUCE knows no method {m!r}; the methods are {', '.join(_METHODS)}")
         else:
             made.append(v if len(v) <= n else _METHODS[m.upper()](v, n))
     return _as_vectors(made)
