@@ -77,7 +77,7 @@ class Compiler:
         made = self.expression(node)
         if not pa.types.is_boolean(made.type) and not pa.types.is_null(made.type):
             raise wrong(f"{text_of(node)} is {type_name(made.type)}, not a condition", "compare it, as in … = 1")
-        return made
+        return as_type(made, pa.bool_())
 
     # ------------------------------------------------------------------------------------------------ constants
 

@@ -126,6 +126,8 @@ def _adapted(side: Expression, other: Expression) -> Expression:
     """A text that the query writes beside a date or time, as such."""
     if isinstance(side.literal, str) and (pa.types.is_temporal(other.type)):
         made = as_type(side, other.type)
+        if made.literal is UNKNOWN and pa.types.is_timestamp(other.type):  # a day is its midnight
+            made = as_type(as_type(side, pa.date32()), other.type)
         if made.literal is UNKNOWN:
             raise wrong(f"{side.text} is not a {type_name(other.type)}")
         return made

@@ -89,6 +89,9 @@ class Query:
     explodes: tuple[Explode, ...]
 
 
+_QUOTE = "a column that is called like a word of SQL stands in backquotes: `like`"
+
+
 def parse_query(text: str) -> Query:
     """Read a query. Raises ConfigError with all that is refused in it."""
     dialect = SeaTunnelSql()
@@ -96,7 +99,7 @@ def parse_query(text: str) -> Query:
         tokens = dialect.tokenize(text)
         statements = [s for s in dialect.parser().parse(tokens, text) if s is not None]
     except SqlglotError as error:
-        raise wrong(f"cannot read the SQL: {_reason(error)}") from error
+        raise wrong(f"cannot read the SQL: {_reason(error)}", _QUOTE) from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         cure = "write two pipelines" if any(isinstance(s, exp.SetOperation) for s in statements) else ""
         raise wrong("only one SELECT … FROM … [WHERE …] can be run", cure)
@@ -107,6 +110,8 @@ def parse_query(text: str) -> Query:
     names = _item_names(tokens, text)
     if "" in names:
         raise wrong("the select list has an empty item", "write a column or an expression between its commas")
+    if len(names) != len(select.expressions):
+        raise wrong(f"cannot read the select list: {', '.join(names)}", _QUOTE)
     items = [
         Item(e.this if isinstance(e, exp.Alias) else e, _item_name(e, name))
         for e, name in zip(select.expressions, names, strict=True)
@@ -131,7 +136,8 @@ def _reason(error: SqlglotError) -> str:
         return str(error).splitlines()[0]
     first = details[0]
     near = f"{first['start_context'][-20:]}{first['highlight']}{first['end_context'][:20]}"
-    return f"{first['description'].rstrip('.')}, at {near!r}"
+    missing = first["description"].startswith("Required keyword")
+    return f"{'something is missing' if missing else first['description'].rstrip('.')}, at {near!r}"
 
 
 def _refused(select: exp.Select) -> list[Problem]:

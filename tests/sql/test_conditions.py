@@ -71,6 +71,8 @@ def test_like_knows_two_wildcards(condition, expected):
     "condition",
     [
         "t > '2021-04-08 00:00:00'",
+        "t > '2021-04-08'",
+        "t < '2021-04-09'",
         "y = '2021-04-08'",
         "t >= y",
         "c < '14:00'",

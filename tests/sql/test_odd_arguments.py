@@ -120,7 +120,10 @@ def test_counts_may_be_any_number_of_which_the_whole_part_counts(expression, exp
     assert value(expression) == expected
 
 
-@pytest.mark.parametrize("condition", ["NOW() > null", "null = null", "RAND() = null", "array(1) = array(1) and i = 1"])
+@pytest.mark.parametrize(
+    "condition",
+    ["null", "null and true", "NOW() > null", "null = null", "RAND() = null", "array(1) = array(1) and i = 1"],
+)
 def test_conditions_of_constants_hold_for_every_row_or_none(condition):
     assert Select(f"select i from t where {condition}", TABLE).run(BATCH).num_rows in (0, 1)
 
