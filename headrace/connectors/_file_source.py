@@ -11,6 +11,7 @@ from headrace.connector import Position, Read, Source, Split, TableSchema, TaskC
 from headrace.connectors._file_actions import PostSync
 from headrace.connectors._file_follower import FileFollower
 from headrace.connectors._file_listing import FoundFile, holds, is_copied, partitions_of, readable_files
+from headrace.connectors._file_metadata import FILE_METADATA, FileMetadata
 from headrace.connectors._file_options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._file_parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
@@ -141,9 +142,10 @@ class FileSource(Source):
         declared = self._declared(options)
         wanted = pa.schema([field for field in table.arrow if field.name in names])
         schema = own or (declared.arrow if declared is not None else wanted)
-        partitions = partitions_of(path, options)
+        partitions, known = partitions_of(path, options), FileMetadata(path, part)
         for rows, after in form.read(part, position, schema, options, task, table.path):
-            yield Batch(_shape(rows, table, partitions, part), table.path), after
+            shaped = _shape(rows, table, partitions, part)
+            yield Batch(shaped, table.path, metadata=known.of(shaped.num_rows)), after
 
     def hears_checkpoints(self) -> bool:
         """See Source.hears_checkpoints; only where something becomes of files that were read."""
@@ -172,7 +174,9 @@ class FileSource(Source):
             raise ValueError(f"it is still bad: {bad[0].reason}")
         if rows.num_rows != 1:
             raise ValueError(f"it is {rows.num_rows} rows now")
-        return Batch(_shape(rows.to_batches()[0], schema, partitions, FilePart(path, 0, 0)), table)
+        part = FilePart(path, 0, 0)
+        told = FileMetadata(path, part).of(1) if os.path.exists(path) else None
+        return Batch(_shape(rows.to_batches()[0], schema, partitions, part), table, metadata=told)
 
     def _declared(self, options: FileTableOptions) -> TableSchema | None:
         """The columns of the schema option; None where it has none."""
@@ -204,7 +208,8 @@ class FileSource(Source):
         names = table.names
         partitions = partitions_of(files[0].path, options) if files else {}
         extra = [Column(name, pa.string()) for name in partitions if name not in names]
-        self._described[number] = (table.with_columns([*table.columns, *extra]) if extra else table), names
+        table = replace(table.with_columns([*table.columns, *extra]), metadata=FILE_METADATA)
+        self._described[number] = table, names
         return self._described[number]
 
 

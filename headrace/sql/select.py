@@ -1,7 +1,8 @@
 """A query that is ready to run on the batches of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +31,17 @@ class _Exploded:
     place: int
     outer: bool
     text: str
+
+
+class _Beside(NamedTuple):
+    """What goes with the rows of a batch beside their values."""
+
+    kinds: pa.UInt8Array | None
+    metadata: pa.RecordBatch | None
+
+    def each(self, change: Callable[..., Any]) -> "_Beside":
+        """The same of other rows."""
+        return _Beside(*(None if part is None else change(part) for part in self))
 
 
 class Select:
@@ -92,24 +104,25 @@ class Select:
 
     def run(self, batch: Batch) -> Batch:
         """The rows that pass, with the columns of `output`. Raises CannotCompute."""
-        frame, kinds = Frame(batch.rows.columns, batch.num_rows), batch.kinds
+        frame, beside = Frame(batch.rows.columns, batch.num_rows), _Beside(batch.kinds, batch.metadata)
         if self._where is not None:
             mask = pc.fill_null(_evaluated(self._where, frame), False)
             kept = pc.sum(mask, min_count=0).as_py()
             if kept != batch.num_rows:
                 frame = frame.where(mask, kept)
-                kinds = None if kinds is None else kinds.filter(mask)
+                beside = beside.each(lambda values: values.filter(mask))
         columns = [
             _evaluated(item, frame) if item.source is None else frame.column(item.source) for item in self._items
         ]
         if self._explodes:
-            columns, kinds = self._exploded(columns, frame, kinds)
+            columns, beside = self._exploded(columns, frame, beside)
         arrays = [c if c.type.equals(f.type) else c.cast(f.type) for c, f in zip(columns, self._schema, strict=True)]
-        return Batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema), self.output.path, kinds)
+        rows = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        return Batch(rows, self.output.path, beside.kinds, beside.metadata)
 
     def _exploded(
-        self, columns: Sequence[pa.Array], frame: Frame, kinds: pa.UInt8Array | None
-    ) -> tuple[list[pa.Array], pa.UInt8Array | None]:
+        self, columns: Sequence[pa.Array], frame: Frame, beside: "_Beside"
+    ) -> tuple[list[pa.Array], "_Beside"]:
         out = list(columns)
         behind = [frame.column(index) for index in range(self._width)]
         rows = frame.rows
@@ -119,9 +132,9 @@ class Select:
             out = [column.take(parents) for column in out]
             out[explode.place : explode.place + 1] = [items]
             behind = [column.take(parents) for column in behind]
-            kinds = None if kinds is None else kinds.take(parents)
+            beside = beside.each(lambda values, parents=parents: values.take(parents))
             rows = len(items)
-        return out, kinds
+        return out, beside
 
 
 def _names(query: Query, table: TableSchema) -> list[str]:

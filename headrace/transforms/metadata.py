@@ -1,5 +1,6 @@
 """Metadata: makes columns of what is known of a row beside its values."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -13,13 +14,24 @@ from headrace.errors import ConfigError
 from headrace.rows import Column, RowKind
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays
 
+LOG = logging.getLogger("headrace")
+
+_SEATUNNELS = {
+    "EventTime": pa.int64(), "Delay": pa.int64(), "Partition": pa.string(), "SourceTimestamp": pa.int64(),
+    "BinlogFile": pa.string(), "BinlogPos": pa.int64(), "BinlogRow": pa.int32(), "Gtid": pa.string(),
+    "FilePath": pa.string(), "FileCreateTime": pa.int64(), "FileUpdateTime": pa.int64(), "FileSize": pa.int64(),
+    "FileType": pa.string(),
+}  # fmt: skip
+"""What some sources tell; as in SeaTunnel it is null where another source does not."""
+
 
 class MetadataOptions(TableOptions):
     """Options of Metadata."""
 
     metadata_fields: dict[str, str] = Field(
         default={},
-        description="Key → new column. Database, Table and RowKind are always known; others depend on the source.",
+        description="Key → new column. Database, Table and RowKind are known of all rows, FilePath, FileCreateTime, "
+        "FileUpdateTime (milliseconds), FileSize and FileType of those of files; SeaTunnel's other keys are null.",
     )
 
 
@@ -31,7 +43,7 @@ class MetadataTransform(TableTransform):
 
     def describe(self, table: TableSchema, options: MetadataOptions) -> TableSchema:  # noqa: D102
         told = {column.name: column for column in table.metadata}
-        known = [*_ALWAYS, *told]
+        known = [*_ALWAYS, *_SEATUNNELS, *told]
         problems: list[Problem] = []
         new: list[Column] = []
         for key, name in options.metadata_fields.items():
@@ -43,7 +55,9 @@ class MetadataTransform(TableTransform):
             elif name in table.names or name in [column.name for column in new]:
                 problems.append(Problem(place, f"table {table.path} has a column {name!r} already", "choose another"))
             else:
-                new.append(replace(told[key], name=name) if key in told else Column(name, pa.string()))
+                new.append(replace(told[key], name=name) if key in told else Column(name, _type(key)))
+                if key not in told and key not in _ALWAYS:
+                    LOG.warning("the source of table %s tells no %s: %s is null", table.path, key, name)
         if problems:
             raise ConfigError(problems)
         return table.with_columns([*table.columns, *new])
@@ -56,8 +70,14 @@ class MetadataTransform(TableTransform):
 def _values(key: str, batch: Batch) -> pa.Array:
     if key in _ALWAYS:
         return _ALWAYS[key](batch)
-    assert batch.metadata is not None, f"the source of table {batch.table} promised {key}"
-    return batch.metadata.column(key)
+    if batch.metadata is None or key not in batch.metadata.schema.names:
+        return pa.nulls(batch.num_rows, _type(key))
+    column = batch.metadata.column(key)
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _type(key: str) -> pa.DataType:
+    return _SEATUNNELS.get(key, pa.string())
 
 
 def _database(batch: Batch) -> pa.Array:

@@ -1,5 +1,6 @@
 import os
 import tempfile
+import zipfile
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -607,3 +608,28 @@ def test_what_a_nested_json_row_holds_beside_its_fields_is_ignored(tmp_path):
     assert read_all(make(LocalFileSource, path=str(tmp_path), file_format_type="json", schema=schema)) == [
         ({"a": 5}, 1)
     ]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_metadata_transform_gets_what_is_known_of_the_file(tmp_path, packed):
+    file = tmp_path / ("a.zip" if packed else "a.csv")
+    if packed:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("in/b.txt", "1,ann\n2,bob\n")
+    else:
+        file.write_text("1,ann\n2,bob\n")
+    options = {"archive_compress_codec": "zip"} if packed else {}
+    keys = {"FilePath": "path", "FileSize": "size", "FileType": "type", "FileUpdateTime": "updated"}
+    source = {"plugin_name": "LocalFile", "path": str(tmp_path), "file_format_type": "csv", "schema": PEOPLE, **options}
+    sql = {"plugin_name": "Sql", "query": "select * from t where id = 2"}
+    names = [{"plugin_input": "a", "plugin_output": "b"}, {"plugin_input": "b", "plugin_output": "c"}]
+    job = {
+        "source": [{**source, "plugin_output": "a"}],
+        "transform": [{**sql, **names[0]}, {"plugin_name": "Metadata", "metadata_fields": keys, **names[1]}],
+        "sink": [{"plugin_name": "Arrow", "plugin_input": "c"}],
+    }
+    [table] = run(job).tables.values()
+    told = {"path": "in/b.txt" if packed else str(file), "type": "txt" if packed else "csv"}
+    stat = file.stat()
+    times = {"size": stat.st_size, "updated": int(stat.st_mtime * 1000)}
+    assert table.to_pylist() == [{"id": 2, "name": "bob", **told, **times}]

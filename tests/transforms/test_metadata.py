@@ -9,6 +9,7 @@ from headrace.errors import ConfigError
 from headrace.rows import Batch, Column, PrimaryKey
 from headrace.testing import TABLE, TransformContract, batch, make, task
 from headrace.transforms.metadata import MetadataTransform
+from headrace.transforms.sql import SqlTransform
 
 FIELDS = {"Database": "db", "Table": "t", "RowKind": "kind"}
 
@@ -48,6 +49,26 @@ def test_what_the_source_tells_goes_with_its_rows():
         assert transform.apply(part, task()).rows["ts"].to_pylist() == [None]
 
 
+def test_what_only_other_sources_tell_is_null_with_a_warning(caplog):
+    transform = make(MetadataTransform, metadata_fields={"EventTime": "ts", "Gtid": "gtid"})
+    made = transform.schema(TABLE)
+    assert [made.column(name).type for name in ("ts", "gtid")] == [pa.int64(), pa.string()]
+    assert transform.apply(ROWS, task()).rows.select(["ts", "gtid"]).to_pylist() == [{"ts": None, "gtid": None}] * 2
+    assert "tells no EventTime: ts is null" in caplog.text
+
+
+def test_a_query_before_it_keeps_what_goes_with_the_rows_it_keeps():
+    told = pa.record_batch({"EventTime": pa.array([10, 20], pa.int64())})
+    rows = Batch(ROWS.rows, TABLE.path, metadata=told)
+    for query, times in (("select * from t where id = 2", [20]), (EXPLODED, [10, 10, 20, 20])):
+        sql = make(SqlTransform, query=query)
+        sql.schema(replace(TABLE, metadata=(Column("EventTime", pa.int64()),)))
+        assert sql.apply(rows, task()).metadata["EventTime"].to_pylist() == times
+
+
+EXPLODED = "select * from t lateral view explode(array(1, 2)) as n"
+
+
 def test_no_fields_change_nothing():
     assert make(MetadataTransform).apply(ROWS, task()).rows.equals(ROWS.rows)
 
@@ -61,7 +82,7 @@ def test_keys_stay_with_the_table():
     ("fields", "message"),
     [
         ({"database": "x"}, r"metadata_fields\.database: .* tells no 'database'; did you mean 'Database'\?"),
-        ({"Gtid": "x"}, r"the source of table db\.people tells no 'Gtid'; it has Database, Table, RowKind"),
+        ({"What": "x"}, r"the source of table db\.people tells no 'What'; it has Database, Table, RowKind, EventTime"),
         ({"Table": "id"}, r"metadata_fields\.Table: table db\.people has a column 'id' already"),
         ({"Table": "x", "Database": "x"}, "has a column 'x' already"),
     ],
