@@ -102,7 +102,7 @@ class Sqlite:
 
     def __init__(self, settings: SqliteSettings, *, read_only: bool, memory: int | None = None) -> None:
         self._settings, self.path, self._memory = settings, settings.path, memory
-        path = os.path.abspath(settings.path)
+        path = f"/{os.path.abspath(settings.path).lstrip('/')}"  # after two slashes a URL has its host
         mode = "ro" if read_only else "rwc"
         if read_only and not os.path.exists(path):
             raise Rejected(f"cannot open {self.path}: there is no such file; check the url")

@@ -91,6 +91,11 @@ def test_a_table_is_described_with_keys_and_types(path):
     ]  # fmt: skip
 
 
+def test_a_path_may_begin_with_several_slashes(path):
+    query(path, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    assert [table.path for table in jdbc_source(f"//{path}", table_path="t").tables()] == ["t"]
+
+
 def test_declared_types_are_those_of_seatunnels_dialect(path):
     declared = {
         "BIT": "bool", "boolean": "bool", "TINYINT": "int16", "SMALLINT UNSIGNED": "int16", "INT": "int32",
