@@ -10,6 +10,7 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.rows import type_name
 
 STRIPE_BYTES = 4 * 1024 * 1024
 """Of a file that is written; they are in memory until the stripe is whole."""
@@ -76,15 +77,36 @@ def _open(path: str) -> Any:
 
 
 def _storable(rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
-    """Times become text and vectors their items: Orc has neither."""
-    columns = []
-    for column in rows.columns:
-        if isinstance(column.type, pa.ExtensionType):
-            column = column.storage
-        elif pa.types.is_time(column.type):
-            column = cell_texts(column, settings.formats(), None)
-        columns.append(column.cast(pa.string()) if pa.types.is_null(column.type) else column)
-    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+    """Times become text and vectors their items, also within arrays, maps and rows: Orc has neither."""
+    return pa.RecordBatch.from_arrays([_stored(column, settings) for column in rows.columns], rows.schema.names)
+
+
+def _stored(column: pa.Array, settings: WriteSettings) -> pa.Array:
+    dtype = column.type
+    if isinstance(dtype, pa.ExtensionType):
+        return _stored(column.storage, settings)
+    if pa.types.is_time(dtype):
+        return cell_texts(column, settings.formats(), None)
+    if pa.types.is_null(dtype):
+        return column.cast(pa.string())
+    if not _holds_others(dtype):
+        return column
+    column = column.take(pa.array(range(len(column)), pa.int64()))  # the parts of a slice would be those of the whole
+    if pa.types.is_map(dtype):
+        keys, items = _stored(column.keys, settings), _stored(column.items, settings)
+        return pa.MapArray.from_arrays(column.offsets, keys, items, mask=column.is_null())
+    if pa.types.is_list(dtype):
+        return pa.ListArray.from_arrays(column.offsets, _stored(column.values, settings), mask=column.is_null())
+    fields = [_stored(column.field(i), settings) for i in range(dtype.num_fields)]
+    return pa.StructArray.from_arrays(fields, [field.name for field in dtype], mask=column.is_null())
+
+
+def _holds_others(dtype: pa.DataType) -> bool:
+    """Whether a nested type holds one that Orc has not."""
+    inner = [dtype.field(i).type for i in range(dtype.num_fields)] if pa.types.is_nested(dtype) else []
+    return any(
+        isinstance(t, pa.ExtensionType) or pa.types.is_time(t) or pa.types.is_null(t) or _holds_others(t) for t in inner
+    )
 
 
 class _OrcWriter(FormatWriter):
@@ -94,7 +116,18 @@ class _OrcWriter(FormatWriter):
         codec = CODECS[settings.compress_codec.lower()]
         self._writer = orc.ORCWriter(stream, compression=codec, stripe_size=STRIPE_BYTES)
         self._settings = settings
+        for field in schema:
+            self._check(field)
         self.write(pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema.names))
+
+    def _check(self, field: pa.Field) -> None:
+        """Raises Rejected where Orc has no such type."""
+        empty = pa.RecordBatch.from_arrays([pa.array([], field.type)], [field.name])
+        try:
+            orc.write_table(pa.Table.from_batches([_storable(empty, self._settings)]), pa.BufferOutputStream())
+        except pa.ArrowNotImplementedError as error:
+            text = f"orc files cannot hold column {field.name}: {type_name(field.type)}"
+            raise Rejected(f"{text}; CAST it, or write another format") from error
 
     def write(self, rows: pa.RecordBatch) -> None:
         self._writer.write(pa.Table.from_batches([_storable(rows, self._settings)]))

@@ -18,7 +18,7 @@ from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import BadRow, Rejected
 from headrace.formats import lzop
 from headrace.program import run
-from headrace.rows import Batch, TableSchema
+from headrace.rows import Batch, TableSchema, parse_type
 from headrace.testing import SinkContract, SourceContract, make, task
 from tests.connectors.test_local_file import PEOPLE, read_all, write
 
@@ -151,6 +151,34 @@ def test_every_type_comes_back_as_it_was_written(writing, reading, tmp_path):
         LocalFileSource, path=str(tmp_path / "out"), file_format_type=form, schema={"fields": TYPES}, **reading
     )
     assert read_all(source) == [VALUES] * 3
+
+
+NESTED_TIMES = [
+    ("array<time>", [[time(1, 2, 3)], None, [], [None]], [["01:02:03"], None, [], [None]]),
+    ("map<time, time>", [[(time(1), time(2))], None, []], [[("01:00:00", "02:00:00")], None, []]),
+    ({"a": "time", "b": "array<null>"}, [{"a": time(1), "b": [None]}, None], [{"a": "01:00:00", "b": [None]}, None]),
+]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(("dtype", "values", "stored"), NESTED_TIMES)
+def test_orc_files_hold_times_within_nested_values_as_text(tmp_path, dtype, values, stored, first):
+    rows = pa.record_batch({"x": pa.array(values, parse_type(dtype))}).slice(first)
+    run(
+        {"source": [{"plugin_name": "Arrow", "name": "t"}], "sink": [{"plugin_name": "LocalFile", "path": str(tmp_path),
+         "file_format_type": "orc"}]},
+        tables={"t": pa.Table.from_batches([rows])},
+    )  # fmt: skip
+    [file] = tmp_path.glob("*.orc")
+    assert orc.read_table(file)["x"].to_pylist() == stored[first:]
+
+
+def test_a_type_that_orc_has_not_is_refused_with_the_column(tmp_path):
+    fields = {"a": "int", "big": "decimal(50, 2)"}
+    source = {"plugin_name": "FakeSource", "row.num": 1, "schema": {"fields": fields}}
+    sink = {"plugin_name": "LocalFile", "path": str(tmp_path), "file_format_type": "orc"}
+    error = run({"source": [source], "sink": [sink]}).error
+    assert "orc files cannot hold column big: DECIMAL(50, 2); CAST it" in str(error)
 
 
 def test_a_big_orc_file_is_read_in_ranges_of_stripes(tmp_path):
