@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from headrace.leaves import printed_floats
 from headrace.rows import VectorType, type_name
 
 
@@ -113,7 +114,7 @@ def java_texts(column: pa.Array) -> list[str]:
         or pa.types.is_date32(dtype)
     ):
         return ["null" if text is None else text for text in column.cast(pa.string()).to_pylist()]
-    return [java_text(value, dtype) for value in column.to_pylist()]
+    return [java_text(value, dtype) for value in printed_floats(column).to_pylist()]
 
 
 def java_type(dtype: pa.DataType) -> str:

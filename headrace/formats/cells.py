@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from headrace.formats.file_format import ReadSettings
 from headrace.formats.java_dates import format_column, strftime_pattern
 from headrace.javatext import java_double, java_texts
+from headrace.leaves import printed_floats
 from headrace.values import parse_value
 
 SEPARATORS = ("\x02", "\x03", "\x04", "\x05", "\x06", "\x07")
@@ -104,7 +105,8 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
         texts = _java_numbers(column)
     elif pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
         plain = dtype.storage_type if isinstance(dtype, pa.ExtensionType) else dtype
-        texts = pa.array([None if v is None else _join(v, plain, 0) for v in column.to_pylist()], pa.string())
+        values = printed_floats(column).to_pylist()
+        texts = pa.array([None if v is None else _join(v, plain, 0) for v in values], pa.string())
     else:
         texts = column.cast(pa.string())
     return pc.fill_null(texts, null) if texts.null_count and null is not None else texts

@@ -23,6 +23,7 @@ from headrace.formats.file_format import (
     slices,
 )
 from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
+from headrace.leaves import printed_floats
 from headrace.values import parse_value, to_array
 
 
@@ -174,7 +175,7 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
         return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_temporal(dtype):
         return pc.fill_null(pc.binary_join_element_wise('"', _times(column, settings), '"', ""), "null")
-    return pa.array([json_text(value, dtype) for value in column.to_pylist()], pa.string())
+    return pa.array([json_text(value, dtype) for value in printed_floats(column).to_pylist()], pa.string())
 
 
 def _times(column: pa.Array, settings: WriteSettings) -> pa.Array:

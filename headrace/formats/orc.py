@@ -10,6 +10,7 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.leaves import change_leaves
 from headrace.rows import type_name
 
 STRIPE_BYTES = 4 * 1024 * 1024
@@ -82,31 +83,17 @@ def _storable(rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
 
 
 def _stored(column: pa.Array, settings: WriteSettings) -> pa.Array:
-    dtype = column.type
-    if isinstance(dtype, pa.ExtensionType):
-        return _stored(column.storage, settings)
-    if pa.types.is_time(dtype):
-        return cell_texts(column, settings.formats(), None)
-    if pa.types.is_null(dtype):
-        return column.cast(pa.string())
-    if not _holds_others(dtype):
-        return column
-    column = column.take(pa.array(range(len(column)), pa.int64()))  # the parts of a slice would be those of the whole
-    if pa.types.is_map(dtype):
-        keys, items = _stored(column.keys, settings), _stored(column.items, settings)
-        return pa.MapArray.from_arrays(column.offsets, keys, items, mask=column.is_null())
-    if pa.types.is_list(dtype):
-        return pa.ListArray.from_arrays(column.offsets, _stored(column.values, settings), mask=column.is_null())
-    fields = [_stored(column.field(i), settings) for i in range(dtype.num_fields)]
-    return pa.StructArray.from_arrays(fields, [field.name for field in dtype], mask=column.is_null())
+    def store(leaves: pa.Array) -> pa.Array:
+        if isinstance(leaves.type, pa.ExtensionType):
+            return _stored(leaves.storage, settings)
+        is_time = pa.types.is_time(leaves.type)
+        return cell_texts(leaves, settings.formats(), None) if is_time else leaves.cast(pa.string())
+
+    return change_leaves(column, _is_foreign, store)
 
 
-def _holds_others(dtype: pa.DataType) -> bool:
-    """Whether a nested type holds one that Orc has not."""
-    inner = [dtype.field(i).type for i in range(dtype.num_fields)] if pa.types.is_nested(dtype) else []
-    return any(
-        isinstance(t, pa.ExtensionType) or pa.types.is_time(t) or pa.types.is_null(t) or _holds_others(t) for t in inner
-    )
+def _is_foreign(dtype: pa.DataType) -> bool:
+    return isinstance(dtype, pa.ExtensionType) or pa.types.is_time(dtype) or pa.types.is_null(dtype)
 
 
 class _OrcWriter(FormatWriter):

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.javatext import java_time, java_timestamp
+from headrace.leaves import printed_floats
 
 
 def json_columns(rows: pa.RecordBatch) -> list[list[Any]]:
@@ -25,7 +26,7 @@ def _values(column: pa.Array) -> list[Any]:
     dtype = column.type
     if pa.types.is_decimal(dtype):
         return column.cast(pa.float64()).to_pylist()
-    values = column.to_pylist()
+    values = printed_floats(column).to_pylist()
     if (pa.types.is_primitive(dtype) and not pa.types.is_temporal(dtype)) or pa.types.is_string(dtype):
         return values
     return [_plain(value) for value in values]

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from headrace.connector import Batch, Choice, Problem, TableSchema, TaskContext, transform
 from headrace.errors import ConfigError
 from headrace.javatext import json_value
+from headrace.leaves import printed_floats
 from headrace.rows import Column
 from headrace.transforms._rules import Rule
 from headrace.transforms._tables import TableOptions, TableTransform, need_columns
@@ -148,7 +149,8 @@ def _reason(found: list[tuple[str, str]]) -> str:
 
 def _errors(batch: Batch, wrong: Mapping[int, list[tuple[str, str]]], path: str) -> Batch:
     """One row of the table of errors for each bad row."""
-    rows = batch.rows.take(pa.array(list(wrong), pa.int64())).to_pylist()
+    bad = batch.rows.take(pa.array(list(wrong), pa.int64()))
+    rows = pa.RecordBatch.from_arrays([printed_floats(c) for c in bad.columns], bad.schema.names).to_pylist()
     texts = [[{"field_name": name, "error_message": text} for name, text in found] for found in wrong.values()]
     now = datetime.now()  # noqa: DTZ005  SeaTunnel's times have no zone
     columns = [

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
 from headrace.errors import ConfigError
 from headrace.formats.lenient_json import loads
+from headrace.leaves import printed_floats
 from headrace.rows import Column, parse_type, type_name
 from headrace.transforms._json_paths import Row, parse_path
 from headrace.transforms._tables import TableOptions, TableTransform, add_arrays, add_columns, need_columns
@@ -158,7 +159,7 @@ def _documents(column: pa.Array) -> list[Any]:
         encoded = column.dictionary_encode()
         parsed = [_loads(text) for text in encoded.dictionary.to_pylist()]
         return [None if i is None else parsed[i] for i in encoded.indices.to_pylist()]
-    return [_plain(value) for value in column.to_pylist()]
+    return [_plain(value) for value in printed_floats(column).to_pylist()]
 
 
 def _loads(text: str | bytes) -> Any:
