@@ -1,8 +1,8 @@
 """Jdbc: tables of databases as source and sink, by the URLs of SeaTunnel's job files. SQLite for now."""
 
 from headrace.connector import sink, source
-from headrace.connectors._jdbc_sink import JdbcSink
-from headrace.connectors._jdbc_source import JdbcSource
+from headrace.connectors._jdbc.sink import JdbcSink
+from headrace.connectors._jdbc.source import JdbcSource
 
 source("Jdbc")(JdbcSource)
 sink("Jdbc")(JdbcSink)

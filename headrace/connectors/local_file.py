@@ -1,9 +1,9 @@
 """LocalFile: files of this machine as source and sink."""
 
 from headrace.connector import sink, source
-from headrace.connectors._file_options import FileSourceOptions
-from headrace.connectors._file_sink import FileSink, FileSinkOptions
-from headrace.connectors._file_source import FileSource
+from headrace.connectors._files.options import FileSourceOptions
+from headrace.connectors._files.sink import FileSink, FileSinkOptions
+from headrace.connectors._files.source import FileSource
 
 
 class LocalFileSourceOptions(FileSourceOptions):

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.checksums import checksum
 from headrace.connector import Batch, JobContext, Verifier, sinks
-from headrace.connectors import _jdbc_spool, _jdbc_sqlite
+from headrace.connectors._jdbc import spool, sqlite
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, RowKind, TableSchema
@@ -218,7 +218,7 @@ def test_two_tasks_write_while_neither_has_committed(path):
 
 
 def test_many_rows_wait_for_their_commit_in_a_file_and_keep_their_order(path, monkeypatch):
-    monkeypatch.setattr(_jdbc_spool, "MEMORY_BYTES", 500)
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 500)
     sink = jdbc_sink(path, primary_keys=["id"])
     sink.save_mode(TABLE)
     run = Run(sink)
@@ -724,7 +724,7 @@ def test_a_locked_database_is_waited_for_and_then_unavailable(path, caplog):
 
 
 def test_a_lock_that_ends_while_it_is_waited_for_is_no_trouble(path, monkeypatch):
-    monkeypatch.setattr(_jdbc_sqlite, "BEGIN_MS", 10)
+    monkeypatch.setattr(sqlite, "BEGIN_MS", 10)
     sink = jdbc_sink(path)
     sink.save_mode(TABLE)
     run = Run(sink).write(batch((2, "b")))

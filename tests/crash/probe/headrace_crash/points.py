@@ -49,10 +49,10 @@ LOCAL = "headrace.execution.local:LocalJob"
 TASK = "headrace.execution.task:Task"
 BLOBS = "headrace.checkpoint.blobs"
 STORE = "headrace.checkpoint.store:BlobStore"
-FILES = "headrace.connectors._file_sink"
-JDBC = "headrace.connectors._jdbc_sink:JdbcSession"
-SINK_CLASSES = (f"{FILES}:FileSink", "headrace.connectors._jdbc_sink:JdbcSink")
-COMMIT = "headrace.connectors._jdbc_sqlite:Sqlite.commit"
+FILES = "headrace.connectors._files.sink"
+JDBC = "headrace.connectors._jdbc.sink:JdbcSession"
+SINK_CLASSES = (f"{FILES}:FileSink", "headrace.connectors._jdbc.sink:JdbcSink")
+COMMIT = "headrace.connectors._jdbc.sqlite:Sqlite.commit"
 UNLINK = "pathlib:Path.unlink"
 
 
@@ -71,7 +71,7 @@ def in_the_middle_of_a_write(stop):
         return wrapped
 
     replaced(f"{FILES}:_OpenFile.write", make)
-    replaced("headrace.connectors._jdbc_sink:JdbcSession.take", make)
+    replaced("headrace.connectors._jdbc.sink:JdbcSession.take", make)
 
 
 def _ends(self, status):

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.connector import Batch, Position, Read, Source, Split, TableSchema, TaskContext
-from headrace.connectors._jdbc_options import JdbcSourceOptions, JdbcTableOptions
-from headrace.connectors._jdbc_sqlite import Fetch, Sqlite, SqliteSettings, quoted
-from headrace.connectors._jdbc_types import from_values, misfits
+from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions
+from headrace.connectors._jdbc.sqlite import Fetch, Sqlite, SqliteSettings, quoted
+from headrace.connectors._jdbc.types import from_values, misfits
 from headrace.errors import ConfigError, Rejected
 from headrace.javaregex import compile_regex
 from headrace.rows import type_name

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from headrace.connector import Batch, Verifier
-from headrace.connectors._jdbc_sqlite import Sqlite, quoted
-from headrace.connectors._jdbc_statements import Mode, Statements
-from headrace.connectors._jdbc_types import storable
+from headrace.connectors._jdbc.sqlite import Sqlite, quoted
+from headrace.connectors._jdbc.statements import Mode, Statements
+from headrace.connectors._jdbc.types import storable
 from headrace.errors import Undelivered
 from headrace.rows import TableSchema
 

@@ -30,13 +30,13 @@ from headrace.connector import (
     TaskContext,
     Written,
 )
-from headrace.connectors import _jdbc_positions as positions_table
-from headrace.connectors._jdbc_options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode
-from headrace.connectors._jdbc_read_back import ReadBack, unverified
-from headrace.connectors._jdbc_spool import Spool
-from headrace.connectors._jdbc_sqlite import Sqlite, quoted
-from headrace.connectors._jdbc_statements import Mode, Statement, Statements
-from headrace.connectors._jdbc_types import declare, storable, unstorable
+from headrace.connectors._jdbc import positions as positions_table
+from headrace.connectors._jdbc.options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode
+from headrace.connectors._jdbc.read_back import ReadBack, unverified
+from headrace.connectors._jdbc.spool import Spool
+from headrace.connectors._jdbc.sqlite import Sqlite, quoted
+from headrace.connectors._jdbc.statements import Mode, Statement, Statements
+from headrace.connectors._jdbc.types import declare, storable, unstorable
 from headrace.errors import Rejected, Unavailable
 
 CHUNK_ROWS = 4096

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from headrace.connector import Choice, Options
-from headrace.connectors._jdbc_sqlite import SqliteSettings
+from headrace.connectors._jdbc.sqlite import SqliteSettings
 from headrace.jdbcurl import parse_jdbc_url
 from headrace.options import option_name
 

@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from headrace.connector import Position
-from headrace.connectors._file_listing import holds, relative_path
-from headrace.connectors._file_options import FileTableOptions, PostSyncAction
+from headrace.connectors._files.listing import holds, relative_path
+from headrace.connectors._files.options import FileTableOptions, PostSyncAction
 from headrace.errors import Rejected
 from headrace.values import parse_duration
 

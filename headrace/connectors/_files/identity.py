@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
 
-from headrace.connectors._file_listing import FoundFile
+from headrace.connectors._files.listing import FoundFile
 
 _CHANGING_INODES = ("fuse", "cifs", "smb", "9p", "vboxsf", "vmhgfs")
 """File systems that may number the same files anew."""

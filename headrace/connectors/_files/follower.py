@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.connector import Position, Read, Split, TaskContext
-from headrace.connectors._file_actions import check_backup
-from headrace.connectors._file_identity import keeps_inodes, key_of
-from headrace.connectors._file_listing import FoundFile, list_files
-from headrace.connectors._file_memory import Seen, pack, tail_check, version_check
-from headrace.connectors._file_options import FileTableOptions, StartMode
-from headrace.connectors._file_share import WAIT_SECONDS, PartReader, Share, Turns, grows_by_lines
+from headrace.connectors._files.actions import check_backup
+from headrace.connectors._files.identity import keeps_inodes, key_of
+from headrace.connectors._files.listing import FoundFile, list_files
+from headrace.connectors._files.memory import Seen, pack, tail_check, version_check
+from headrace.connectors._files.options import FileTableOptions, StartMode
+from headrace.connectors._files.share import WAIT_SECONDS, PartReader, Share, Turns, grows_by_lines
 from headrace.errors import Rejected, Unavailable
 
 SHARES = 4

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from headrace.connector import Position, Read, Split, TableSchema, TaskContext
-from headrace.connectors._file_listing import FoundFile, is_copied, partitions_of
-from headrace.connectors._file_memory import FileMemory, Seen, tail_check, version_check
-from headrace.connectors._file_options import FileTableOptions, PostSyncAction
-from headrace.connectors._file_parts import members_of, part_of, whole
+from headrace.connectors._files.listing import FoundFile, is_copied, partitions_of
+from headrace.connectors._files.memory import FileMemory, Seen, tail_check, version_check
+from headrace.connectors._files.options import FileTableOptions, PostSyncAction
+from headrace.connectors._files.parts import members_of, part_of, whole
 from headrace.errors import Rejected
 from headrace.formats.file_format import FilePart
 from headrace.formats.packing import plain_file

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from headrace.connectors._jdbc_types import type_of
+from headrace.connectors._jdbc.types import type_of
 from headrace.errors import Rejected, Unavailable
 from headrace.memory import show_size
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.connectors._jdbc_sqlite import quoted
+from headrace.connectors._jdbc.sqlite import quoted
 from headrace.rows import Batch, RowKind
 
 

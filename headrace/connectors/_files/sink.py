@@ -33,7 +33,7 @@ from headrace.connector import (
     owner_of,
     staging_name,
 )
-from headrace.connectors._binary_files import BinaryFilesWriter, batch_folder, splice
+from headrace.connectors._files.binary import BinaryFilesWriter, batch_folder, splice
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
 from headrace.formats.cells import cell_texts

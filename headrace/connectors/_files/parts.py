@@ -3,8 +3,8 @@
 import os
 import sys
 
-from headrace.connectors._file_listing import relative_path
-from headrace.connectors._file_options import FileTableOptions
+from headrace.connectors._files.listing import relative_path
+from headrace.connectors._files.options import FileTableOptions
 from headrace.errors import Rejected
 from headrace.formats.file_format import FileFormat, FilePart
 from headrace.formats.packing import ArchiveCodec, members

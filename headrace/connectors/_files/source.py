@@ -8,12 +8,12 @@ from dataclasses import replace
 import pyarrow as pa
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
-from headrace.connectors._file_actions import PostSync
-from headrace.connectors._file_follower import FileFollower
-from headrace.connectors._file_listing import FoundFile, holds, is_copied, partitions_of, readable_files
-from headrace.connectors._file_metadata import FILE_METADATA, FileMetadata
-from headrace.connectors._file_options import FileSourceOptions, FileTableOptions, PostSyncAction
-from headrace.connectors._file_parts import cut, members_of, part_of, whole
+from headrace.connectors._files.actions import PostSync
+from headrace.connectors._files.follower import FileFollower
+from headrace.connectors._files.listing import FoundFile, holds, is_copied, partitions_of, readable_files
+from headrace.connectors._files.metadata import FILE_METADATA, FileMetadata
+from headrace.connectors._files.options import FileSourceOptions, FileTableOptions, PostSyncAction
+from headrace.connectors._files.parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
 from headrace.formats.convert import convert
 from headrace.formats.delimited import NO_SCHEMA_COLUMN

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from headrace.connectors._file_options import CompareMode, FileTableOptions, SyncMode, UpdateStrategy
+from headrace.connectors._files.options import CompareMode, FileTableOptions, SyncMode, UpdateStrategy
 from headrace.errors import Rejected
 from headrace.values import parse_timestamp
 

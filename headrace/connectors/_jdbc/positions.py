@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from headrace.connector import JobContext, Position, TargetPositions, dump_json
-from headrace.connectors._jdbc_sqlite import EPOCHS, POSITIONS, Sqlite
+from headrace.connectors._jdbc.sqlite import EPOCHS, POSITIONS, Sqlite
 from headrace.errors import Rejected
 
 _CREATE = (

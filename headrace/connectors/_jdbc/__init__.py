@@ -1,0 +1,1 @@
+"""Databases as source and sink: what Jdbc is made of."""
