@@ -17,6 +17,7 @@ HeadraceError
 ├── CheckpointError    saved state cannot be written, read, or used for this job
 │   ├── StoreUnavailable  the place of checkpoints cannot be used now; the engine tries again
 │   └── Replaced       another start of the pipeline has taken over
+├── HomeUnusable       the directory of locks, logs and saved state cannot be written
 ├── JobNotFound        no job has this id
 ├── JobExists          the id belongs to another job
 ├── NotEnoughSlots     no worker has room for the job
@@ -173,6 +174,10 @@ class StuckTask(HeadraceError):
 
 class CheckpointError(HeadraceError):
     """Saved state cannot be written, read, or used for this job."""
+
+
+class HomeUnusable(HeadraceError):
+    """The directory of locks, logs and saved state cannot be written."""
 
 
 class StoreUnavailable(CheckpointError):

@@ -2,7 +2,9 @@
 
 import logging
 import logging.handlers
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -10,10 +12,14 @@ BACKUPS = 2
 
 
 def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callable[[], None]]:
-    """A function that writes (level, text) into the job's log file, and one that closes it."""
+    """A function that writes (level, text) into the job's log file, and one that closes it.
+
+    Where the log cannot be written the job goes on without it; the terminal says so once.
+    """
     folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(
+    with suppress(OSError):  # writing into it fails, too
+        folder.mkdir(parents=True, exist_ok=True)
+    handler = _LogFile(
         folder / f"job-{job_id}.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
     )
     handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-5s [{job_id}] %(message)s"))
@@ -23,6 +29,15 @@ def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callab
         handler.emit(logging.LogRecord("headrace.job", number, "", 0, text, None, None))
 
     return write, handler.close
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._told:
+            self._told = True
+            print(f"warning: cannot write the log {self.baseFilename}: {sys.exc_info()[1]}", file=sys.stderr)
 
 
 def delete_job_log(home: Path, job_id: int) -> None:

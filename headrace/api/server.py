@@ -23,6 +23,7 @@ from headrace.config.ciphers import KEY_FILE
 from headrace.errors import ConfigError, Problem
 from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
+from headrace.execution.owner import beginning_in
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.service import JobService, ServiceSettings
@@ -176,15 +177,11 @@ def _own_places(settings: ServerSettings) -> Iterator[Path]:
 def _open_log(settings: ServerSettings) -> Callable[[], None]:
     """The server's own log, beside those of the jobs; warnings also go to the terminal. Raises ConfigError."""
     folder = settings.home / "logs"
-    try:
+    with beginning_in(settings.home):
         folder.mkdir(parents=True, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(
             folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
         )
-    except OSError as error:
-        text = f"cannot write into {str(folder)!r}: {error.strerror}"
-        cure = "name a directory that this user may write to with --home"
-        raise ConfigError([Problem("home", text, cure)]) from None
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(settings.log_level)

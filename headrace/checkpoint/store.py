@@ -234,5 +234,5 @@ def _decode(content: bytes) -> Checkpoint:
 
 
 def _replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:
-    by = f"epoch {newest}" if newest else "nothing: the job has ended"
+    by = f"epoch {newest}" if newest else "nothing: the job has ended, or its saved state was removed"
     return Replaced(f"pipeline {pipeline} of job {job_id}: epoch {epoch} was replaced by {by}")

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from headrace.errors import JobExists, JobNotFound, StoreUnavailable
 from headrace.execution.delivery import DeliveryReport, save_report
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
-from headrace.execution.owner import JobLock
+from headrace.execution.owner import JobLock, beginning_in
 from headrace.execution.processes import ProcessesRunner
 from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
@@ -43,7 +43,7 @@ class LocalJob:
 
     job_id: made anew when None; with `restore` and no id, that of the last run of this job file in this home.
     Raises JobExists when a living process runs the id, JobNotFound when there is nothing to restore, as after FINISHED,
-    NotEnoughMemory when the job cannot run in what the runner may hold.
+    NotEnoughMemory when the job cannot run in what the runner may hold, HomeUnusable when the home cannot be written.
     """
 
     def __init__(
@@ -70,8 +70,7 @@ class LocalJob:
         last = self._last_run()
         self._forget_finished(last, store)
         self.job_id, self._run = self._identify(last, job_id, restore)
-        self._lock = JobLock(self._home, self.job_id)
-        self._remember("RUNNING")
+        self._lock = self._begin()
         self._master = JobMaster(
             plan,
             runner,
@@ -94,14 +93,31 @@ class LocalJob:
         try:
             result = self._master.run()
             self._keep(result.report)
-            self._remember(result.status)
-            self._master.forget()
+            if self._record_end(result.status):
+                self._master.forget()
             if self._master.interrupted:
                 raise KeyboardInterrupt
             return result
         finally:
             self._runner.close()
             self._lock.close()
+
+    def _begin(self) -> JobLock:
+        with beginning_in(self._home), ExitStack() as undo:
+            lock = undo.enter_context(closing(JobLock(self._home, self.job_id)))
+            self._remember("RUNNING")
+            undo.pop_all()
+        return lock
+
+    def _record_end(self, status: str) -> bool:
+        """Whether the end is known from now on; else saved state stays, so that a restore moves no row again."""
+        try:
+            self._remember(status)
+        except OSError as error:
+            text = f"the end of job {self.job_id}, {status}, cannot be recorded in {self._record}: {error.strerror}"
+            self._on_log("warning", f"{text}; what is saved of it stays, and --restore goes on from there")
+            return False
+        return True
 
     def _keep(self, report: DeliveryReport | None) -> None:
         if report is not None:

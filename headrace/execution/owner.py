@@ -2,11 +2,24 @@
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headrace.connector import Owner
-from headrace.errors import JobExists
+from headrace.errors import HomeUnusable, JobExists
+
+
+@contextmanager
+def beginning_in(home: Path) -> Iterator[None]:
+    """What is written when a command begins. Raises HomeUnusable where the system says that it cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise HomeUnusable(
+            f"cannot use the home {home}: {error.strerror or error}{f': {error.filename}' if error.filename else ''}; "
+            "free some space there, or name another one with --home"
+        ) from error
 
 
 class JobLock:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -180,6 +181,15 @@ def test_kill_leaves_no_file_in_the_target_and_the_next_run_cleans_up(tmp_path, 
     assert len(left) == 1, "the leftovers of the living job must stay, those of the dead one go"
     living.send_signal(signal.SIGINT)
     living.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("command", ["run", "replay", "server"])
+def test_a_home_that_cannot_be_used_is_named(headrace, job, tmp_path, command):
+    (tmp_path / "file").touch()
+    given = () if command == "server" else (job(),)
+    done = headrace(command, *given, "--home", tmp_path / "file")
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: cannot use the home .*/file: Not a directory: .*, or name another .*\n", done.stderr)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")

@@ -1,6 +1,7 @@
 """Whole jobs through every runner."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,8 +11,9 @@ import pytest
 
 from headrace.config.job import parse_job
 from headrace.connectors.local_file import LocalFileSource
-from headrace.errors import JobExists, JobNotFound
+from headrace.errors import HomeUnusable, JobExists, JobNotFound
 from headrace.execution.local import LocalJob, make_runner
+from headrace.logs import job_log
 from headrace.plan.plan import make_plan
 from headrace.testing import make, task
 
@@ -185,6 +187,29 @@ def test_a_transactional_sink_cannot_be_added_to_a_restore(tmp_path):
 def test_restoring_what_never_ran_says_so(tmp_path, runner):
     with pytest.raises(JobNotFound, match="it was never run with the home"):
         Job(tmp_path, runner, restore=True)
+
+
+def test_a_home_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(HomeUnusable, match="cannot use the home .*/home: Not a directory.* or name another one"):
+        Job(tmp_path, "embedded")
+
+
+def test_an_end_that_cannot_be_recorded_leaves_the_state_of_a_job_that_moves_no_row_again(tmp_path):
+    """As on a disk that is full by then."""
+    job = Job(tmp_path, "embedded", rows=10, job_id=7)
+    runs, logs = tmp_path / "home" / "runs", tmp_path / "home" / "logs"
+    for folder in (runs, logs):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.write_text("in the way")
+    write, close = job_log(tmp_path / "home", 7)
+    write("info", "is lost")
+    close()
+    assert job.run().status == "FINISHED"
+    assert ["the end of job 7, FINISHED, cannot be recorded in" in text for text in job.logs] == [True]
+    runs.unlink()
+    again = Job(tmp_path, "embedded", rows=10, job_id=7, restore=True)
+    assert (again.run().status, again.ids()) == ("FINISHED", list(range(1, 11)))
 
 
 def test_an_id_runs_once_at_a_time(tmp_path, runner):
