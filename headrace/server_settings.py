@@ -38,6 +38,11 @@ class ServerSettings(Settings):
     host: str = Field(
         default="127.0.0.1", description="The address to listen on; another than this one needs authentication."
     )
+    public_address: str | None = Field(
+        default=None,
+        description="host or host:port under which others reach this server, told in links to logs; left out: `host`, "
+        "or this machine's address where it listens on all.",
+    )
     port: int = Field(default=5801, ge=0, le=65535, description="The port of REST v1; 0 takes a free one.")
     port_count: int = Field(default=100, ge=1, description="How many ports to try, from `port` on.")
     auto_increment: bool = Field(default=True, description="Whether to try the next port when one is taken.")
@@ -136,7 +141,6 @@ _NO_MEANING = {
     "network.join": "one node; more of them find each other through the store of jobs",
     "network.rest-api": "see the endpoint groups",
     "network.interfaces": "see the setting host",
-    "network.public-address": "see the setting host",
     "network.failure-detector": "see the setting lease",
     "network.port.outbound-ports": "no ports are opened to other nodes",
     "properties": "they tune Hazelcast",
@@ -233,6 +237,8 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
                 values["rest_enabled"] = value
             case ["network", "rest-api", "endpoint-groups", group, "enabled"]:
                 groups[group] = bool(value)
+            case ["network", "public-address"]:
+                values["public_address"] = str(value)
             case ["network", "port", "port"] | ["network", "port"]:
                 values["port"] = value
             case ["network", "port", "auto-increment"]:

@@ -63,7 +63,7 @@ def _cluster(routes: APIRouter, state: State) -> None:
             uuid = f"{node.id[:8]}-{node.id[8:12]}-{node.id[12:16]}-{node.id[16:20]}-{node.id[20:]}"
             members.append(
                 {
-                    "address": f"[{host}]:{port}",
+                    "address": f"[{host.strip('[]')}]:{port}",
                     "liteMember": False,
                     "localMember": node.id == state.service.id,
                     "uuid": uuid,

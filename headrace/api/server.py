@@ -47,17 +47,18 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     listening = listen(settings)
     home = settings.home.resolve()
     close_log = _open_log(settings)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{host}:{listening.getsockname()[1]}"
+    port = listening.getsockname()[1]
     for warning in warnings:
         LOG.warning("%s", warning)
     if isinstance(runner, ProcessesRunner):
         runner.warm_up()
     store = store_in(home, settings.database)
-    service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
+    service = JobService(
+        home, store, runner, _service_settings(settings, told_address(settings, port)), _log, checkpoints
+    )
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
     state = State(service, settings, lambda: len(workers()))
-    server = _Server(settings, state, lambda: on_ready(_sentence(settings, address)))
+    server = _Server(settings, state, lambda: on_ready(_sentence(settings, _joined(settings.host, port))))
     try:
         server.run(sockets=[listening])
     finally:
@@ -90,6 +91,31 @@ def listen(settings: ServerSettings) -> socket.socket:
     tried = f"port {ports[0]}" if len(ports) == 1 else f"the ports {ports[0]} to {ports[-1]}"
     cure = "choose another with port" + ("" if settings.auto_increment else ", or set auto-increment: true")
     raise ConfigError([Problem("port", f"cannot listen on {settings.host}, {tried}: {reason}", cure)])
+
+
+def told_address(settings: ServerSettings, port: int) -> str:
+    """host:port by which others find this server: one that listens on all addresses has none of its own."""
+    told = settings.public_address
+    if told and told.rpartition(":")[2].isdigit() and (told.count(":") == 1 or told.startswith("[")):
+        return told
+    host = told or settings.host
+    if host == "127.0.0.1":
+        host = "localhost"
+    elif host in ("0.0.0.0", "::"):
+        host = _outward_address() or "localhost"
+    return _joined(host, port)
+
+
+def _outward_address() -> str:
+    """This machine's address on the way to others; empty without a network. Nothing is sent."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
+        return str(probe.getsockname()[0])
+    return ""
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -147,7 +173,7 @@ def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings
         delete_logs=settings.delete_logs,
         lease=settings.lease,
         recover=settings.recover,
-        address=address.replace("127.0.0.1", "localhost"),
+        address=address,
         tags=settings.tags,
         job=JobSettings(
             default_interval=settings.checkpoint_interval,

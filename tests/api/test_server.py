@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 import headrace
+from headrace.api.server import told_address
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Unavailable
-from headrace.server_settings import load_server_settings
+from headrace.server_settings import ServerSettings, load_server_settings
 from tests.api.servers import MAPS, Server, job, wait_for
 
 HAZELCAST = """
@@ -160,6 +161,33 @@ def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
     assert code == 1
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
     assert "set auto-increment: true" in said
+
+
+def test_links_of_a_server_that_listens_everywhere_lead_to_it(start):
+    server = start(env={"HEADRACE_HOST": "0.0.0.0", "HEADRACE_ALLOW_REMOTE": "true"})
+    (log,) = server.get("logs?format=json").json
+    with urllib.request.urlopen(log["logLink"], timeout=60) as answer:
+        assert b"Started server process" in answer.read()
+    told = {log["node"], ":".join(server.get("system-monitoring-information").json[0][key] for key in ("host", "port"))}
+    (member,) = server.get("/hazelcast/rest/cluster").json["members"]
+    assert told == {member["address"].replace("[", "").replace("]", "")}
+    assert "0.0.0.0" not in log["node"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "localhost:5801"),
+        ({"host": "10.1.2.3"}, "10.1.2.3:5801"),
+        ({"host": "::1"}, "[::1]:5801"),
+        ({"host": "0.0.0.0", "public_address": "etl.example"}, "etl.example:5801"),
+        ({"public_address": "etl.example:80"}, "etl.example:80"),
+        ({"public_address": "[2001:db8::1]:80"}, "[2001:db8::1]:80"),
+        ({"public_address": "2001:db8::1"}, "[2001:db8::1]:5801"),
+    ],
+)
+def test_the_address_that_others_are_told(settings, told):
+    assert told_address(ServerSettings(**settings), 5801) == told
 
 
 def test_a_store_that_cannot_be_opened_is_told(tmp_path):
