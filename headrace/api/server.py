@@ -3,6 +3,7 @@
 import logging
 import logging.handlers
 import os
+import resource
 import signal
 import socket
 import sys
@@ -33,6 +34,8 @@ from headrace.server_settings import ServerSettings, Strategy, Wire
 
 LOG = logging.getLogger("headrace")
 
+OPEN_FILES = 65_536
+
 
 def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
     """Serve until SIGTERM or Ctrl-C. Jobs that run then are gone on with when a server of this home starts again.
@@ -41,6 +44,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     start.
     """
     check_listening(settings)
+    _allow_many_connections()
     runner = make_runner(settings.runner, settings.workers, settings.memory)
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())
@@ -67,6 +71,14 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
         store.close()
         state.monitor.close()
         close_log()
+
+
+def _allow_many_connections() -> None:
+    """Each connection is an open file, and may lie idle for long: as many as this user may have, as Java takes them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(settings: ServerSettings) -> socket.socket:

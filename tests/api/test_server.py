@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -161,6 +162,19 @@ def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
     assert code == 1
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
     assert "set auto-increment: true" in said
+
+
+def test_more_clients_may_be_connected_than_a_shell_lets_files_be_open(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        server = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as clients:
+        for _ in range(400):
+            clients.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
+        assert server.get("running-jobs").status == 200
 
 
 def test_links_of_a_server_that_listens_everywhere_lead_to_it(start):
