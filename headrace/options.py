@@ -92,7 +92,7 @@ def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
     An option is looked up under each of its names, first as one literal key, then as a nested path, as SeaTunnel's
     ReadonlyConfig does; a dotted key may lead into an option that holds others (`schema.fields { id = int }`). An
     unknown key within two letters of a known one that is not set is a problem (it is a misspelling), any other unknown
-    key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel.
+    key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel; null for no value.
     """
     problems: list[Problem] = []
     unknown: list[Problem] = []
@@ -117,6 +117,8 @@ def _normalise(
             if path is not None:
                 used.add(path)
                 value = _accept_text(field.annotation, _get(values, path))
+                if value is None and Any not in _union_parts(field.annotation):
+                    continue  # as if the key were left out
                 below = f"{place}{option_name(name, field)}"
                 found.setdefault(option_name(name, field), _within(field.annotation, value, below, problems, unknown))
     _check_unknown(model, values, used, set(found), place, problems, unknown)

@@ -54,6 +54,12 @@ def test_takes_text_for_lists_maps_and_numbers():
     assert (options.path, options.names, options.extra, options.rows) == ("5", ["a", "b"], {"k": 1}, 7)
 
 
+def test_null_is_no_value():
+    options = read_options(Outer, {"path": "x", "row.num": None, "names": None, "mode": None, "secret": None}).options
+    assert (options.rows, options.names, options.mode) == (5, [], Mode.RANGE)
+    assert problems(path=None) == ["path: required option is missing; Where."]
+
+
 def test_takes_booleans_and_numbers_for_text():
     values = {"path": True, "names": [False, 1], "secret": 123456, "properties": {"useSSL": False, "size": 1}}
     options = read_options(Outer, {**values, "extra": {"k": True}}).options
