@@ -212,8 +212,8 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path):
 
 
 HOMES = {
-    "the home is a file": (lambda home: home.write_text(""), "cannot write into"),
-    "the logs are a file": (lambda home: (home.mkdir(), (home / "logs").write_text("")), "cannot write into"),
+    "the home is a file": (lambda home: home.write_text(""), "cannot use the home"),
+    "the logs are a file": (lambda home: (home.mkdir(), (home / "logs").write_text("")), "cannot use the home"),
     "the key is broken": (lambda home: (home.mkdir(), (home / "store.key").write_text("x")), "cannot use the key in"),
     "the store is no database": (
         lambda home: (home.mkdir(), (home / "jobs.db").write_bytes(b"x" * 4096)),
