@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -42,6 +43,20 @@ def test_keeps_the_delivery_report_of_a_job(service, home):
     assert json.loads(kept) == report == answers.job(record, Wire.V2_3_13)["deliveryReport"]
     assert "hunter2" not in kept
     assert str(home) not in kept
+
+
+def test_tells_which_side_a_job_waits_for(service):
+    """In the answers about it, while it runs and when it has ended."""
+    slow = {"plugin_name": "Console", "log.print.delay.ms": 30}
+    taken = submit(service, job(10_000, sink=slow, source={"split.num": 1000}))
+    deadline = time.monotonic() + 60
+    sentence = "waits for the sink"
+    while not answers.job(service.job(taken.job_id), Wire.V2_3_13).get("slowSide", "").startswith(sentence):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    service.stop(taken.job_id)
+    ended = answers.job(service.wait(taken.job_id, 30), Wire.V2_3_3)
+    assert re.fullmatch(rf"{sentence} \d+% of the time", ended["slowSide"]), ended["slowSide"]
 
 
 def test_counts_of_a_job_do_not_replace_those_of_its_end(service, monkeypatch):
