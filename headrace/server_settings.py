@@ -52,7 +52,7 @@ class ServerSettings(Settings):
         description="Hazelcast's endpoint groups: which of them answer.",
     )
     cluster_name: str = Field(default="seatunnel", description="The cluster's name.")
-    tags: dict[str, str] = Field(default={}, description="Attributes of this node, for `tag_filter` and overview.")
+    tags: dict[str, str] = Field(default={}, description="Attributes of this node, by which overview filters.")
     v1_wire: Wire = Field(
         default=Wire.V2_3_3, description="Answers of 2.3.3 or of 2.3.13 where both exclude each other."
     )
