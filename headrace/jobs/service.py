@@ -383,10 +383,10 @@ class JobService:
                     self._beaten = now
                     self._save_metrics()
                     self._adopt()
+                    told = ""
                 if now - minute >= 60.0:
                     minute = now
                     self._forget()
-                told = ""
             except Exception as error:  # whatever the store has, the next round tries again
                 if str(error) != told:
                     told = str(error)

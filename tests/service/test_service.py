@@ -128,6 +128,16 @@ def test_a_store_that_cannot_be_read_is_told_once(service, home):
     assert "SELECT" not in service.logged[0]
 
 
+def test_a_store_that_cannot_be_written_to_is_told_once(service, home):
+    with contextlib.closing(sqlite3.connect(home / "jobs.db", isolation_level=None)) as database:
+        database.execute("CREATE TRIGGER full BEFORE UPDATE ON nodes BEGIN SELECT RAISE(FAIL, 'the disk is full'); END")
+        wait_until(lambda: service.logged)
+        time.sleep(2.5)  # two more signs of life, and many rounds between them that only read
+        database.execute("DROP TRIGGER full")
+    assert len(service.logged) == 1
+    assert service.logged[0].endswith("cannot write to the store of jobs: the disk is full")
+
+
 def test_a_wrong_job_is_refused_and_leaves_nothing(service):
     with pytest.raises(ConfigError, match="unknown sink"):
         submit(service, job(sink={"plugin_name": "Consol"}))
