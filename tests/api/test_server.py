@@ -138,11 +138,11 @@ def test_every_key_of_seatunnels_pages_works_or_is_named_with_its_reason(tmp_pat
 
 
 def test_a_key_that_is_nobodys_is_told(tmp_path):
-    (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engin: {backup-count: 1}, engine: {histry: 1}}")
+    (tmp_path / "seatunnel.yaml").write_text("seatunnel: {engin: {backup-count: 1}, engine: {zebra: 1}}")
     _, warnings = load_server_settings({"config": tmp_path}, {})
     assert [(w.place, w.message) for w in warnings] == [
         ("engin.backup-count", "unknown key"),
-        ("histry", "unknown key"),
+        ("zebra", "unknown key"),
     ]
 
 
