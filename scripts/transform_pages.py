@@ -50,6 +50,21 @@ Million rows per CPU-second on batches of 65,536 rows, by `python -m benchmarks.
 | Copy → Replace → FieldMapper → Filter → Metadata | 18, which is 0.78 of the slowest of them |
 """
 
+QUERIES_NOTE = """The query is one `SELECT … FROM … [WHERE …]`, without JOIN, GROUP BY, ORDER BY, DISTINCT, LIMIT
+and queries within it: rows pass one by one. The name after FROM is free. Names that are words of SQL, begin with a
+digit or hold spaces stand in backquotes or double quotes: `` `order` ``; fields of rows and maps behind a dot:
+`address.city`.
+
+`LATERAL VIEW EXPLODE(array) AS part` makes a row of each element, `LATERAL VIEW OUTER EXPLODE` keeps rows without one.
+The new column takes the place of the one with its name, or of `part` in the select list, or else the last one:
+
+```sql
+SELECT id, part FROM dual LATERAL VIEW EXPLODE(SPLIT(name, ' ')) AS part
+```
+
+What it makes cannot be computed with in the same query; use it in a Sql transform after this one.
+"""
+
 FUNCTIONS_NOTE = """Names are matched without regard to case; a null among the arguments gives null
 unless the example says otherwise. In the examples `s` is 'Hello World', `d` is -120.72, `n` null,
 `t` is 2021-04-08 13:34:45.123456 and `y` its date.
@@ -78,7 +93,7 @@ def page(name: str) -> str:
         fence = "conf" if name in NOT_RUN else "hocon"
         parts.append(f"## Example\n\n```{fence}\n{example.read_text()}```\n")
     if name == "Sql":
-        parts += ["## Functions\n", FUNCTIONS_NOTE, *functions()]
+        parts += ["## Queries\n", QUERIES_NOTE, "## Functions\n", FUNCTIONS_NOTE, *functions()]
     return "\n".join(parts)
 
 

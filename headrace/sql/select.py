@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
 from headrace.connector import Batch, Rejects, TableSchema
 from headrace.errors import ConfigError, Problem
@@ -25,10 +26,10 @@ class CannotCompute(Exception):
 
 @dataclass(frozen=True)
 class _Exploded:
-    """One LATERAL VIEW: the array, and the place of the output column that takes its elements."""
+    """One LATERAL VIEW: the array, and the places of the output columns that take its elements."""
 
     array: Expression
-    place: int
+    places: tuple[int, ...]
     outer: bool
     text: str
 
@@ -56,10 +57,12 @@ class Select:
         self._width = len(table.columns)
         self._problems: list[Problem] = []
         self._items: list[Expression] = []
+        self._later: dict[str, list[int]] = {e.name: [] for e in query.explodes if e.name not in table.names}
         columns = self._select(query, table, compiler)
         self._where: Expression | None = None
         if query.where is not None:
             try:
+                self._need_known(query.where)
                 self._where = compiler.condition(query.where)
             except ConfigError as error:
                 self._problems += error.problems
@@ -80,13 +83,27 @@ class Select:
                     for column in table.columns:
                         self._items.append(compiler.column(column.name))
                         columns.append(column)
+                elif isinstance(item.expression, exp.Column) and item.expression.name in self._later:
+                    self._later[item.expression.name].append(len(columns))
+                    self._items.append(compiler.expression(exp.Null()))
+                    columns.append(Column(item.name, pa.null()))
                 else:
+                    self._need_known(item.expression)
                     made = compiler.expression(item.expression)
                     self._items.append(made)
                     columns.append(_described(item.name, made, table))
             except ConfigError as error:
                 self._problems += error.problems
         return columns
+
+    def _need_known(self, expression: Any) -> None:
+        """Refuses an expression over what a LATERAL VIEW only makes afterwards."""
+        for column in expression.find_all(exp.Column):
+            if column.name in self._later:
+                raise wrong(
+                    f"{text_of(expression)}: LATERAL VIEW makes {column.name!r} after the rest of the query",
+                    f"select {column.name} alone, and use it in a Sql transform after this one",
+                )
 
     def _explode(self, explode: Explode, columns: list[Column], table: TableSchema, query: Query) -> list[Column]:
         """The columns with one more, or with another type; the array is looked up among them, then in the table."""
@@ -98,9 +115,12 @@ class Select:
             raise wrong(f"{text}: {type_name(array.type)} is not an array", "write EXPLODE(SPLIT(text, ','))")
         made = Column(explode.name, array.type.value_type)
         names = [c.name for c in columns]
-        place = names.index(explode.name) if explode.name in names else len(columns)
-        self._explodes.append(_Exploded(array, place, explode.outer, text))
-        return [*columns[:place], made, *columns[place + 1 :]]
+        places = self._later.get(explode.name) or [names.index(made.name) if made.name in names else len(columns)]
+        self._explodes.append(_Exploded(array, tuple(places), explode.outer, text))
+        columns = list(columns)
+        for place in places:
+            columns[place : place + 1] = [replace(made, name=[*names, made.name][place])]
+        return columns
 
     def run(self, batch: Batch) -> Batch:
         """The rows that pass, with the columns of `output`. Raises CannotCompute."""
@@ -130,7 +150,8 @@ class Select:
             array = _evaluated(explode.array, Frame([*out, *behind], rows))
             parents, items = _flat(array, explode.outer)
             out = [column.take(parents) for column in out]
-            out[explode.place : explode.place + 1] = [items]
+            for place in explode.places:
+                out[place : place + 1] = [items]
             behind = [column.take(parents) for column in behind]
             beside = beside.each(lambda values, parents=parents: values.take(parents))
             rows = len(items)

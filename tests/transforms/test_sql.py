@@ -112,6 +112,30 @@ def test_explode_can_take_the_place_of_a_column_and_be_repeated():
     assert apply(query, batch((7, "a,b"))) == [(7, "a", 1), (7, "a", 2), (7, "b", 1), (7, "b", 2)]
 
 
+def test_what_explode_makes_stands_where_the_query_selects_it():
+    query = "select {} from dual lateral view explode(split(name, ',')) as part lateral view explode(array(7)) as n"
+    for items, names, wanted in [
+        ("part, id", ["part", "id", "n"], [("a", 1, 7), ("b", 1, 7)]),
+        ("n, dual.part as p, id, part", ["n", "p", "id", "part"], [(7, "a", 1, "a"), (7, "b", 1, "b")]),
+        ("part as id, n", ["id", "n"], [("a", 7), ("b", 7)]),
+    ]:
+        made = make(SqlTransform, query=query.format(items))
+        assert [c.name for c in made.schema(TABLE).columns] == names
+        assert apply(query.format(items), batch((1, "a,b"), (2, None))) == wanted
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select upper(part) as p from t lateral view explode(split(name, ',')) as part",
+        "select id from t lateral view explode(split(name, ',')) as part where part = 'a'",
+    ],
+)
+def test_what_explode_makes_cannot_be_computed_with_in_the_same_query(query):
+    with pytest.raises(ConfigError, match=r"LATERAL VIEW makes 'part' after .*; select part alone, and use it"):
+        make(SqlTransform, query=query).schema(TABLE)
+
+
 def test_explode_leaves_null_elements_out_unless_it_is_outer():
     schema = pa.schema({"a": pa.list_(pa.int32())})
     rows = Batch(pa.record_batch([pa.array([[1, None], [], None], schema.field(0).type)], schema=schema), "t")
