@@ -46,10 +46,13 @@ def connect(job: JobConfig) -> Graph:
 
 def _missing_kinds(job: JobConfig) -> list[Problem]:
     found = []
-    if not job.sources:
-        found.append(Problem("", "Miss <Source> config! Please check the config file.", "add a source", job.file))
-    if not job.sinks:
-        found.append(Problem("", "Miss <Sink> config! Please check the config file.", "add a sink", job.file))
+    for kind, plugins in (("source", job.sources), ("sink", job.sinks)):
+        if plugins:
+            continue
+        text = f"Miss <{kind.capitalize()}> config! Please check the config file."
+        meant = next((w for w in job.warnings if w.place.lower().startswith(kind)), None)
+        cure = f"add a {kind}" if meant is None else f"write {kind} {{ Name {{ … }} }} in place of {meant.place!r}"
+        found.append(Problem("", text, cure, job.file, meant.line if meant is not None else 0))
     return found
 
 

@@ -69,6 +69,8 @@ def test_parallelism_is_the_sources_own_or_that_of_the_job():
     [
         ("sink { Console {} }", "Miss <Source> config! Please check the config file."),
         (f"source {{ {source()} }}", "Miss <Sink> config! Please check the config file."),
+        (f"source.{source()}\nsink {{ Console {{}} }}", "write source { Name { … } } in place of 'source.FakeSource'"),
+        (f"source {{ {source()} }}\nSinks {{ Console {{}} }}", "write sink { Name { … } } in place of 'Sinks'"),
         (
             f"source {{ {source('a')}{source('a')} }}\nsink {{ Console {{ plugin_input = a }} }}",
             "'a' is also the output of",
