@@ -34,7 +34,16 @@ def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callab
 class _LogFile(logging.handlers.RotatingFileHandler):
     _told = False
 
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:  # what was not written yet finds no room
+            self._tell()
+
     def handleError(self, record: logging.LogRecord) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
         if not self._told:
             self._told = True
             print(f"warning: cannot write the log {self.baseFilename}: {sys.exc_info()[1]}", file=sys.stderr)
