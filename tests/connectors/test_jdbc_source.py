@@ -384,6 +384,16 @@ def test_options_that_do_nothing_are_named_once(path, caplog):
     ]
 
 
+@pytest.mark.parametrize(("driver", "said"), [("org.sqlite.JDBC", 0), ("com.mysql.cj.jdbc.Driver", 1)])
+def test_the_driver_is_told_of_only_when_it_is_another_databases(path, caplog, driver, said):
+    fill(path, [(1, "x")])
+    with caplog.at_level("WARNING"):
+        read_all(jdbc_source(path, table_path="t", driver=driver))
+    assert [r.getMessage() for r in caplog.records] == [
+        "Jdbc source: driver does nothing: the database is told by the url"
+    ] * said
+
+
 def test_a_file_is_read_whose_last_writer_was_killed(path):
     fill(path, [(1, "ann"), (2, "bob")])
     die_while_writing(path)

@@ -71,10 +71,11 @@ class JdbcOptions(Options):
         return SqliteSettings.of(url.place, parameters, float(self.connection_check_timeout_sec))
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """The options that are set and do nothing, each with the reason."""
+        """The options that are set and do nothing, each with the reason; but not the driver of SQLite."""
+        said = self.model_fields_set - ({"driver"} if "sqlite" in (self.driver or "").lower() else set())
         for name, info in type(self).model_fields.items():
             extra = info.json_schema_extra
-            if name in self.model_fields_set and isinstance(extra, dict) and "idle" in extra:
+            if name in said and isinstance(extra, dict) and "idle" in extra:
                 yield option_name(name, info), str(extra["idle"])
 
 
