@@ -57,7 +57,8 @@ class DelimitedFormat(FileFormat):
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         offset, skip = position or (part.start, 0)
         form = self._lines(settings)
-        names = _header(part.path, settings, form, self._delimiter(settings)) if settings.use_header else schema.names
+        named = settings.use_header and not settings.whole_lines
+        names = _header(part.path, settings, form, self._delimiter(settings)) if named else schema.names
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
             for block in blocks(part, offset, form, task):
@@ -72,7 +73,7 @@ class DelimitedFormat(FileFormat):
     ) -> tuple[pa.Table, list[BadLine]]:
         form = self._lines(settings)
         names = schema.names
-        if settings.use_header:
+        if settings.use_header and not settings.whole_lines:
             try:
                 names = _header(header, settings, form, self._delimiter(settings))
             except OSError as error:
@@ -95,10 +96,10 @@ class DelimitedFormat(FileFormat):
         return map(_without_blanks, super().read_back(path, texts, settings))
 
     def _delimiter(self, settings: ReadSettings) -> str:
-        return unescape(settings.field_delimiter or self.delimiter)
+        return "" if settings.whole_lines else unescape(settings.field_delimiter or self.delimiter)
 
     def _quote(self, settings: ReadSettings) -> str:
-        return settings.quote_char if self.quoted else ""
+        return settings.quote_char if self.quoted and not settings.whole_lines else ""
 
     def _lines(self, settings: ReadSettings) -> LineFormat:
         skip = settings.skip_header + (1 if settings.use_header and not settings.skip_header else 0)
@@ -163,7 +164,10 @@ def _as_it_was(text: str) -> bytes | str:
 
 
 class _Parser:
-    """Parses blocks of one file. names: the fields of a line in order; schema: the wanted columns."""
+    """Parses blocks of one file. names: the fields of a line in order; schema: the wanted columns.
+
+    delimiter: between the fields; empty when a line is one field.
+    """
 
     def __init__(
         self,
@@ -192,7 +196,7 @@ class _Parser:
         )
 
     def parse(self, block: Block, part: FilePart) -> tuple[pa.Table, list[BadLine]]:
-        if len(self._delimiter) == 1 and self._form.delimiter in (b"\n", b"\r\n"):
+        if len(self._delimiter) <= 1 and self._form.delimiter in (b"\n", b"\r\n"):
             try:
                 return self._fast(block), []
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -200,15 +204,15 @@ class _Parser:
         return self.parse_slowly(block, part)
 
     def _fast(self, block: Block) -> pa.Table:
-        if self._delimiter in "\r\n":
+        if self._delimiter in ("\r", "\n"):
             raise pa.ArrowInvalid("a field delimiter that ends lines")
         table = pacsv.read_csv(
             pa.BufferReader(pa.py_buffer(block.data)),
             pacsv.ReadOptions(use_threads=False, block_size=len(block.data) + 1, column_names=self._names),
             pacsv.ParseOptions(
-                delimiter=self._delimiter,
+                delimiter=self._delimiter or "\x01",  # a line that holds one has two fields, and is read slowly
                 quote_char=self._quote or False,
-                escape_char=self._settings.escape_char or False,
+                escape_char=(self._delimiter and self._settings.escape_char) or False,
                 newlines_in_values=block.quoted,
                 ignore_empty_lines=True,
             ),
@@ -287,7 +291,7 @@ class _Parser:
         for line in text.split(self._form.delimiter.decode()):
             line = line.removesuffix("\r") if self._form.delimiter == b"\n" else line
             if line:
-                yield line, line.split(self._delimiter)
+                yield line, line.split(self._delimiter) if self._delimiter else [line]
 
 
 def _is_native(dtype: pa.DataType) -> bool:

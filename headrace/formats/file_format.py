@@ -54,6 +54,11 @@ class ReadSettings(Options):
         default=False, validation_alias="binary_complete_file_mode", description="A whole binary file is one row."
     )
 
+    @property
+    def whole_lines(self) -> bool:
+        """Whether a line of a text or csv file is one value, as it is where nothing tells the columns."""
+        return False
+
     def patterns(self) -> list[str]:
         """The patterns that were given."""
         return [p for p in (self.datetime_format, self.date_format, self.time_format) if p]

@@ -250,6 +250,23 @@ def test_reads_without_a_schema_as_one_column(tmp_path):
     assert source.tables()[0].names == ["content"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"file_format_type": "csv"},
+        {"file_format_type": "csv", "escape_char": "\\"},
+        {"file_format_type": "text", "field_delimiter": ","},
+        {"file_format_type": "csv", "csv_use_header_line": True, "skip_header_row_number": 0},
+    ],
+)
+def test_a_line_is_whole_where_nothing_tells_the_columns(tmp_path, more):
+    lines = ["a,b", '"c",d "e', "f\x01g\th\\i", "j\0k"]
+    for some in (lines, lines[:3]):  # the last is read more slowly
+        (tmp_path / "in.txt").write_text("\n".join(some) + "\n")
+        source = make(LocalFileSource, path=str(tmp_path / "in.txt"), **more)
+        assert read_all(source) == [(line,) for line in some["csv_use_header_line" in more :]]
+
+
 def test_partitions_of_the_path_become_columns(tmp_path):
     (tmp_path / "dt=2024-01-01" / "city=Łódź").mkdir(parents=True)
     (tmp_path / "dt=2024-01-01" / "city=Łódź" / "a.csv").write_text("1,a\n")

@@ -170,8 +170,7 @@ class FileTableOptions(ReadSettings):
     def check_table(self) -> None:
         """Raises ValueError with everything that does not fit together."""
         wrong = [f"{n}: required option is missing" for n in ("path", "file_format_type") if not getattr(self, n)]
-        has_columns = self.table_schema is not None and bool(self.table_schema.fields or self.table_schema.columns)
-        if self.file_format_type in ("json", "excel", "xml") and not has_columns:
+        if self.file_format_type in ("json", "excel", "xml") and not self.has_columns:
             wrong.append(f"schema is needed to read {self.file_format_type} files")
         if self.file_format_type == "xml" and not self.xml_row_tag:
             wrong.append("xml_row_tag is needed to read xml files")
@@ -185,7 +184,7 @@ class FileTableOptions(ReadSettings):
                 re.compile(self.file_filter_pattern)
             except re.error as error:
                 wrong.append(f"file_filter_pattern {self.file_filter_pattern!r} is no regular expression: {error}")
-        if self.read_columns and self.table_schema is not None and has_columns:
+        if self.read_columns and self.table_schema is not None and self.has_columns:
             names = self.table_schema.table_schema().names
             if unknown := [name for name in self.read_columns if name not in names]:
                 wrong.append(f"read_columns: no column {unknown[0]!r} in {', '.join(names)}")
@@ -237,6 +236,15 @@ class FileTableOptions(ReadSettings):
     def _packs_itself(self) -> bool:
         """Whether the files of the format tell how they are packed, so that nothing need be said."""
         return bool(self.file_format_type) and not file_format(self.file_format_type).packable
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the schema option tells the columns."""
+        return self.table_schema is not None and bool(self.table_schema.fields or self.table_schema.columns)
+
+    @property
+    def whole_lines(self) -> bool:
+        return not self.has_columns
 
     @property
     def codec(self) -> Codec:

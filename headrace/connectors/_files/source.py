@@ -180,7 +180,7 @@ class FileSource(Source):
 
     def _declared(self, options: FileTableOptions) -> TableSchema | None:
         """The columns of the schema option; None where it has none."""
-        if options.table_schema is None or not (options.table_schema.fields or options.table_schema.columns):
+        if options.table_schema is None or not options.has_columns:
             return None
         return options.table_schema.table_schema(self.output)
 
