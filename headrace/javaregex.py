@@ -2,8 +2,8 @@ r"""Java's regular expressions, which SeaTunnel's options are written in, as Pyt
 
 What differs is translated: named groups, quoting, POSIX and Unicode properties, classes within classes and their
 intersections, flags in the middle, `\h`, `\v`, `\R`, `\z`, `\Z`, and `.` and `$`, which know more line ends than one.
-`\d`, `\w`, `\s`, `\b` and ignored case mean ASCII, as in Java. What Python cannot do (`\G`, `\X`, most scripts) is
-refused.
+`\d`, `\w`, `\s` and ignored case mean ASCII, as in Java; `\b` knows the letters of all scripts, as in the Java 8 and 11
+that SeaTunnel runs on. What Python cannot do (`\G`, `\X`, most scripts) is refused.
 """
 
 import re
@@ -187,6 +187,8 @@ class _Translation:
     def _anchor(self, char: str) -> str:
         if char == "R":
             return rf"(?:\r\n|[{_VERTICAL}])"
+        if char in "bB":
+            return f"(?u:\\{char})"
         if char == "z":
             return r"\Z"
         if char == "Z":
