@@ -488,6 +488,11 @@ class Sink(ABC):
         self.options = options
 
     @classmethod
+    def does(cls, *methods: str) -> bool:
+        """Whether it has one of these methods of its own; those that do nothing are not called in its process."""
+        return any(getattr(cls, name) is not getattr(Sink, name) for name in methods)
+
+    @classmethod
     def for_bad_rows(cls, options: Mapping[str, Any], table: str) -> Mapping[str, Any]:
         """The options, as a job file gives them, of a sink that takes a job's bad rows into the table `table`."""
         return options

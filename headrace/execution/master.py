@@ -185,7 +185,8 @@ class JobMaster:
             self.log("warning", f"job {self.job_id} has no saved state: it starts from the beginning")
         if fresh and self._save_modes:
             targets = self._first_of_each_sink()
-            self.call("check_save_modes", targets, deadline=None)
+            if targets:
+                self.call("check_save_modes", targets, deadline=None)
             for step, tables in targets.items():
                 self.call("save_modes", step, tables, deadline=None)
 
@@ -226,10 +227,13 @@ class JobMaster:
                     raise JobCanceled(f"job {self.job_id} was canceled") from None
 
     def _first_of_each_sink(self) -> dict[int, list[TableSchema]]:
-        """For each sink of the job file one of its steps, with the tables that reach any of its copies, each once."""
+        """For each sink of the job file with save modes one of its steps, and the tables that reach any of its copies,
+        each once."""
         found: dict[str, tuple[int, dict[str, TableSchema]]] = {}
         for pipeline in self.plan.pipelines:
             for step in pipeline.all_sinks():
+                if not step.sink.does("check_save_modes", "save_mode"):
+                    continue
                 _, tables = found.setdefault(step.plugin.place, (step.id, {}))
                 tables.update({t.path: t for t in self._tables[step.id] if t.path not in tables})
         return {step: list(tables.values()) for step, tables in found.values()}
@@ -390,7 +394,8 @@ class JobMaster:
                 run = self._pipelines.get(pipeline.id)
                 if run is not None:
                     for step in run.sinks():
-                        self.call("end_sink", step.id, run.context, deadline=10.0)
+                        if step.sink.does("end"):
+                            self.call("end_sink", step.id, run.context, deadline=10.0)
 
     def _is_ours(self) -> bool:
         """Whether nobody has taken the job over: then what is stored and staged is his (guarantee 9)."""

@@ -298,7 +298,8 @@ class PipelineRun:
         for step in self._sinks.values():
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
-            self._job.call("start_sink", step.id, self.context)
+            if step.sink.does("start"):
+                self._job.call("start_sink", step.id, self.context)
         # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
         newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
         if newest != self.context.epoch:
@@ -631,7 +632,8 @@ class PipelineRun:
 
     def _finish(self, checkpoint: Checkpoint) -> None:
         for name, step in self._sinks.items():
-            self._job.call("finish", step.id, checkpoint.states.get(name, {}))
+            if step.sink.does("finish"):
+                self._job.call("finish", step.id, checkpoint.states.get(name, {}))
 
     def _save(self, checkpoint: Checkpoint) -> None:
         """Guarantee 2: durable before any commit. Until the commit is done, what it names must not be cleaned up."""

@@ -111,9 +111,20 @@ class _ToldEndless(_Told):
 
 
 class _Staged(Sink):
+    """Its calls are answered by the simulated master."""
+
     kind = SinkKind.STAGED
 
     def writer(self, table, task, state):
+        raise NotImplementedError
+
+    def start(self, job):
+        raise NotImplementedError
+
+    def finish(self, tables, states):
+        raise NotImplementedError
+
+    def end(self, job):
         raise NotImplementedError
 
 

@@ -13,6 +13,7 @@ from headrace.config.job import parse_job
 from headrace.connectors.local_file import LocalFileSource
 from headrace.errors import HomeUnusable, JobExists, JobNotFound
 from headrace.execution.local import LocalJob, make_runner
+from headrace.execution.master import JobMaster
 from headrace.logs import job_log
 from headrace.plan.plan import make_plan
 from headrace.testing import make, task
@@ -264,6 +265,23 @@ def test_a_savepoint_of_a_job_that_has_ended_says_so(tmp_path, runner):
     job = Job(tmp_path, runner)
     job.run()
     assert job.local.savepoint().result(5) == "the job has ended FINISHED"
+
+
+def test_plugins_are_asked_only_for_what_they_do(tmp_path, monkeypatch):
+    asked, call = [], JobMaster.call
+
+    def recorded(self, name, *arguments, **named):
+        asked.append(name)
+        return call(self, name, *arguments, **named)
+
+    monkeypatch.setattr(JobMaster, "call", recorded)
+    Job(tmp_path, "embedded").run()
+    assert asked == ["describe", "check_save_modes", "save_modes", "start_sink", "splits", "commit", "end_sink"]
+    asked.clear()
+    source = FAKE.format(rows=5, splits=1)
+    plan = make_plan(parse_job(f"env {{ job.mode = BATCH }}\nsource {{ {source} }}\nsink {{ Console {{ }} }}"))
+    result = LocalJob(plan, tmp_path / "home", runner=make_runner("embedded", 1), on_print=lambda text: None).run()
+    assert (result.status, asked) == ("FINISHED", ["describe", "splits"])
 
 
 def test_zero_rows_are_a_finished_job(tmp_path, runner):
