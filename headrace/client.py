@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
+from headrace.addresses import joined
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
 from headrace.jobs.status import JobStatus
 
@@ -64,7 +65,7 @@ class Client:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connect = partial(kind, host, port, timeout=timeout)
         self._kept: list[http.client.HTTPConnection] = []
-        self._url = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        self._url = f"{parts.scheme}://{joined(host, port)}"
         if parts.username is not None:
             user, password, token = unquote(parts.username), unquote(parts.password or ""), None
         self._headers = {"Content-Type": "application/json", **_authorization(user, password, token)}

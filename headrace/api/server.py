@@ -15,6 +15,7 @@ import anyio.to_thread
 import uvicorn
 
 from headrace import __version__
+from headrace.addresses import joined
 from headrace.api.app import make_app
 from headrace.api.protocol import IDLE_SECONDS, LenientProtocol
 from headrace.api.security import check_listening
@@ -62,7 +63,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     )
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
     state = State(service, settings, lambda: len(workers()))
-    server = _Server(settings, state, lambda: on_ready(_sentence(settings, _joined(settings.host, port))))
+    server = _Server(settings, state, lambda: on_ready(_sentence(settings, joined(settings.host, port))))
     try:
         server.run(sockets=[listening])
     finally:
@@ -115,7 +116,7 @@ def told_address(settings: ServerSettings, port: int) -> str:
         host = "localhost"
     elif host in ("0.0.0.0", "::"):
         host = _outward_address() or "localhost"
-    return _joined(host, port)
+    return joined(host, port)
 
 
 def _outward_address() -> str:
@@ -124,10 +125,6 @@ def _outward_address() -> str:
         probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
         return str(probe.getsockname()[0])
     return ""
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 class _Server(uvicorn.Server):

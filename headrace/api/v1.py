@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from headrace.api.paths import MAPS
 from headrace.api.problems import MISTAKES, BadRequest, Json, all_of
 from headrace.api.state import State
 from headrace.api.threads import running_threads, thread_dump
+from headrace.config.job import format_of
 from headrace.config.shade import encrypt_config
 from headrace.errors import HeadraceError, Problem
 from headrace.jobs.service import PreparedJob, Submission
@@ -27,8 +29,6 @@ MAX_TAGS = 20_000
 """Characters of a node's attributes, which are stored every second."""
 
 _FORMATS = {"hocon": "hocon", "sql": "sql"}
-_FILE_FORMATS = {"json": "json", "sql": "sql"}
-"""How the name of an uploaded file ends → its format; any other is HOCON."""
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": models.Failure, "description": "The request is wrong; `problems` lists everything."},
@@ -293,7 +293,7 @@ def _changing(routes: APIRouter, state: State) -> None:
         def work() -> Response:
             params = query_of(request.url.query)
             name, content = file_of(body, request.headers.get("content-type", ""), "config_file")
-            return take(text_of(content), _FILE_FORMATS.get(name.lower().rpartition(".")[2], "hocon"), params)
+            return take(text_of(content), format_of(Path(name)), params)
 
         return await run_in_threadpool(work)
 

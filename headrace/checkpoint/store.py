@@ -51,6 +51,10 @@ class CheckpointStore(ABC):
         """
 
     @abstractmethod
+    def numbers(self, job_id: int) -> list[tuple[int, int]]:
+        """(pipeline, checkpoint) of all that is stored of a job, also of what cannot be read; nothing is read."""
+
+    @abstractmethod
     def delete(self, job_id: int) -> None:
         """Forget a job's checkpoints and epochs."""
 
@@ -80,7 +84,7 @@ class BlobStore(CheckpointStore):
             found = self._blobs.get(name)
             newest = self._number(found[0], name) if found else 0
             if held and newest != held:
-                raise _replaced(job_id, pipeline, held, newest)
+                raise replaced(job_id, pipeline, held, newest)
             epoch = newest + 1 if found else self._first_epoch(job_id, pipeline)
             if self._blobs.swap(name, str(epoch).encode(), found[1] if found else None):
                 return epoch
@@ -122,7 +126,7 @@ class BlobStore(CheckpointStore):
     def _check_epoch(self, checkpoint: Checkpoint) -> None:
         newest = self.epoch(checkpoint.job_id, checkpoint.pipeline)
         if newest != checkpoint.epoch:
-            raise _replaced(checkpoint.job_id, checkpoint.pipeline, checkpoint.epoch, newest)
+            raise replaced(checkpoint.job_id, checkpoint.pipeline, checkpoint.epoch, newest)
 
     def all(  # noqa: D102
         self, job_id: int, pipeline: int | None = None, on_broken: Callable[[int, int, str], None] | None = None
@@ -137,6 +141,10 @@ class BlobStore(CheckpointStore):
                 numbers = _numbers(name)
                 on_broken(numbers[0], numbers[2], str(error))
         return [checkpoint for checkpoint in found if checkpoint is not None]
+
+    def numbers(self, job_id: int) -> list[tuple[int, int]]:  # noqa: D102
+        found = (_numbers(name) for name in self._names(job_id, None))
+        return [(pipeline, number) for pipeline, _, number in found]
 
     def latest(  # noqa: D102
         self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None
@@ -233,6 +241,7 @@ def _decode(content: bytes) -> Checkpoint:
     return Checkpoint.from_json(orjson.loads(body))
 
 
-def _replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:
+def replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:
+    """What a start is told whose epoch is no longer the newest; newest: 0 when there is none any more."""
     by = f"epoch {newest}" if newest else "nothing: the job has ended, or its saved state was removed"
     return Replaced(f"pipeline {pipeline} of job {job_id}: epoch {epoch} was replaced by {by}")

@@ -192,13 +192,9 @@ class JobMaster:
 
     def _is_known(self) -> bool:
         """Whether the job has begun before: save modes do not act on it again."""
-        return any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines) or bool(self._stored())
-
-    def _stored(self) -> list[int]:
-        """The numbers of the stored checkpoints, also of those that cannot be read."""
-        broken: list[int] = []
-        stored = self._store.all(self.job_id, on_broken=lambda pipeline, number, problem: broken.append(number))
-        return [*broken, *(checkpoint.id for checkpoint in stored)]
+        return any(self._store.epoch(self.job_id, p.id) for p in self.plan.pipelines) or bool(
+            self._store.numbers(self.job_id)
+        )
 
     def _check_pipelines(self) -> None:
         """Raises CheckpointError when a pipeline with rows left was taken out of the job file since it was saved."""
@@ -386,7 +382,7 @@ class JobMaster:
         """Nothing is left in the targets of a job that will not be restored."""
         if not self._is_ours():
             return
-        self._saved = any(number > 0 for number in self._stored())
+        self._saved = any(number > 0 for _, number in self._store.numbers(self.job_id))
         if status == "CANCELED" and self._saved and self.plan.job.env.retain_after_cancel:
             return
         if status in ("FINISHED", "CANCELED") or (status == "FAILED" and not self._saved):

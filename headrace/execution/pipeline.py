@@ -30,7 +30,7 @@ from headrace.checkpoint.fit import changed_wiring, check_fit, columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
 from headrace.checkpoint.splits import SplitAssigner
-from headrace.checkpoint.store import CheckpointStore
+from headrace.checkpoint.store import CheckpointStore, replaced
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
@@ -303,7 +303,7 @@ class PipelineRun:
         # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
         newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
         if newest != self.context.epoch:
-            raise Replaced(f"pipeline {self._pipeline.id}: epoch {self.context.epoch} was replaced by epoch {newest}")
+            raise replaced(self.context.job_id, self._pipeline.id, self.context.epoch, newest)
         # After the fence: until then an older task may still move them. Those of a whole one may be cleaned up already.
         target = None if base is not None and base.is_whole else self._target_positions(base)
         if base is None:

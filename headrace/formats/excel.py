@@ -12,8 +12,7 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
-from headrace.formats.json_lines import json_text
-from headrace.leaves import printed_floats
+from headrace.formats.json_lines import values_as_json
 from headrace.values import to_array
 
 EXACT_INTEGER = 1 << 53
@@ -151,7 +150,7 @@ def _cells(column: pa.Array, settings: WriteSettings) -> list[Any]:
     if pa.types.is_integer(dtype):
         return [v if v is None or -EXACT_INTEGER <= v <= EXACT_INTEGER else str(v) for v in column.to_pylist()]
     if pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
-        return [None if v is None else json_text(v, dtype) for v in printed_floats(column).to_pylist()]
+        return list(values_as_json(column))
     return [
         t if v else None
         for t, v in zip(cell_texts(column, settings.formats()).to_pylist(), column.is_valid().to_pylist(), strict=True)

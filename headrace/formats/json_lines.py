@@ -175,7 +175,7 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
         return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_temporal(dtype):
         return pc.fill_null(pc.binary_join_element_wise('"', _times(column, settings), '"', ""), "null")
-    return pa.array([json_text(value, dtype) for value in printed_floats(column).to_pylist()], pa.string())
+    return pc.fill_null(pa.array(values_as_json(column), pa.string()), "null")
 
 
 def _times(column: pa.Array, settings: WriteSettings) -> pa.Array:
@@ -189,6 +189,12 @@ def _times(column: pa.Array, settings: WriteSettings) -> pa.Array:
 
 def _needs_escapes(column: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]'), min_count=0).as_py())
+
+
+def values_as_json(column: pa.Array) -> list[str | None]:
+    """The values of a column as JSON, see `json_text`; None where they are null."""
+    values = printed_floats(column).to_pylist()
+    return [None if value is None else json_text(value, column.type) for value in values]
 
 
 def json_text(value: Any, dtype: pa.DataType) -> str:

@@ -12,8 +12,7 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
-from headrace.formats.json_lines import json_text
-from headrace.leaves import printed_floats
+from headrace.formats.json_lines import values_as_json
 from headrace.values import to_array
 
 READ_BYTES = 64 * 1024
@@ -161,7 +160,7 @@ class _XmlWriter(FormatWriter):
 def _texts(column: pa.Array, settings: WriteSettings) -> list[str | None]:
     """Each value as text, nested ones as JSON; null is left out of the row."""
     if pa.types.is_nested(column.type) or isinstance(column.type, pa.ExtensionType):
-        return [None if v is None else json_text(v, column.type) for v in printed_floats(column).to_pylist()]
+        return values_as_json(column)
     texts = cell_texts(column, settings.formats())
     found: list[str | None] = pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist()
     return found

@@ -39,6 +39,9 @@ class OwnedStore(CheckpointStore):
     ) -> list[Checkpoint]:
         return self._inner.all(job_id, pipeline, on_broken)
 
+    def numbers(self, job_id: int) -> list[tuple[int, int]]:  # noqa: D102
+        return self._inner.numbers(job_id)
+
     def latest(  # noqa: D102
         self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None
     ) -> Checkpoint | None:

@@ -297,10 +297,7 @@ class JobService:
 
         Also one that cannot be read: only its pipeline knows whether it may go on from the one before.
         """
-        broken: list[tuple[int, int]] = []
-        stored = self.checkpoints.all(job_id, on_broken=lambda pipeline, number, _: broken.append((pipeline, number)))
-        found = [*broken, *((checkpoint.pipeline, checkpoint.id) for checkpoint in stored)]
-        return {pipeline: number for pipeline, number in sorted(found) if number > 0}
+        return {pipeline: number for pipeline, number in sorted(self.checkpoints.numbers(job_id)) if number > 0}
 
     def take_slots(self, job: RunningJob) -> bool:
         """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""

@@ -31,6 +31,11 @@ class Row(dict[str, Any]):
     """A row of SeaTunnel's: its fields are found by name, and, as SeaTunnel's JsonPath finds them, by position."""
 
 
+def _in_order(value: Any) -> Any:
+    """A row as the list of its fields, for who asks by position; other values as they are."""
+    return list(value.values()) if isinstance(value, Row) else value
+
+
 class JsonPath:
     """A path that was read. definite: it can name one value only."""
 
@@ -43,8 +48,8 @@ class JsonPath:
         """What the path names in a document. Raises LookupError when a definite path names nothing."""
         if self._keys is not None:  # the usual path, at a third of the cost
             for key in self._keys:
-                if isinstance(value, Row) and isinstance(key, int):
-                    value = list(value.values())
+                if isinstance(key, int):
+                    value = _in_order(value)
                 if not isinstance(value, dict if isinstance(key, str) else list):
                     raise LookupError(key)
                 value = value[key]
@@ -284,8 +289,7 @@ class _Indexed:
         self.key = key
 
     def __call__(self, value: Any) -> Iterator[Any]:
-        if isinstance(value, Row):
-            value = list(value.values())
+        value = _in_order(value)
         if isinstance(value, list) and -len(value) <= self.key < len(value):
             yield value[self.key]
 
@@ -302,8 +306,7 @@ def _picked(names: list[str]) -> Step:
 
 def _sliced(part: slice) -> Step:
     def step(value: Any) -> Iterator[Any]:
-        if isinstance(value, Row):
-            value = list(value.values())
+        value = _in_order(value)
         if isinstance(value, list):
             yield from value[part]
 

@@ -182,6 +182,9 @@ class MemoryStore(CheckpointStore):
         found = [(n, c) for (j, p), of in self.saved.items() if j == job_id for n, c in of.items()]
         return [Checkpoint.from_json(orjson.loads(content)) for _, content in sorted(found)]
 
+    def numbers(self, job_id: int) -> list[tuple[int, int]]:
+        return [(checkpoint.pipeline, checkpoint.id) for checkpoint in self.all(job_id)]
+
     def delete(self, job_id: int) -> None:
         for kept in (self.epochs, self.saved):
             for key in [key for key in kept if key[0] == job_id]:
@@ -216,6 +219,10 @@ class _FaultyStore(CheckpointStore):
     def all(self, job_id: int, pipeline: int | None = None, on_broken=None) -> list[Checkpoint]:
         self._master.hook()
         return self._inner.all(job_id, pipeline)
+
+    def numbers(self, job_id: int) -> list[tuple[int, int]]:
+        self._master.hook()
+        return self._inner.numbers(job_id)
 
     def delete(self, job_id: int) -> None:
         self._inner.delete(job_id)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from headrace.addresses import joined
 from headrace.client import Client
 from headrace.errors import ConfigError, HeadraceError, Problem, Unavailable
 
@@ -94,8 +95,7 @@ def _url(member: str) -> str:
     host, _, port = member.strip().rpartition(":")
     if port.isdigit() and host and (":" not in host or host.endswith("]")):
         return f"http://{host}:{port}"
-    host = member.strip()
-    return f"http://[{host}]:{DEFAULT_PORT}" if ":" in host and "[" not in host else f"http://{host}:{DEFAULT_PORT}"
+    return f"http://{joined(member.strip(), DEFAULT_PORT)}"
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.formats.json_lines import json_text
-from headrace.leaves import printed_floats
+from headrace.formats.json_lines import values_as_json
 from headrace.rows import Column
 
 EXACT_DIGITS = 15
@@ -111,9 +110,7 @@ def storable(column: pa.Array) -> pa.Array:
         texts = _without_zeros(column.cast(pa.timestamp(dtype.unit)).cast(pa.string()))
         return pc.binary_join_element_wise(texts, "+00:00", "") if dtype.tz else texts
     if pa.types.is_nested(dtype) or isinstance(dtype, pa.BaseExtensionType):
-        return pa.array(
-            [None if v is None else json_text(v, dtype) for v in printed_floats(column).to_pylist()], pa.string()
-        )
+        return pa.array(values_as_json(column), pa.string())
     return column
 
 
