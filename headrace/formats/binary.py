@@ -1,7 +1,6 @@
 """Binary files: their bytes in pieces, with the file's path below the option `path` and the piece's number."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from headrace.connector import Position, TaskContext
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.storage.opened import Opened
 
 SCHEMA = pa.schema([("data", pa.binary()), ("relativePath", pa.string()), ("partIndex", pa.int64())])
 
@@ -24,11 +24,11 @@ class BinaryFormat(FileFormat):
     own_schema = True
     fixed_schema = SCHEMA
 
-    def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
+    def file_schema(self, file: Opened) -> pa.Schema:  # noqa: D102
         return SCHEMA
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return [(0, size)]
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return [(0, file.size)]
 
     def read(  # noqa: D102
         self,
@@ -39,13 +39,13 @@ class BinaryFormat(FileFormat):
         task: TaskContext,
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
-        size = Path(part.path).stat().st_size if settings.binary_whole else settings.binary_chunk
+        size = part.file.size if settings.binary_whole else settings.binary_chunk
         cure = f"set binary_{'complete_file_mode = false' if settings.binary_whole else 'chunk_size lower'}"
         task.check_size(size, f"{'all' if settings.binary_whole else 'a piece'} of {part.label}", cure)
         most = min(BLOCK_BYTES, task.batch_bytes) // max(size, 1)
         pieces = 1 if settings.binary_whole else min(max(1, most), task.batch_rows)
         number = position or 0
-        with open(part.path, "rb") as file:
+        with part.file.stream() as file:
             file.seek(number * size)
             while data := file.read(size * pieces):
                 count = -(-len(data) // size)

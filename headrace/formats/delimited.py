@@ -24,6 +24,7 @@ from headrace.formats.file_format import (
 )
 from headrace.formats.java_dates import strftime_pattern
 from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
+from headrace.storage.opened import InMemory, Opened
 
 csv.field_size_limit(1 << 30)
 
@@ -40,8 +41,8 @@ class DelimitedFormat(FileFormat):
     quoted = True
     packable = True
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return cut(path, size, split_size, self._lines(settings))
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return cut(file, split_size, self._lines(settings))
 
     def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
         return self._lines(settings).ascii_based
@@ -58,7 +59,7 @@ class DelimitedFormat(FileFormat):
         offset, skip = position or (part.start, 0)
         form = self._lines(settings)
         named = settings.use_header and not settings.whole_lines
-        names = _header(part.path, settings, form, self._delimiter(settings)) if named else schema.names
+        names = _header(part.file, settings, form, self._delimiter(settings)) if named else schema.names
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
         try:
             for block in blocks(part, offset, form, task):
@@ -69,18 +70,20 @@ class DelimitedFormat(FileFormat):
             raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 
     def parse(  # noqa: D102
-        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+        self, raw: bytes, header: Opened | None, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, list[BadLine]]:
         form = self._lines(settings)
         names = schema.names
         if settings.use_header and not settings.whole_lines:
+            if header is None:
+                raise ValueError("its columns stand in the first line of its file, which is not there any more")
             try:
                 names = _header(header, settings, form, self._delimiter(settings))
             except OSError as error:
-                text = f"its columns stand in the first line of {header}, which cannot be read: {error.strerror}"
+                text = f"its columns stand in the first line of {header.name}, which cannot be read: {error.strerror}"
                 raise ValueError(text) from error
         parser = _Parser(schema, names, settings, self._delimiter(settings), self._quote(settings), form)
-        return parser.parse_slowly(Block(memoryview(raw), 0, 0), FilePart("", 0, 0))
+        return parser.parse_slowly(Block(memoryview(raw), 0, 0), FilePart(InMemory("", raw), 0, 0))
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         delimiter = settings.field_delimiter or self.delimiter
@@ -91,9 +94,9 @@ class DelimitedFormat(FileFormat):
         texts = [cell_texts(column, settings.formats()) for column in rows.columns]
         return _without_blanks(pa.RecordBatch.from_arrays(texts, rows.schema.names))
 
-    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
+    def read_back(self, file: Opened, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
         texts = pa.schema([pa.field(name, pa.string()) for name in schema.names])
-        return map(_without_blanks, super().read_back(path, texts, settings))
+        return map(_without_blanks, super().read_back(file, texts, settings))
 
     def _delimiter(self, settings: ReadSettings) -> str:
         return "" if settings.whole_lines else unescape(settings.field_delimiter or self.delimiter)
@@ -139,9 +142,9 @@ def _escaped(match: re.Match[str]) -> str:
     return {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "b": "\b"}.get(code, code)
 
 
-def _header(path: str, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:
+def _header(file: Opened, settings: ReadSettings, form: LineFormat, delimiter: str) -> list[str]:
     first = LineFormat(form.delimiter, form.quote, form.encoding, max(settings.skip_header - 1, 0))
-    block = next(blocks(FilePart(path, 0, 1 << 20), 0, first, TaskContext(JobContext(0))), None)
+    block = next(blocks(FilePart(file, 0, 1 << 20), 0, first, TaskContext(JobContext(0))), None)
     line = str(block.data, "utf-8").partition("\n")[0] if block else ""
     return next(csv.reader([line], delimiter=delimiter), [])
 
@@ -244,7 +247,7 @@ class _Parser:
                 values = self._values(raw, fields, wanted)
             except _BadCell as error:
                 if first is None:
-                    first = line_number(part.path, block.start, self._form)
+                    first = line_number(part.file, block.start, self._form)
                 place = f"{part.label} row {first + number}{error.place}"
                 bad.append(BadLine(len(columns[0]) if columns else 0, _as_it_was(raw), str(error), place))
                 continue

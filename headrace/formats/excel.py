@@ -1,9 +1,7 @@
 """Excel files: xlsx and xls are read, xlsx is written; nested values are JSON in a cell."""
 
-import os
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -13,6 +11,7 @@ from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
+from headrace.storage.opened import Opened
 from headrace.values import to_array
 
 EXACT_INTEGER = 1 << 53
@@ -33,8 +32,8 @@ class ExcelFormat(FileFormat):
     suffixes = ("xlsx", "xls")
     unverified = "cells of a workbook have other types than the rows"
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return [(0, size)]
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return [(0, file.size)]
 
     def read(  # noqa: D102
         self,
@@ -60,10 +59,10 @@ class ExcelFormat(FileFormat):
 def _unpacked_size(part: FilePart) -> int:
     """About what a workbook takes in memory: as much as it is unpacked, and the cells as texts."""
     try:
-        with zipfile.ZipFile(part.path) as book:
+        with part.file.stream() as stream, zipfile.ZipFile(stream) as book:
             return 2 * sum(info.file_size for info in book.infolist() if info.filename.startswith("xl/"))
     except (zipfile.BadZipFile, OSError):  # the older format is not packed
-        return 3 * os.path.getsize(part.path)
+        return 3 * part.file.size
 
 
 def _sheet(part: FilePart, settings: ReadSettings) -> pa.RecordBatch:
@@ -71,7 +70,7 @@ def _sheet(part: FilePart, settings: ReadSettings) -> pa.RecordBatch:
     import fastexcel
 
     try:
-        book = fastexcel.read_excel(Path(part.path).read_bytes())
+        book = fastexcel.read_excel(part.file.content())
     except (fastexcel.FastExcelError, OSError) as error:
         raise Rejected(f"{part.label} is no Excel file: {error}") from error
     if settings.sheet_name is not None and settings.sheet_name not in book.sheet_names:

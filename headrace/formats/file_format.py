@@ -1,6 +1,5 @@
 """What a file format must do: say how a file can be cut, read a part of it, write one."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple
@@ -10,6 +9,7 @@ from pydantic import AliasChoices, Field
 
 from headrace.connector import JobContext, Position, TaskContext
 from headrace.options import Options
+from headrace.storage.opened import Opened
 
 READ_BACK_BYTES = 4 * 1024 * 1024
 """Of a batch that is only looked at."""
@@ -117,11 +117,11 @@ class WriteSettings(Options):
 class FilePart(NamedTuple):
     """What one split reads: a range of a file, in the format's own unit (bytes or row groups).
 
-    name: what messages call the file, where `path` is a temporary one. relative: its path below the option `path`.
-    growing: whether the file is still written to, so that a last line without an end is left.
+    name: what messages call the file, where it is not the name of what is read. relative: its path below the option
+    `path`. growing: whether the file is still written to, so that a last line without an end is left.
     """
 
-    path: str
+    file: Opened
     start: int
     end: int
     name: str = ""
@@ -131,7 +131,7 @@ class FilePart(NamedTuple):
     @property
     def label(self) -> str:
         """What messages call the file."""
-        return self.name or self.path
+        return self.name or self.file.name
 
 
 class BadLine(NamedTuple):
@@ -179,12 +179,12 @@ class FileFormat(ABC):
     packable: ClassVar[bool] = False
     """Whether whole files are packed by `compress_codec`."""
 
-    def file_schema(self, path: str) -> pa.Schema:
+    def file_schema(self, file: Opened) -> pa.Schema:
         """The columns of a file that carries them. Raises Rejected."""
         raise NotImplementedError
 
     @abstractmethod
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:
         """Ranges of about `split_size` bytes that can be read independently of one another."""
 
     @abstractmethod
@@ -210,7 +210,7 @@ class FileFormat(ABC):
         return False
 
     def parse(
-        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+        self, raw: bytes, header: Opened | None, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, Sequence[BadLine]]:
         """The row of a line that was set aside once, or why it still is none. header: a file with the same first line.
 
@@ -222,7 +222,7 @@ class FileFormat(ABC):
         """The rows as `read_back` gives them: what a file keeps of what Arrow tells apart."""
         return rows
 
-    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:
+    def read_back(self, file: Opened, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:
         """All rows of a finished file, as `kept` shows them. Raises Rejected or BadRow for what is no such row."""
         read = ReadSettings.model_validate(
             {
@@ -235,9 +235,8 @@ class FileFormat(ABC):
                 },
             }
         )
-        size = os.path.getsize(path)
-        for start, end in self.cut(path, size, size + 1, read):
-            part = FilePart(path, start, end)
+        for start, end in self.cut(file, file.size + 1, read):
+            part = FilePart(file, start, end)
             task = TaskContext(JobContext(0), batch_bytes=READ_BACK_BYTES)
             yield from (rows for rows, _ in self.read(part, None, schema, read, task, ""))
 

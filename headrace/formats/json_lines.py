@@ -24,6 +24,7 @@ from headrace.formats.file_format import (
 )
 from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
 from headrace.leaves import printed_floats
+from headrace.storage.opened import InMemory, Opened
 from headrace.values import parse_value, to_array
 
 
@@ -34,8 +35,8 @@ class JsonFormat(FileFormat):
     suffix = "json"
     packable = True
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return cut(path, size, split_size, LineFormat(encoding=settings.encoding))
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return cut(file, split_size, LineFormat(encoding=settings.encoding))
 
     def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
         return LineFormat(encoding=settings.encoding).ascii_based
@@ -64,18 +65,18 @@ class JsonFormat(FileFormat):
             raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
 
     def parse(  # noqa: D102
-        self, raw: bytes, header: str, schema: pa.Schema, settings: ReadSettings
+        self, raw: bytes, header: Opened | None, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, list[BadLine]]:
-        return _slow(Block(memoryview(raw), 0, 0), schema, FilePart("", 0, 0), LineFormat())
+        return _slow(Block(memoryview(raw), 0, 0), schema, FilePart(InMemory("", raw), 0, 0), LineFormat())
 
     def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
         """Dates and times as the texts that were written, for a format may drop a part of them."""
         columns = [_times(c, settings) if pa.types.is_temporal(c.type) else c for c in rows.columns]
         return pa.RecordBatch.from_arrays(columns, rows.schema.names)
 
-    def read_back(self, path: str, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
+    def read_back(self, file: Opened, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
         fields = [pa.field(f.name, pa.string()) if pa.types.is_temporal(f.type) else f for f in schema]
-        return super().read_back(path, pa.schema(fields), settings)
+        return super().read_back(file, pa.schema(fields), settings)
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _JsonWriter(stream, settings)
@@ -127,7 +128,7 @@ def _slow(block: Block, schema: pa.Schema, part: FilePart, form: LineFormat) -> 
             problem = str(error)
         if problem:
             if first is None:
-                first = line_number(part.path, block.start, form)
+                first = line_number(part.file, block.start, form)
             place = f"{part.label} row {first + number}" + (f", column {column}" if column else "")
             bad.append(BadLine(len(columns[0]) if columns else 0, line, problem, place))
             continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headrace.connector import TaskContext
 from headrace.formats.file_format import FilePart
+from headrace.storage.opened import Opened
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """Read at once. Large enough for Arrow's parsers, small enough that a task holds few of them."""
@@ -42,14 +43,15 @@ class Block:
     quoted: bool = True
 
 
-def cut(path: str, size: int, split_size: int, form: LineFormat) -> list[tuple[int, int]]:
+def cut(file: Opened, split_size: int, form: LineFormat) -> list[tuple[int, int]]:
     """Byte ranges of about `split_size` that begin and end at line ends; one for a file that cannot be cut."""
+    size = file.size
     if size <= split_size or not form.ascii_based:
         return [(0, size)]
     starts = [0]
-    with open(path, "rb", buffering=0) as file:
+    with file.stream() as stream:
         for wanted in range(split_size, size, split_size):
-            start = _line_start(file, starts[-1], max(wanted, starts[-1]), form)
+            start = _line_start(stream, starts[-1], max(wanted, starts[-1]), form)
             if starts[-1] < start < size:
                 starts.append(start)
     return list(zip(starts, [*starts[1:], size], strict=True))
@@ -92,9 +94,9 @@ def blocks(part: FilePart, start: int, form: LineFormat, task: TaskContext) -> I
     if not form.ascii_based:
         yield from _decoded_blocks(part, start, form, task, size)
         return
-    path, end = part.path, part.end
+    end = part.end
     plain = codecs.lookup(form.encoding).name in ("utf-8", "ascii")
-    with open(path, "rb", buffering=0) as file:
+    with part.file.stream() as file:
         file.seek(start)
         at, rest = start, b""
         skip = form.skip if start == 0 else 0
@@ -159,7 +161,7 @@ def _decoded_blocks(part: FilePart, position: int, form: LineFormat, task: TaskC
     """A file in an encoding like UTF-16, read from its start; offsets count the bytes of its text in UTF-8."""
     decoder = codecs.getincrementaldecoder(form.encoding)()
     at, rest, skip = 0, b"", form.skip
-    with open(part.path, "rb") as file:
+    with part.file.stream() as file:
         while True:
             fresh = file.read(max(size, len(rest)))
             data = rest + decoder.decode(fresh, final=not fresh).encode()
@@ -178,9 +180,9 @@ def _decoded_blocks(part: FilePart, position: int, form: LineFormat, task: TaskC
                 return
 
 
-def line_number(path: str, offset: int, form: LineFormat) -> int:
+def line_number(file: Opened, offset: int, form: LineFormat) -> int:
     """The number of the line that starts at `offset`, from 1; for messages, so the file is read up to there."""
     if not offset:
         return 1
-    with open(path, "rb") as file:
-        return 1 + _count(file, 0, offset, form.delimiter)
+    with file.stream() as stream:
+        return 1 + _count(stream, 0, offset, form.delimiter)

@@ -12,6 +12,7 @@ from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.leaves import change_leaves
 from headrace.rows import type_name
+from headrace.storage.opened import Opened
 
 STRIPE_BYTES = 4 * 1024 * 1024
 """Of a file that is written; they are in memory until the stripe is whole."""
@@ -27,12 +28,12 @@ class OrcFormat(FileFormat):
     own_schema = True
     codecs = tuple(CODECS)
 
-    def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
-        return _open(path).schema.remove_metadata()
+    def file_schema(self, file: Opened) -> pa.Schema:  # noqa: D102
+        return _open(file).schema.remove_metadata()
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        stripes = _open(path).nstripes
-        each = max(1, stripes if size <= split_size else split_size * stripes // size)
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        stripes = _open(file).nstripes
+        each = max(1, stripes if file.size <= split_size else split_size * stripes // file.size)
         return [(start, min(start + each, stripes)) for start in range(0, stripes, each)] or [(0, 0)]
 
     def read(  # noqa: D102
@@ -44,7 +45,7 @@ class OrcFormat(FileFormat):
         task: TaskContext,
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
-        file, done, skip = _open(part.path), 0, position or 0
+        file, done, skip = _open(part.file), 0, position or 0
         # How big the values are is not known before they are read; packed, they take a third or less.
         task.check_size(3 * file.content_length // max(file.nstripes, 1), f"a stripe of {part.label}")
         for stripe in range(part.start, part.end):
@@ -70,11 +71,11 @@ class OrcFormat(FileFormat):
         return _OrcWriter(stream, schema, settings)
 
 
-def _open(path: str) -> Any:
+def _open(file: Opened) -> Any:
     try:
-        return orc.ORCFile(path)
+        return orc.ORCFile(file.arrow(mapped=True))
     except (pa.ArrowException, OSError) as error:
-        raise Rejected(f"{path} is no orc file: {error}") from error
+        raise Rejected(f"{file.name} is no orc file: {error}") from error
 
 
 def _storable(rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import tarfile
 import tempfile
 import zipfile
@@ -14,6 +15,8 @@ import pyarrow as pa
 from headrace.connector import Choice
 from headrace.errors import Rejected, Unavailable
 from headrace.formats import lzop
+from headrace.storage.local import LocalFile
+from headrace.storage.opened import Opened
 
 
 class ArchiveCodec(Choice):
@@ -41,14 +44,14 @@ class Codec(Choice):
 _TAR_MODES: dict[ArchiveCodec, Any] = {ArchiveCodec.TAR: "r:", ArchiveCodec.TAR_GZ: "r:gz"}
 
 
-def members(path: str, archive: ArchiveCodec, suffixes: Sequence[str]) -> list[str]:
+def members(file: Opened, archive: ArchiveCodec, suffixes: Sequence[str]) -> list[str]:
     """The files in an archive: those with one of the suffixes, or all if none has. Raises Rejected."""
-    with _translated(path):
+    with _translated(file.name), file.stream() as stream:
         if archive is ArchiveCodec.ZIP:
-            with zipfile.ZipFile(path) as opened:
+            with zipfile.ZipFile(stream) as opened:
                 names = [info.filename for info in opened.infolist() if not info.is_dir() and info.file_size]
         else:
-            with tarfile.open(path, _TAR_MODES[archive]) as tar:
+            with tarfile.open(None, _TAR_MODES[archive], stream) as tar:
                 names = [info.name for info in tar if info.isfile() and info.size]
     shown = [name for name in names if not name.startswith("__MACOSX/") and not name.rpartition("/")[2].startswith(".")]
     fitting = [name for name in shown if name.lower().endswith(tuple(f".{suffix}" for suffix in suffixes))]
@@ -56,27 +59,28 @@ def members(path: str, archive: ArchiveCodec, suffixes: Sequence[str]) -> list[s
 
 
 @contextlib.contextmanager
-def plain_file(path: str, archive: ArchiveCodec, codec: Codec, member: str) -> Iterator[str]:
-    """The path of the plain bytes of a file, or of a member of an archive, while the block runs."""
+def plain_file(file: Opened, archive: ArchiveCodec, codec: Codec, member: str) -> Iterator[Opened]:
+    """The plain bytes of a file, or of a member of an archive, while the block runs."""
     if archive is ArchiveCodec.NONE and codec is Codec.NONE:
-        yield path
+        yield file
         return
     with tempfile.TemporaryFile(prefix="headrace-") as target:
-        with _translated(path), contextlib.ExitStack() as stack:
-            _copy(_unpacked(_member(path, archive, member, stack), codec, stack), target)
-        yield f"/proc/self/fd/{target.fileno()}"
+        with _translated(file.name), contextlib.ExitStack() as stack:
+            _copy(_unpacked(_member(file, archive, member, stack), codec, stack), target)
+        yield LocalFile.of_descriptor(target.fileno(), file.name)
 
 
-def _member(path: str, archive: ArchiveCodec, member: str, stack: contextlib.ExitStack) -> IO[bytes]:
+def _member(file: Opened, archive: ArchiveCodec, member: str, stack: contextlib.ExitStack) -> IO[bytes]:
+    stream = stack.enter_context(file.stream())
     if archive is ArchiveCodec.ZIP:
-        return stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(member))
+        return stack.enter_context(stack.enter_context(zipfile.ZipFile(stream)).open(member))
     if archive in _TAR_MODES:
-        found = stack.enter_context(tarfile.open(path, _TAR_MODES[archive])).extractfile(member)
+        found = stack.enter_context(tarfile.open(None, _TAR_MODES[archive], stream)).extractfile(member)
         assert found is not None, "members() lists files only"
         return found
     if archive is ArchiveCodec.GZ:
-        return stack.enter_context(gzip.open(path))  # type: ignore[arg-type]  # it reads as IO[bytes] does
-    return stack.enter_context(open(path, "rb"))
+        return stack.enter_context(gzip.open(stream))  # type: ignore[arg-type]  # it reads as IO[bytes] does
+    return stack.enter_context(io.BufferedReader(stream, 1 << 20))  # type: ignore[type-var]  # streams are raw
 
 
 def _unpacked(stream: IO[bytes], codec: Codec, stack: contextlib.ExitStack) -> Iterator[bytes]:

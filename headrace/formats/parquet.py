@@ -1,5 +1,6 @@
 """Parquet files: cut at row groups, read without copying."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.storage.opened import Opened
 
 SAMPLE_ROWS = 64
 """Looked at to see how wide rows are whose texts are kept in dictionaries."""
@@ -28,17 +30,17 @@ class ParquetFormat(FileFormat):
     own_schema = True
     codecs = ("none", "snappy", "zstd", "gzip", "lz4", "brotli")
 
-    def file_schema(self, path: str) -> pa.Schema:  # noqa: D102
-        with _open(path) as file:
-            schema = file.schema_arrow
+    def file_schema(self, file: Opened) -> pa.Schema:  # noqa: D102
+        with _open(file) as opened:
+            schema = opened.schema_arrow
         written_by = (schema.metadata or {}).get(b"parquet.avro.schema", b"")
         if b"SeaTunnelRecord" in written_by:
             schema = pa.schema([pa.field(f.name, _without_zone(f.type), f.nullable) for f in schema])
         return schema.remove_metadata()
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        with _open(path) as file:
-            sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        with _open(file) as opened:
+            sizes = [opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups)]
         parts, start, held = [], 0, 0
         for i, group in enumerate(sizes):
             if held and held + group > split_size:
@@ -57,7 +59,7 @@ class ParquetFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         done, skip = 0, position or 0
-        with _open(part.path) as file:
+        with _open(part.file) as file:
             groups = list(range(part.start, part.end))
             columns = [name for name in schema.names if name in file.schema_arrow.names]
             if missing := [name for name in schema.names if name not in columns]:
@@ -116,11 +118,15 @@ def _without_zone(dtype: pa.DataType) -> pa.DataType:
     return dtype
 
 
-def _open(path: str) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=PAGE_BYTES)
-    except (pa.ArrowException, OSError) as error:
-        raise Rejected(f"{path} is no parquet file: {error}") from error
+@contextlib.contextmanager
+def _open(file: Opened) -> Iterator[pq.ParquetFile]:
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(file.arrow())
+            opened = stack.enter_context(pq.ParquetFile(source, pre_buffer=False, buffer_size=PAGE_BYTES))
+        except (pa.ArrowException, OSError) as error:
+            raise Rejected(f"{file.name} is no parquet file: {error}") from error
+        yield opened
 
 
 class _ParquetWriter(FormatWriter):

@@ -13,6 +13,7 @@ from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
+from headrace.storage.opened import Opened
 from headrace.values import to_array
 
 READ_BYTES = 64 * 1024
@@ -29,8 +30,8 @@ class XmlFormat(FileFormat):
     packable = True
     unverified = "xml files are not read back"
 
-    def cut(self, path: str, size: int, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return [(0, size)]
+    def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
+        return [(0, file.size)]
 
     def read(  # noqa: D102
         self,
@@ -84,7 +85,7 @@ def _events(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterat
     """The beginnings and ends of elements. A row, or what lies between two, must not fill the memory."""
     parser: Any = ElementTree.XMLPullParser(("start", "end"))  # typed for events that are not asked for
     since, name = 0, f"a row of {part.label}, or what stands between two,"
-    with open(part.path, "rb") as file:
+    with part.file.stream() as file:
         while data := file.read(READ_BYTES):
             since += len(data)
             parser.feed(data)

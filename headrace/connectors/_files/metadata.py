@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from headrace.formats.file_format import FilePart
 from headrace.rows import TARGET_ROWS, Column
+from headrace.storage.local import LocalFile
 
 FILE_METADATA = (
     Column("FilePath", pa.string(), comment="the file, or its path within an archive"),
@@ -27,7 +28,7 @@ class FileMetadata:
 
     def __init__(self, path: str, part: FilePart) -> None:
         """path: the file, or the archive that holds it; it may be gone by now, while its part is still open."""
-        stat = os.stat(path if os.path.exists(path) else part.path)
+        stat = os.stat(path if os.path.exists(path) or not isinstance(part.file, LocalFile) else part.file.path)
         name = part.label.removeprefix(f"{path}:")
         created = getattr(stat, "st_birthtime", stat.st_mtime)
         values = (name, int(created * 1000), int(stat.st_mtime * 1000), stat.st_size, PurePath(name).suffix[1:])

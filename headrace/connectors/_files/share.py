@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import threading
 import time
 from collections import deque
@@ -21,6 +20,8 @@ from headrace.formats.file_format import FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch
+from headrace.storage.local import LocalFile
+from headrace.storage.opened import Opened
 
 LOG = logging.getLogger("headrace.plugin")
 
@@ -183,8 +184,8 @@ class Share:
         if start == size:
             return
         is_quiet = self._is_quiet(key, file.stat)
-        path = f"/proc/self/fd/{descriptor}"
-        part = part_of(file.path, path, (start, size), self._options)._replace(growing=not is_quiet)
+        plain = LocalFile.of_descriptor(descriptor, file.path, size)
+        part = part_of(file.path, plain, (start, size), self._options)._replace(growing=not is_quiet)
         for batch, after in self._batches(file, part, place[1] if place else None):
             end, rows_after = after
             check = tail_check(descriptor, end)
@@ -202,14 +203,14 @@ class Share:
             place = None
         given = False
         try:
-            for batch, after in self._parts(file, f"/proc/self/fd/{descriptor}", place[1] if place else [0, None]):
+            opened = LocalFile.of_descriptor(descriptor, file.path)
+            for batch, after in self._parts(file, opened, place[1] if place else [0, None]):
                 given = True
                 yield Read(batch, self.position([key, version.check, after]))
         except Rejected as error:
             if not given and self._changed(file, descriptor):
                 return  # it is still written: once it has not changed for a while, it is read
-            text = re.sub(r"/proc/self/fd/\d+", lambda _: file.path, error.message)
-            raise Rejected(f"{text}; repair it, or move it away", table=error.table) from error
+            raise Rejected(f"{error.message}; repair it, or move it away", table=error.table) from error
         if self._changed(file, descriptor):
             LOG.warning("%s changed while it was read; it will be read again", file.path)
         self._memory.put(key, version)
@@ -235,12 +236,12 @@ class Share:
         now = os.fstat(descriptor)
         return (now.st_size, now.st_mtime_ns) != (file.stat.st_size, file.stat.st_mtime_ns)
 
-    def _parts(self, file: FoundFile, path: str, place: list[Any]) -> Iterator[tuple[Batch, Position]]:
+    def _parts(self, file: FoundFile, opened: Opened, place: list[Any]) -> Iterator[tuple[Batch, Position]]:
         """The batches of a file that is read as a whole; a place is the number of the archive's file, and one in it."""
         options, form = self._options, file_format(self._options.file_format_type)
-        names = members_of(path, form, options) if options.is_packed else [""]
+        names = members_of(opened, form, options) if options.is_packed else [""]
         for number, name in enumerate(names[place[0] :], place[0]):
-            with plain_file(path, options.archive_codec, options.codec, name) as plain:
+            with plain_file(opened, options.archive_codec, options.codec, name) as plain:
                 part = part_of(file.path, plain, whole(form, plain, options), options, name)
                 for batch, after in self._batches(file, part, place[1] if number == place[0] else None):
                     yield batch, [number, after]

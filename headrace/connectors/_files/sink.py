@@ -42,6 +42,7 @@ from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
 from headrace.formats.registry import file_format
 from headrace.options import PATH, LocalPath
+from headrace.storage.local import LocalFile
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """The directory of rows whose partition value is null, as Hive and Spark name it."""
@@ -516,7 +517,7 @@ class _FileWriter(SinkWriter):
     def _read_back(self, path: Path, verifier: Verifier) -> None:
         codec = Codec(self._options.compress_codec) if self._form.packable else Codec.NONE
         try:
-            with plain_file(str(path), ArchiveCodec.NONE, codec, "") as plain:
+            with plain_file(LocalFile(str(path)), ArchiveCodec.NONE, codec, "") as plain:
                 for rows in self._form.read_back(plain, self._schema, self._options):
                     verifier.found(self._table, rows)
         except (BadRow, Rejected) as error:

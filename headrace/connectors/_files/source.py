@@ -21,6 +21,8 @@ from headrace.formats.file_format import FileFormat, FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch, Column
+from headrace.storage.local import LocalFile
+from headrace.storage.opened import InMemory, Opened
 
 LOG = logging.getLogger("headrace.plugin")
 
@@ -80,11 +82,11 @@ class FileSource(Source):
         path, size = file.path, file.stat.st_size
         data = {"config": number, "path": path, "size": size, "modified": file.stat.st_mtime_ns}
         if options.is_packed:
-            for member in members_of(path, form, options):
+            for member in members_of(LocalFile(path), form, options):
                 yield Split(f"{table.path}:{path}:{member}", size, table.path, data=data | {"member": member})
             return
         split_size = options.file_split_size if options.enable_file_split else size + 1
-        for start, end in cut(form, path, size, split_size, options):
+        for start, end in cut(form, LocalFile(path, size=size), split_size, options):
             weight = size if form.own_schema else end - start
             name = f"{table.path}:{path}:{start}-{end}"
             yield Split(name, weight, table.path, data=data | {"start": start, "end": end})
@@ -105,7 +107,7 @@ class FileSource(Source):
                 split=split.id,
             )
         member = split.data.get("member", "")
-        with plain_file(path, options.archive_codec, options.codec, member) as plain:
+        with plain_file(LocalFile(path), options.archive_codec, options.codec, member) as plain:
             if "start" in split.data:
                 span = split.data["start"], split.data["end"]
             else:
@@ -137,7 +139,7 @@ class FileSource(Source):
         options = self.options.tables()[number]
         table, names = self.table(number)
         form = file_format(options.file_format_type)
-        own = _own_columns(form, part.path, table, names)
+        own = _own_columns(form, part.file, table, names)
         # Text formats need all the fields of a line to find the wanted ones.
         declared = self._declared(options)
         wanted = pa.schema([field for field in table.arrow if field.name in names])
@@ -165,7 +167,8 @@ class FileSource(Source):
             partitions = partitions_of(path, options)
             declared = self._declared(options)
             columns = declared or schema.with_columns([c for c in schema.columns if c.name not in partitions])
-            rows, bad = file_format(options.file_format_type).parse(data, path, columns.arrow, options)
+            file = LocalFile(path) if os.path.exists(path) else None
+            rows, bad = file_format(options.file_format_type).parse(data, file, columns.arrow, options)
         except StopIteration:
             raise ValueError(f"the source gives no table {table} any more") from None
         except HeadraceError as error:
@@ -174,8 +177,8 @@ class FileSource(Source):
             raise ValueError(f"it is still bad: {bad[0].reason}")
         if rows.num_rows != 1:
             raise ValueError(f"it is {rows.num_rows} rows now")
-        part = FilePart(path, 0, 0)
-        told = FileMetadata(path, part).of(1) if os.path.exists(path) else None
+        part = FilePart(file or InMemory(path, b""), 0, 0)
+        told = FileMetadata(path, part).of(1) if file else None
         return Batch(_shape(rows.to_batches()[0], schema, partitions, part), table, metadata=told)
 
     def _declared(self, options: FileTableOptions) -> TableSchema | None:
@@ -235,14 +238,15 @@ def _stat(path: str) -> os.stat_result:
 
 def _file_schema(path: str, form: FileFormat, options: FileTableOptions) -> pa.Schema:
     """The columns that a file, or the first file of an archive, carries."""
-    found = members_of(path, form, options) if options.is_packed else [""]
+    file = LocalFile(path)
+    found = members_of(file, form, options) if options.is_packed else [""]
     if not found:
         raise Rejected(f"there is nothing to read: {path!r} holds no files")
-    with plain_file(path, options.archive_codec, options.codec, found[0]) as plain:
+    with plain_file(file, options.archive_codec, options.codec, found[0]) as plain:
         return form.file_schema(plain)
 
 
-def _own_columns(form: FileFormat, plain: str, table: TableSchema, names: Sequence[str]) -> pa.Schema | None:
+def _own_columns(form: FileFormat, plain: Opened, table: TableSchema, names: Sequence[str]) -> pa.Schema | None:
     """The columns to read from a file that carries its own, as it spells and types them; None for other files."""
     if not form.own_schema:
         return None
