@@ -65,6 +65,29 @@ SELECT id, part FROM dual LATERAL VIEW EXPLODE(SPLIT(name, ' ')) AS part
 What it makes cannot be computed with in the same query; use it in a Sql transform after this one.
 """
 
+NUMBERS_NOTE = """A number with a point is a DOUBLE, as in SeaTunnel; one with more digits than a double has room for is a
+DECIMAL, and so is a whole number outside BIGINT. Numbers of different types are compared digit by digit:
+`amount > 123456789012345678.98` is exact.
+
+What is computed of decimals has the precision and the scale of the larger operand, as in SeaTunnel. Quotients are
+rounded **away from zero**: `10.00 / 3` is 3.34, `1.00 / 1000` is 0.01. All others are rounded to the nearest. For more
+digits, cast first: `CAST(amount AS DECIMAL(20, 6)) / 3`. `FLOOR` and `CEIL` keep the type of their argument; a decimal
+loses its scale.
+
+## Where SeaTunnel's page and its engine differ
+
+The engine is followed:
+
+| | the page | SeaTunnel's engine, and here |
+|---|---|---|
+| `a \|\| b`, `CONCAT` with a null | null | a null counts as an empty text |
+| `s <> 'x'` for a null | no row | keeps the row; `s NOT LIKE 'x'` does not |
+| `WEEK` | ISO weeks, 1 to 53 | 1 to 54: days before the first week are in week 1, so 2024-01-01 is in week 2 |
+
+Texts that a function makes of one batch may take 256 MiB at most (16 times the bytes of a full batch); a job that needs
+more is refused with the function's name. `TRIM(BOTH 'x' FROM s)` is written `TRIM(s, 'x')`.
+"""
+
 FUNCTIONS_NOTE = """Names are matched without regard to case; a null among the arguments gives null
 unless the example says otherwise. In the examples `s` is 'Hello World', `d` is -120.72, `n` null,
 `t` is 2021-04-08 13:34:45.123456 and `y` its date.
@@ -93,7 +116,15 @@ def page(name: str) -> str:
         fence = "conf" if name in NOT_RUN else "hocon"
         parts.append(f"## Example\n\n```{fence}\n{example.read_text()}```\n")
     if name == "Sql":
-        parts += ["## Queries\n", QUERIES_NOTE, "## Functions\n", FUNCTIONS_NOTE, *functions()]
+        parts += [
+            "## Queries\n",
+            QUERIES_NOTE,
+            "## Numbers\n",
+            NUMBERS_NOTE,
+            "## Functions\n",
+            FUNCTIONS_NOTE,
+            *functions(),
+        ]
     return "\n".join(parts)
 
 

@@ -145,6 +145,8 @@ def _integers(column: pa.Array, dtype: pa.DataType) -> pa.Array:
 def _floats(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         return pc.utf8_trim_whitespace(column).cast(dtype)
+    if pa.types.is_decimal(column.type):  # by its digits: Arrow's own cast is off in the last bits
+        return column.cast(pa.string()).cast(dtype)
     return column.cast(dtype, safe=False)
 
 

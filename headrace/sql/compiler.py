@@ -12,10 +12,11 @@ from headrace.rows import type_name
 from headrace.sql import functions
 from headrace.sql.casts import can_cast, cast_type, never_fails, try_cast
 from headrace.sql.conditions import BOOLEAN, compare, condition, contained, like
+from headrace.sql.digits import number_literal
 from headrace.sql.expressions import Expression, Frame, as_type, call, choose, folded, literal, split
 from headrace.sql.functions import NUMBERS, UNKNOWN, Value, wrong
 from headrace.sql.grammar import Node, text_of
-from headrace.sql.numbers import DOUBLE, INT, LONG, arithmetic, arithmetic_type
+from headrace.sql.numbers import arithmetic, arithmetic_type
 from headrace.sql.types import common_type, plain_type
 
 _OPERATORS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
@@ -85,12 +86,10 @@ class Compiler:
         text = str(node.this)
         if node.is_string:
             return literal(text, pa.string(), text_of(node))
-        if not text.isdigit():
-            return literal(float(text), DOUBLE, text)
-        number = int(text)
-        if number >= 1 << 63:
-            raise wrong(f"{text} is outside BIGINT", f"write CAST('{text}' AS DECIMAL({len(text)}, 0))")
-        return literal(number, INT if number < 1 << 31 else LONG, text)
+        try:
+            return literal(*number_literal(text), text)
+        except ValueError as error:
+            raise wrong(str(error), "write fewer digits") from error
 
     def _negative(self, node: exp.Neg) -> Expression:
         inner = self.expression(node.this)

@@ -10,21 +10,13 @@ import pyarrow.compute as pc
 from headrace.errors import ConfigError
 from headrace.rows import type_name
 from headrace.sql.casts import to_text
+from headrace.sql.digits import KERNELS, compare_digits
 from headrace.sql.expressions import Expression, Frame, as_type, folded
 from headrace.sql.functions import NUMBERS, UNKNOWN, Value, array_of, by_row, wrong
 from headrace.sql.regexes import compiled
 
 LOG = logging.getLogger("headrace")
 BOOLEAN = pa.bool_()
-
-_KERNELS = {
-    "=": pc.equal,
-    "!=": pc.not_equal,
-    ">": pc.greater,
-    ">=": pc.greater_equal,
-    "<": pc.less,
-    "<=": pc.less_equal,
-}
 
 
 def condition(compute: Callable[[Frame], Value], text: str, parts: Sequence[Expression]) -> Expression:
@@ -73,8 +65,10 @@ def _compare(operator: str, left: Value, right: Value) -> Value:
         if isinstance(left, pa.Scalar) and isinstance(right, pa.Scalar):
             result = result[0]
         result = pc.invert(result) if operator == "!=" else result
+    elif NUMBERS.has(left.type) and not left.type.equals(right.type):
+        result = compare_digits(operator, left, right)
     else:
-        result = _KERNELS[operator](*_zones(left, right))
+        result = KERNELS[operator](*_zones(left, right))
     if isinstance(result, pa.Scalar):
         if result.is_valid:
             return result
@@ -167,6 +161,8 @@ def _value_set(dtype: pa.DataType, items: Sequence[Expression]) -> pa.Array | No
     types = [dtype, *(item.type for item in items)]
     if any(pa.types.is_decimal(t) or pa.types.is_timestamp(t) for t in types):
         return None
+    if any(map(pa.types.is_floating, types)) and any(map(pa.types.is_int64, types)):
+        return None  # a double has no room for all digits of the one
     if any(pa.types.is_floating(t) for t in types):
         dtype = pa.float64()
     elif pa.types.is_integer(dtype):

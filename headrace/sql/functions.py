@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.errors import ConfigError, Problem
+from headrace.errors import ConfigError, Problem, Rejected
 from headrace.rows import type_name
 
 Value = Any
@@ -84,6 +84,17 @@ def check_length(characters: int) -> None:
     """Raises ValueError for a text that would be too long."""
     if characters > MOST_CHARACTERS:
         raise ValueError(f"the text would have {characters} characters; {MOST_CHARACTERS} are the most")
+
+
+MOST_BYTES = 256 << 20
+"""The most that texts made of one batch may take: 16 times the bytes of a full batch."""
+
+
+def check_bytes(name: str, size: int) -> None:
+    """Raises Rejected where a function makes more text of a batch than fits into memory. size: its characters."""
+    if size > MOST_BYTES:
+        made = f"{name} makes {size >> 20} MiB of text of one batch, and {MOST_BYTES >> 20} MiB are the most"
+        raise Rejected(f"{made}; make shorter texts")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ What SeaTunnel refuses, and what it silently ignores, is refused with a sentence
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import sqlglot
@@ -97,6 +98,7 @@ def parse_query(text: str) -> Query:
     dialect = SeaTunnelSql()
     try:
         tokens = dialect.tokenize(text)
+        _check_words(tokens)
         statements = [s for s in dialect.parser().parse(tokens, text) if s is not None]
     except SqlglotError as error:
         raise wrong(f"cannot read the SQL: {_reason(error)}", _QUOTE) from error
@@ -123,6 +125,24 @@ def parse_query(text: str) -> Query:
         None if where is None else where.this,
         tuple(_explode(lateral) for lateral in select.args.get("laterals") or ()),
     )
+
+
+def _check_words(tokens: Sequence[Token]) -> None:
+    """Refuses what the parser would only stumble over."""
+    words = [token.text.upper() for token in tokens]
+    for index, word in enumerate(words[:-2]):
+        if word == "TRIM" and words[index + 1] == "(" and words[index + 2] in _TRIM_ENDS:
+            end = words[index + 2]
+            cure = f"write {_TRIM_ENDS[end]}(text, 'x')"
+            raise wrong(f"TRIM({end} … FROM …) is not part of a transform's SQL", cure)
+    has_from = any(token.token_type is TokenType.FROM for token in tokens)
+    if words[:1] == ["SELECT"] and not has_from:
+        near = next((word for word in words if get_close_matches(word, ["FROM"], 1, 0.7)), "")
+        cure = f"{near} is not FROM" if near else "name the input: SELECT … FROM dual"
+        raise wrong("expected FROM after the select list", cure)
+
+
+_TRIM_ENDS = {"BOTH": "TRIM", "LEADING": "LTRIM", "TRAILING": "RTRIM"}
 
 
 def text_of(node: Node) -> str:
@@ -155,9 +175,7 @@ def _refused(select: exp.Select) -> list[Problem]:
             break
     source = select.args.get("from_")
     table = None if source is None else source.this
-    if table is None:
-        problems.append(Problem("query", "FROM is missing", "name the input: SELECT … FROM dual"))
-    elif isinstance(table, exp.Table):
+    if isinstance(table, exp.Table):
         problems += _refused_of_table(table)
     return problems
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.rows import decimal_type, type_name
+from headrace.rows import MAX_DECIMAL_PRECISION, decimal_type, type_name
+from headrace.sql.casts import cast
 from headrace.sql.functions import (
     COUNTS,
     NUMBERS,
@@ -34,7 +35,7 @@ _CLOSE = 1e-5
 
 def doubles(value: Value) -> Value:
     """The value as DOUBLE."""
-    return value.cast(DOUBLE, safe=False)
+    return cast(value, DOUBLE)
 
 
 def _as_numpy(column: pa.Array, filler: float = 0.0) -> Any:
@@ -164,14 +165,30 @@ def _sign(number: Value, rows: int) -> Value:
     return pc.if_else(pc.is_nan(sign), 0.0, sign).cast(INT)
 
 
-@function("CEIL", "CEILING", result=INT, takes=NUMBERS)
+def _whole_type(arguments: Sequence[Argument]) -> pa.DataType:
+    """The argument's type; a decimal's without what stands behind the point, and with room for the next number."""
+    dtype = arguments[0].type
+    if not pa.types.is_decimal(dtype) or dtype.scale <= 0:
+        return dtype
+    return decimal_type(dtype.precision - dtype.scale + 1, 0)
+
+
+@function("CEIL", "CEILING", result=_whole_type, takes=NUMBERS)
 def _ceil(number: Value, rows: int) -> Value:
-    return (number if pa.types.is_integer(number.type) else pc.ceil(number)).cast(INT)
+    return number if pa.types.is_integer(number.type) else pc.ceil(_with_room(number))
 
 
-@function("FLOOR", result=INT, takes=NUMBERS)
+@function("FLOOR", result=_whole_type, takes=NUMBERS)
 def _floor(number: Value, rows: int) -> Value:
-    return (number if pa.types.is_integer(number.type) else pc.floor(number)).cast(INT)
+    return number if pa.types.is_integer(number.type) else pc.floor(_with_room(number))
+
+
+def _with_room(number: Value) -> Value:
+    """Decimals with one digit more before the point: the ceiling of 9.5 is 10."""
+    dtype = number.type
+    if not pa.types.is_decimal(dtype) or dtype.scale <= 0 or dtype.precision == MAX_DECIMAL_PRECISION:
+        return number
+    return number.cast(decimal_type(dtype.precision + 1, dtype.scale))
 
 
 # -------------------------------------------------------------------------------------------------------- rounding

@@ -17,6 +17,7 @@ from headrace.sql.functions import (
     Value,
     array_of,
     by_row,
+    check_bytes,
     check_length,
     constant,
     function,
@@ -191,6 +192,7 @@ def _padding(name: str, kernel: Any, left: bool) -> None:
     def apply(text: Value, length: Value, pad: Value = None, *, rows: int) -> Value:
         text, pad = to_text(text), pa.scalar(" ") if pad is None else to_text(pad)
         wanted, char = constant(length), constant(pad)
+        check_bytes(name, _total(length, rows))
         if wanted not in (UNKNOWN, None) and 0 < wanted <= MOST_CHARACTERS and char is not UNKNOWN:
             return pc.utf8_slice_codeunits(kernel(text, wanted, (char or " ")[0]), 0, wanted)
         return by_row(lambda t, n, p: _pad(t, n, p, left), [text, length, pad], TEXT, nulls=True)
@@ -268,7 +270,22 @@ def _repeated(text: str, count: int) -> str:
 
 @function("REPEAT", result=TEXT, least=2, takes=(None, COUNTS))
 def _repeat(text: Value, count: Value, rows: int) -> Value:
-    return by_row(_repeated, [to_text(text), count], TEXT)
+    text = to_text(text)
+    check_bytes("REPEAT", _total(pc.multiply(pc.utf8_length(text).cast(LONG), _at_most(count)), rows))
+    return by_row(_repeated, [text, count], TEXT)
+
+
+def _at_most(count: Value) -> Value:
+    """Counts without those of texts that are too long anyhow, and are refused row by row."""
+    return pc.if_else(pc.and_(pc.greater(count, 0), pc.less_equal(count, MOST_CHARACTERS)), count, 0)
+
+
+def _total(lengths: Value, rows: int) -> int:
+    """The characters of all rows together; a length beyond the most is refused row by row."""
+    fitting = pc.if_else(pc.less_equal(lengths, MOST_CHARACTERS), lengths, 0)
+    if isinstance(fitting, pa.Scalar):
+        return max(fitting.as_py() or 0, 0) * rows
+    return pc.sum(pc.max_element_wise(fitting, 0)).as_py() or 0
 
 
 @function("REPLACE", result=TEXT, least=2, most=3)
@@ -276,6 +293,9 @@ def _replace(text: Value, search: Value, new: Value = None, *, rows: int) -> Val
     text, search, new = _texts([text, search, pa.scalar("") if new is None else new])
     old, fresh = constant(search), constant(new)
     if isinstance(old, str) and old and fresh is not UNKNOWN:
+        longer = max(len(fresh or "") - len(old), 0)
+        if longer:
+            check_bytes("REPLACE", longer * (pc.sum(pc.count_substring(array_of(text, rows), old)).as_py() or 0))
         return pc.replace_substring(text, old, fresh or "")
 
     def replace(t: Any, s: Any, r: Any) -> str | None:

@@ -1,11 +1,14 @@
 """JSONPath as Jayway's library reads it, which SeaTunnel uses: names, indices, slices, wildcards, depth, filters.
 
+Texts, comparisons and filters without brackets are those of RFC 9535.
+
 A path that can name one value only gives that value, or nothing; any other gives a list of what it finds.
 """
 
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
@@ -13,6 +16,8 @@ Step = Callable[[Any], Iterator[Any]]
 """From one value to those that a step of the path finds in it."""
 
 _NAME = re.compile(r"[^.\[\](),?@*:'\"\s]+")
+_NAME_IN_FILTER = re.compile(r"[^.\[\](),?@*:'\"\s=!<>&|~]+")
+"""A sign may follow at once: `@.price<10&&@.new`."""
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?\]")
 _INT = re.compile(r"-?\d+")
@@ -20,6 +25,8 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _COMPARISON = re.compile(r"==|!=|<=|>=|<|>|=~|\bnin\b|\bin\b")
 _REGEX = re.compile(r"/((?:[^/\\]|\\.)*)/(i?)")
 _WORDS = {"true": True, "false": False, "null": None}
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
     "length": len, "size": len, "min": min, "max": max, "sum": sum, "avg": lambda items: sum(items) / len(items),
     "first": lambda items: items[0], "last": lambda items: items[-1], "keys": list,
@@ -92,6 +99,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
+        self._name = _NAME
 
     def path(self) -> JsonPath:
         """The steps from here on, as far as there are any."""
@@ -114,7 +122,7 @@ class _Reader:
                 steps.append(_every)
                 definite = False
                 continue
-            name = self._match(_NAME)[0]
+            name = self._match(self._name)[0]
             if name in _FUNCTIONS and self._take("()"):
                 function = name
             else:
@@ -151,9 +159,9 @@ class _Reader:
             self._need("]")
             return _every, False
         if self._take("?"):
-            self._need("(")
+            outer, self._name = self._name, _NAME_IN_FILTER
             condition = self._either()
-            self._need(")")
+            self._name = outer
             self._need("]")
             return _filtered(condition), False
         if match := _SLICE.match(self.text, self.at):
@@ -172,7 +180,8 @@ class _Reader:
 
     def _text(self) -> str:
         match = self._match(_TEXT)
-        return re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2])
+        text = _ESCAPE.sub(_unescaped, match[1] if match[1] is not None else match[2])
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # pairs of \\u escapes
 
     # ------------------------------------------------------------------------------------------------- filters
 
@@ -227,7 +236,8 @@ class _Reader:
         for word, meaning in _WORDS.items():
             if self._take(word):
                 return partial(_constant, meaning)
-        return partial(_constant, float(self._match(_NUMBER)[0]))
+        number = self._match(_NUMBER)[0]
+        return partial(_constant, int(number) if number.lstrip("-").isdigit() else float(number))
 
     def _list(self) -> list[Callable[[Any], Any]]:
         items = []
@@ -238,6 +248,10 @@ class _Reader:
             self._take(",")
             self._blanks()
         return items
+
+
+def _unescaped(match: "re.Match[str]") -> str:
+    return chr(int(match[1], 16)) if match[1] else _ESCAPES.get(match[2], match[2])
 
 
 def _constant(constant: Any, value: Any) -> Any:
@@ -257,15 +271,30 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _compare(sign: str, left: Any, right: Any) -> bool:
-    if sign == "==":
-        return bool(left == right)
-    if sign == "!=":
-        return bool(left != right)
+    if sign in ("==", "!="):
+        return _equal(left, right) is (sign == "==")
     if sign in ("in", "nin"):
-        return isinstance(right, list) and (left in right) is (sign == "in")
+        return isinstance(right, list) and any(_equal(left, item) for item in right) is (sign == "in")
+    if sign in ("<=", ">=") and _equal(left, right):
+        return True
     both = (left, right)
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in both)
+    numbers = all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in both)
     return (numbers or all(isinstance(v, str) for v in both)) and _ORDER[sign](left, right)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """As RFC 9535 has it: true is not 1, neither alone nor within a list or an object."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_equal(value, right[key]) for key, value in left.items())
+    if (isinstance(left, Decimal) and isinstance(right, float)) or (
+        isinstance(left, float) and isinstance(right, Decimal)
+    ):
+        return Decimal(repr(float(left))) == Decimal(repr(float(right)))
+    return bool(left == right)
 
 
 # --------------------------------------------------------------------------------------------------------- the steps

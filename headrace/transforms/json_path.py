@@ -1,6 +1,10 @@
 """JsonPath: takes values out of JSON text or nested columns by a path."""
 
+import json
+import math
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Self
 
 import orjson
@@ -106,12 +110,15 @@ class JsonPathTransform(TableTransform):
         return add_columns(table, [Column(e.name, e.type) for e in _extracts(options)])
 
     def change(self, batch: Batch, options: JsonPathOptions, task: TaskContext) -> Batch:  # noqa: D102
-        documents = {c.src_field: _documents(batch.rows.column(c.src_field)) for c in options.columns}
+        exact = {e.source for e in _extracts(options) if _keeps_digits(e.type)}
+        documents = {
+            c.src_field: _documents(batch.rows.column(c.src_field), exact=c.src_field in exact) for c in options.columns
+        }
         keep, bad = [True] * batch.num_rows, [False] * batch.num_rows
         reasons = [""] * batch.num_rows
         made = {}
         for extract in _extracts(options):
-            path = parse_path(extract.path)
+            path, is_text = parse_path(extract.path), pa.types.is_string(extract.type)
             values: list[Any] = [None] * batch.num_rows
             for row, document in enumerate(documents[extract.source]):
                 if document is None:
@@ -119,7 +126,8 @@ class JsonPathTransform(TableTransform):
                 try:
                     if isinstance(document, Exception):
                         raise document
-                    values[row] = parse_value(path.find(document), extract.type)
+                    found = path.find(document)
+                    values[row] = parse_value(_printed(found) if is_text else found, extract.type)
                 except (LookupError, ValueError) as error:
                     self._fail(extract, options, row, error, keep, bad, reasons)
             made[extract.name] = to_array(values, extract.type)
@@ -153,23 +161,62 @@ def _extracts(options: JsonPathOptions) -> list[_Extract]:
     return [extract for column in options.columns for extract in column.extracts()]
 
 
-def _documents(column: pa.Array) -> list[Any]:
-    """Each value as a JSON document, each distinct text parsed once; an exception where it is none."""
+def _keeps_digits(dtype: pa.DataType) -> bool:
+    """Whether a number of this type has digits that a double has no room for."""
+    return pa.types.is_string(dtype) or pa.types.is_decimal(dtype) or pa.types.is_nested(dtype)
+
+
+def _documents(column: pa.Array, *, exact: bool) -> list[Any]:
+    """Each value as a JSON document, each distinct text parsed once; an exception where it is none.
+
+    exact: numbers keep the digits that the text has.
+    """
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         encoded = column.dictionary_encode()
-        parsed = [_loads(text) for text in encoded.dictionary.to_pylist()]
+        parsed = [_loads(text, exact=exact) for text in encoded.dictionary.to_pylist()]
         return [None if i is None else parsed[i] for i in encoded.indices.to_pylist()]
     return [_plain(value) for value in printed_floats(column).to_pylist()]
 
 
-def _loads(text: str | bytes) -> Any:
+_LOSSY = re.compile(r"\d\.\d|\d{16}|\d[eE]")
+"""What a number looks like that a double may not give back as it is written."""
+
+
+def _loads(text: str | bytes, *, exact: bool) -> Any:
     try:
-        return orjson.loads(text)
+        document = orjson.loads(text)
+        if not exact or not _LOSSY.search(text if isinstance(text, str) else text.decode()):
+            return document
+        return json.loads(text, parse_float=_number)
     except orjson.JSONDecodeError:
         try:
             return loads(text if isinstance(text, str) else text.decode())
         except ValueError as error:
             return ValueError(f"no JSON: {error}")
+
+
+def _number(text: str) -> Any:
+    """A number with a point or an exponent: as written where it has no exponent, and never with fewer digits."""
+    exact, double = Decimal(text), float(text)
+    return double if "e" in text.lower() and math.isfinite(double) and Decimal(repr(double)) == exact else exact
+
+
+def _printed(value: Any) -> Any:
+    """What a path found; an object or a list with exact numbers as its JSON text."""
+    return _json(value) if isinstance(value, list | dict) and _has_exact(value) else value
+
+
+def _has_exact(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, Decimal) or any(map(_has_exact, inner))
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Replace: replaces text in a column."""
 
+from collections.abc import Callable
 from typing import Self
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from headrace.errors import ConfigError
 from headrace.javaregex import compile_regex, replacement_template
 from headrace.rows import type_name
 from headrace.transforms._tables import TableOptions, TableTransform, need_columns
-from headrace.transforms._texts import map_texts
+from headrace.transforms._texts import check_made, map_texts
 
 
 class ReplaceOptions(TableOptions):
@@ -47,15 +48,21 @@ class ReplaceTransform(TableTransform):
     def change(self, batch: Batch, options: ReplaceOptions, task: TaskContext) -> Batch:  # noqa: D102
         index = batch.rows.schema.names.index(options.replace_field)
         column = batch.rows.column(index)
-        if options.is_regex:
-            changed = _by_regex(column, options)
+        if options.is_regex or not options.pattern:
+            changed = map_texts(column, _change_of(options), task)
         else:
+            added = len(options.replacement.encode()) - len(options.pattern.encode())
+            found = pc.sum(pc.count_substring(column, options.pattern)).as_py() or 0
+            check_made(column.nbytes + max(added, 0) * found, task)
             changed = pc.replace_substring(column, options.pattern, options.replacement)
         return batch.with_rows(batch.rows.set_column(index, options.replace_field, changed))
 
 
-def _by_regex(column: pa.Array, options: ReplaceOptions) -> pa.Array:
+def _change_of(options: ReplaceOptions) -> Callable[[str], str]:
+    """What becomes of a text. An empty pattern is found before each character and at the end, as Java finds it."""
+    if not options.is_regex:
+        return lambda text: text.replace("", options.replacement)
     pattern = compile_regex(options.pattern)
     replacement = replacement_template(options.replacement, pattern)
     count = 1 if options.replace_first else 0
-    return map_texts(column, lambda text: pattern.sub(replacement, text, count))
+    return lambda text: pattern.sub(replacement, text, count)

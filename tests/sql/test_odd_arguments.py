@@ -10,7 +10,7 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, Rejected
 from headrace.rows import Batch, TableSchema, VectorType, parse_type
 from headrace.sql.functions import FUNCTIONS, MOST_CHARACTERS, load_built_in
 from headrace.sql.select import CannotCompute, Select
@@ -152,3 +152,9 @@ def test_a_text_that_has_no_place_in_memory_is_a_bad_row(call):
         value(call.format(9223372036854775807))
     with pytest.raises(CannotCompute, match=f"{MOST_CHARACTERS} are the most"):
         values(call.format("x"), "bigint", [1, MOST_CHARACTERS + 1])
+
+
+@pytest.mark.parametrize("expression", ["repeat(x, 100000)", "rpad(x, 500000)", "replace(x, 'a', repeat('b', 100000))"])
+def test_texts_of_a_batch_that_would_fill_the_memory_are_refused(expression):
+    with pytest.raises(Rejected, match="of text of one batch, and 256 MiB are the most"):
+        values(expression, "string", ["aaaaaaaa"] * 1000)

@@ -1,11 +1,13 @@
 """Transforms of columns and rows, and what all transforms share."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.errors import BadRow, ConfigError
+from headrace.errors import BadRow, ConfigError, Rejected
 from headrace.options import read_options
 from headrace.rows import Batch, Column, PrimaryKey, TableSchema
 from headrace.testing import TABLE, ListRejects, TransformContract, batch, make, task
@@ -111,6 +113,35 @@ def test_replacing_a_text_is_what_python_does(text, pattern, replacement):
         ReplaceTransform, batch((1, text)), replace_field="name", pattern=pattern, replacement=replacement
     )
     assert found == text.replace(pattern, replacement)
+
+
+@pytest.mark.parametrize("is_regex", [False, True])
+def test_an_empty_pattern_is_found_before_each_character_and_at_the_end(is_regex):
+    options = {"replace_field": "name", "pattern": "", "replacement": "-", "is_regex": is_regex}
+    assert apply(ReplaceTransform, batch((1, "ab"), (2, ""), (3, None)), **options) == [
+        (1, "-a-b-"),
+        (2, "-"),
+        (3, None),
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["a", ""])
+def test_texts_that_grow_beyond_the_memory_are_refused_before_they_are_made(pattern):
+    rows = batch(*[(n, "a" * 1000) for n in range(1000)])
+    with pytest.raises(Rejected, match="the text that is made of one batch takes"):
+        apply(ReplaceTransform, rows, replace_field="name", pattern=pattern, replacement="b" * 10_000)
+
+
+def test_numbers_keep_their_digits_where_the_new_column_has_room_for_them():
+    document = '{"big": 12345678901234567890123, "price": 1.10, "all": {"p": 1.10}, "e": 1e3}'
+    columns = [
+        {"src_field": "name", "path": "$.big", "dest_field": "exact", "dest_type": "decimal(30, 0)"},
+        {"src_field": "name", "path": "$.price", "dest_field": "price"},
+        {"src_field": "name", "path": "$.all", "dest_field": "all"},
+        {"src_field": "name", "path": "$.e", "dest_field": "e"},
+    ]
+    [row] = apply(JsonPathTransform, batch((1, document)), columns=columns)
+    assert row[2:] == (Decimal(12345678901234567890123), "1.10", '{"p":1.10}', "1000.0")
 
 
 def test_split_leaves_the_rest_in_the_last_part():

@@ -100,3 +100,31 @@ def test_plain_paths_find_what_python_finds(document, keys):
             parse_path(path).find(document)
     else:
         assert parse_path(path).find(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$.book[?(@.price<10)].title", ["A"]),
+        ("$.book[?(@.price>=12.99&&@.title!='C')].title", ["B"]),
+        ("$.book[?(@.price<9||@.price>20)].title", ["A", "C"]),
+        ('$.book[?(@.title=="B")].price', [12.99]),
+        ("$.book[?@.title=='B'].price", [12.99]),
+        ("$.book[?@.price>10&&(@.title=='B'||@.title=='C')].title", ["B", "C"]),
+        ("$.book[?(!@.tags[0])].title", ["C"]),
+        ("$.book[?(@.isbn==null)].title", ["C"]),
+        ("$.book[?(@.price<=22)].price", [8.95, 12.99, 22]),
+        (r"$.bike['\u0069t\u0027s']", 1),
+        (r'$.bike["it\u0027s"]', 1),
+        ('$.bike["it\'s"]', 1),
+    ],
+)
+def test_filters_need_no_blanks_and_texts_have_quotes_of_both_kinds(path, found):
+    assert parse_path(path).find(STORE) == found
+
+
+def test_true_is_not_one():
+    document = [{"v": True}, {"v": 1}, {"v": [True]}, {"v": [1]}]
+    assert parse_path("$[?(@.v==1)]").find(document) == [{"v": 1}]
+    assert parse_path("$[?(@.v in [1])]").find(document) == [{"v": 1}]
+    assert parse_path("$[?(@.v==true)]").find(document) == [{"v": True}]
