@@ -65,8 +65,8 @@ SELECT id, part FROM dual LATERAL VIEW EXPLODE(SPLIT(name, ' ')) AS part
 What it makes cannot be computed with in the same query; use it in a Sql transform after this one.
 """
 
-NUMBERS_NOTE = """A number with a point is a DOUBLE, as in SeaTunnel; one with more digits than a double has room for is a
-DECIMAL, and so is a whole number outside BIGINT. Numbers of different types are compared digit by digit:
+NUMBERS_NOTE = """A number with a point is a DOUBLE, as in SeaTunnel; one with more digits than a double has room for
+is a DECIMAL, and so is a whole number outside BIGINT. Numbers of different types are compared digit by digit:
 `amount > 123456789012345678.98` is exact.
 
 What is computed of decimals has the precision and the scale of the larger operand, as in SeaTunnel. Quotients are
@@ -119,7 +119,7 @@ def page(name: str) -> str:
         parts += [
             "## Queries\n",
             QUERIES_NOTE,
-            "## Numbers\n",
+            "## Decimals\n",
             NUMBERS_NOTE,
             "## Functions\n",
             FUNCTIONS_NOTE,
