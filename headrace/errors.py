@@ -4,6 +4,7 @@ HeadraceError
 ├── ConfigError        the job file or a setting is wrong; nothing was started; .problems lists all of them
 ├── ConnectorError     an outside system or a plugin failed; .plugin, .table and .split say where
 │   ├── Unavailable    cannot be reached now; the engine tries again
+│   │   └── WorkerLost the worker that did it has ended; .guilty says whether this job is taken to be the cause
 │   ├── Rejected       refused for good; trying again cannot help
 │   ├── MissingExtra   a Python package is not installed; the text is the command that installs it
 │   └── PluginFailed   a plugin raised what its contract does not name; the engine tries again
@@ -95,6 +96,17 @@ class Unavailable(ConnectorError):
     """The outside system cannot be reached now; the engine tries again."""
 
     retryable = True
+
+
+class WorkerLost(Unavailable):
+    """The worker process that did it has ended.
+
+    guilty: whether this job is taken to be the cause. Where it is not, trying again costs none of its retries.
+    """
+
+    def __init__(self, message: str, guilty: bool = True) -> None:
+        super().__init__(message)
+        self.args, self.guilty = (message, guilty), guilty
 
 
 class Rejected(ConnectorError):

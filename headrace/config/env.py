@@ -98,7 +98,10 @@ class Env(Options):
         default=None, gt=0, validation_alias="read_limit.bytes_per_second", description="Bytes per second and task."
     )
     job_retry_times: int = Field(
-        default=3, ge=0, validation_alias="job.retry.times", description="Restarts of a failing pipeline."
+        default=3,
+        ge=0,
+        validation_alias="job.retry.times",
+        description="Restarts of a failing pipeline, counted since its last checkpoint.",
     )
     job_retry_interval_seconds: int = Field(
         default=3, ge=0, validation_alias="job.retry.interval.seconds", description="Seconds before each restart."

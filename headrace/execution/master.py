@@ -26,6 +26,7 @@ from headrace.errors import (
     TablesFailed,
     Unavailable,
     Undelivered,
+    WorkerLost,
 )
 from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
@@ -42,10 +43,13 @@ T = TypeVar("T")
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel tears away only when they take too long: they leave the target whole."""
 
-REPEATABLE_CALLS = frozenset({"describe", "check_save_modes", "save_modes", "end_sink"})
-"""Calls that are made again on another worker when theirs dies: made twice, they move nothing twice."""
+REPEATABLE_CALLS = frozenset(
+    {"describe", "check_save_modes", "save_modes", "end_sink", "unverified", "merge_states", "commit", "abort"}
+)
+"""Calls that are made again on another worker when theirs dies: made twice, they move nothing twice (guarantee 3)."""
 
 CALL_TRIES = 3
+"""How often the deaths of its workers may be the fault of a call; those that are not are not counted."""
 
 CLEAN_UP_SECONDS = 10.0
 """How long the end of a job waits until what it no longer needs is removed."""
@@ -135,6 +139,7 @@ class JobMaster:
         self._ended: float | None = None
         self._tables: Mapping[int, list[TableSchema]] = {}
         self._known_tables: set[str] = set()
+        self._spared: set[str] = set()
         self._error: HeadraceError | None = None
         self._saved = True
 
@@ -484,12 +489,14 @@ class JobMaster:
             raise JobCanceled(f"job {self.job_id} was canceled")
         if self._canceled.is_set():
             deadline = CANCELED_SECONDS
-        for _ in range(CALL_TRIES if name in REPEATABLE_CALLS else 1):
+        tries = CALL_TRIES if name in REPEATABLE_CALLS else 1
+        while True:
             try:
                 return self._call_once(name, arguments, deadline)
-            except _WorkerLost as lost:
-                error = lost
-        raise Unavailable(str(error))
+            except WorkerLost as lost:
+                tries -= lost.guilty or name not in REPEATABLE_CALLS
+                if not tries:
+                    raise
 
     def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None) -> Any:
         lane = self.lanes(1)[0]
@@ -529,6 +536,10 @@ class JobMaster:
         """See Runner.replace."""
         return self._runner.replace(self._key, lane)
 
+    def is_spared(self, lane: Lane) -> bool:
+        """See pipeline.Job.is_spared."""
+        return lane.name in self._spared
+
     def check_bad_rows(self) -> None:
         """See pipeline.Job.check_bad_rows."""
         limits = self.plan.job.error_handlers.limits
@@ -556,10 +567,12 @@ class JobMaster:
                 self._on_log(event.level, event.text)
         elif isinstance(event, WorkerGone):
             self._known_tables.discard(event.lane)
+            if not event.guilty:
+                self._spared.add(event.lane)
             for run in self._pipelines.values():
                 run.inbox.put(event)
             for _, future, _ in list(self._calls.values()):
-                _settle(future, _WorkerLost(event.reason))
+                _settle(future, WorkerLost(event.reason, event.guilty))
 
     def _pipeline_changed(self) -> None:
         if self._status in ("SCHEDULED", "RUNNING") and all(
@@ -571,10 +584,6 @@ class JobMaster:
         if self._ended is None and self._status not in (status, "CANCELING"):
             self._status = status
             self._on_status(status)
-
-
-class _WorkerLost(Unavailable):
-    """The worker that was called is gone."""
 
 
 def _settle(future: "Future[Any]", error: HeadraceError | None, value: Any = None) -> None:

@@ -214,11 +214,15 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class WorkerGone:
-    """A worker's socket closed, or it stopped answering. Made by the runner. lane: the worker's name."""
+    """A worker's socket closed, or it stopped answering. Made by the runner. lane: the worker's name.
+
+    guilty: whether this job is taken to be the cause; another one's fault costs it no retry.
+    """
 
     job: str
     lane: str
     reason: str
+    guilty: bool = True
 
 
 Command = LoadJob | SetTables | Call | StartTask | Assign | Barrier | Continue | StopTask | Forget

@@ -44,6 +44,7 @@ from headrace.errors import (
     TooManyBadRows,
     Unavailable,
     Undelivered,
+    WorkerLost,
 )
 from headrace.execution.aside import SHOWN_REASONS
 from headrace.execution.delivery import Delivery, deliveries
@@ -87,6 +88,9 @@ STOP_SECONDS = 2.0
 """How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
 
 
+STEADY_SECONDS = 2.0
+"""How long tasks must have run after a first checkpoint for the death of their worker to be no fault of their start."""
+
 FOREVER = 3600.0
 """How long to wait for what comes at some time, in seconds; then it is waited for again."""
 
@@ -120,6 +124,9 @@ class Job(Protocol):
 
     def replace(self, lane: Lane) -> list[str]:
         """See Runner.replace."""
+
+    def is_spared(self, lane: Lane) -> bool:
+        """Whether a worker has ended through no fault of this job."""
 
     def log(self, level: str, text: str) -> None:
         """Write into the job's log."""
@@ -199,6 +206,9 @@ class PipelineRun:
         self._saved_size = 0
         self.restarts = 0
         self._tries = 0
+        self._spared = False
+        self._tried_from: Checkpoint | None = None
+        self._first_completed: float | None = None
         self._blamed: tuple[str, ...] = ()
         self.failed: dict[str, HeadraceError] = {}
         self._given: set[str] = set()
@@ -216,9 +226,7 @@ class PipelineRun:
                     return self._epoch()
                 except HeadraceError as error:
                     tables, self._blamed = self._blamed, ()
-                    if error.retryable and self._tries < self._settings.restarts:
-                        self._tries += 1
-                        tries = f"{self._tries} of {self._settings.restarts}"
+                    if tries := self._takes_try(error):
                         self._job.log("warning", f"{error}; pipeline {self._pipeline.id} restarts ({tries})")
                         self._wait(self._settings.restart_wait)
                     elif not self._isolate(tables, error):
@@ -228,6 +236,28 @@ class PipelineRun:
             self.running = False
             for thread in (self._side, self._telling):
                 thread.shutdown(wait=False, cancel_futures=True)
+
+    def _takes_try(self, error: HeadraceError) -> str:
+        """Which of the restarts that the job has follows an error, in words; empty when none is left.
+
+        They are counted since the last checkpoint that moved on. A stream may have nothing to move: where its worker
+        ended, it was healthy, too, when it ran on for a while after a checkpoint, which may be older than a first row.
+        """
+        before, last, self._tried_from = self._tried_from, self._last, self._last
+        first, self._first_completed = self._first_completed, None
+        steady = first is not None and time.monotonic() - first > STEADY_SECONDS
+        spared, self._spared = self._spared, False
+        if not error.retryable:
+            return ""
+        lost = isinstance(error, WorkerLost)
+        if spared or (isinstance(error, WorkerLost) and not error.guilty):
+            return "not counted: another job may be the cause"
+        if (lost and steady) or (last is not before and _reached(last) != _reached(before)):
+            self._tries = 0
+        if self._tries >= self._settings.restarts:
+            return ""
+        self._tries += 1
+        return f"{self._tries} of {self._settings.restarts}"
 
     def _isolate(self, tables: tuple[str, ...], error: HeadraceError) -> bool:
         """Go on without the tables that failed, where the job wants that and others are left."""
@@ -248,7 +278,7 @@ class PipelineRun:
         self.claimed = epoch
         self.context = replace(self.context, epoch=epoch)
         base = isolate(self._begin(), self.failed)
-        self._base = self._last = base
+        self._base = self._last = self._tried_from = base
         if base.is_whole:
             return base.kind
         self._given = set(source_ids(base.splits))
@@ -485,7 +515,7 @@ class PipelineRun:
             return coordinator.go_on(now)
         elif isinstance(item, WorkerGone) and any(lane.name == item.lane for lane in self._tasks.values()):
             self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
-            raise Unavailable(item.reason)
+            raise WorkerLost(item.reason, item.guilty)
         return []
 
     def _take_report(self, item: TaskReport) -> None:
@@ -575,6 +605,7 @@ class PipelineRun:
     def _completed(self, action: Completed) -> CheckpointKind | None:
         checkpoint = self._last = action.checkpoint
         self.checkpoints += 1
+        self._first_completed = self._first_completed or time.monotonic()
         self.history.done(checkpoint, self._saved_size)
         self._on_change()
         if checkpoint.positions and self._source.hears_checkpoints():
@@ -679,7 +710,9 @@ class PipelineRun:
                 wishes.append(item)
         for wish in wishes:
             self.inbox.put(wish)
-        stuck = sorted({thread for lane in set(self._tasks.values()) for thread in self._job.replace(lane)})
+        lanes = set(self._tasks.values())
+        stuck = sorted({thread for lane in lanes for thread in self._job.replace(lane)})
+        self._spared = any(self._job.is_spared(lane) for lane in lanes)
         self._tasks = {}
         if stuck:
             plugins = ", ".join(step.plugin.place for step in self._pipeline.steps())
@@ -782,6 +815,14 @@ class PipelineRun:
         if self._names[step] not in self._sinks:
             return counts
         return replace(counts, committed=committed.written, committed_bytes=committed.bytes)
+
+
+def _reached(checkpoint: Checkpoint | None) -> tuple[Any, ...]:
+    """What a checkpoint says of how far its pipeline is."""
+    if checkpoint is None:
+        return ()
+    counts = {flow: values for flow, values in checkpoint.counts.items() if any(values.values())}
+    return checkpoint.positions, checkpoint.finished, counts
 
 
 @dataclass

@@ -13,14 +13,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headrace.errors import Unavailable
 from headrace.execution.budget import PROCESS_BYTES, check_budget, default_budget
-from headrace.execution.messages import Command, Event, Forget, LoadJob, WorkerGone
+from headrace.execution.messages import (
+    Call,
+    Command,
+    Event,
+    Forget,
+    LoadJob,
+    Reply,
+    StartTask,
+    TaskEnded,
+    TaskFailed,
+    WorkerGone,
+)
 from headrace.execution.runner import Lane, Runner
+from headrace.execution.suspects import Suspects
 from headrace.memory import MIB, resident_bytes
 from headrace.plan.plan import Plan
 
@@ -36,6 +48,9 @@ OWN_GROWTH_BYTES = 16 * MIB
 
 SILENT_BEATS = 30
 """Heartbeats in a row that a worker may miss before it counts as frozen and is replaced."""
+
+QUIET_BEATS = 3
+"""After so many a worker does not answer as a whole: a job whose tasks do not stop there need not be the cause."""
 
 
 class Channel:
@@ -72,9 +87,12 @@ class Channel:
 
 
 class _ProcessLane(Lane):
-    """A worker process. `jobs` are those it knows."""
+    """A worker process. `jobs` are those it knows, in the order in which they came.
 
-    def __init__(self, number: int, memory: int, on_gone: Callable[["_ProcessLane"], None]) -> None:
+    alone: the only job that gets it. ended_by: the job for which it is ended, empty when it ends by itself.
+    """
+
+    def __init__(self, number: int, memory: int, on_gone: Callable[["_ProcessLane"], Collection[str]]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -84,15 +102,27 @@ class _ProcessLane(Lane):
             )
         self.name = f"worker-{number}"
         self.jobs: dict[str, Callable[[Event], None]] = {}
+        self.alone = self.ended_by = ""
         self.alive = True
         self.silent = 0
+        self._work: dict[Hashable, str] = {}
         self._channel = Channel(ours)
         self._on_gone = on_gone
         threading.Thread(target=self._listen, name=self.name, daemon=True).start()
 
     def send(self, command: Command) -> None:
+        if isinstance(command, StartTask):
+            context = command.spec.context
+            self._work[command.job, context.pipeline, context.epoch, command.spec.index] = command.job
+        elif isinstance(command, Call):
+            self._work[command.job, command.id] = command.job
         with contextlib.suppress(OSError):
             self._channel.send(command)
+
+    def at_work(self) -> list[str]:
+        """The jobs whose tasks or calls run in it, also calls that nobody waits for any more; the oldest job first."""
+        working = set(self._work.values())
+        return [job for job in list(self.jobs) if job in working] + sorted(working - self.jobs.keys())
 
     def kill(self) -> None:
         """End the process now."""
@@ -102,17 +132,33 @@ class _ProcessLane(Lane):
     def _listen(self) -> None:
         while (event := self._channel.receive()) is not None:
             self.silent = 0
+            if isinstance(event, TaskEnded | TaskFailed):
+                self._work.pop((event.job, event.pipeline, event.epoch, event.task), None)
+            elif isinstance(event, Reply):
+                self._work.pop((event.job, event.id), None)
             listener = self.jobs.get(event.job)
             if listener is not None:
                 listener(event)
-        self.alive = False
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
-        reason = f"worker process {self.process.pid} ended with exit code {self.process.returncode}"
-        self._on_gone(self)
+        guilty = self._on_gone(self)
+        reason = self._reason(guilty)
         for job, listener in list(self.jobs.items()):
-            listener(WorkerGone(job, self.name, reason))
+            listener(WorkerGone(job, self.name, reason, job in guilty))
+        self.alive = False
         self._channel.close()
+
+    def _reason(self, guilty: Collection[str]) -> str:
+        if self.ended_by:
+            return f"worker process {self.process.pid} was ended because job {_id(self.ended_by)} did not stop in it"
+        shared = ", ".join(map(_id, self.at_work()))
+        also = "" if guilty else f", and it is not known by which of the jobs {shared}"
+        return f"worker process {self.process.pid} ended with exit code {self.process.returncode}{also}"
+
+
+def _id(job: str) -> str:
+    """A job's id, of the key that its master chose."""
+    return job.partition(".")[0]
 
 
 class ProcessesRunner(Runner):
@@ -136,6 +182,8 @@ class ProcessesRunner(Runner):
         self._wanted = min(wanted, tasks or wanted)
         self._worker_memory = max(for_workers // self._wanted, 1)
         self._lanes: list[_ProcessLane] = []
+        # A worker of a job's own is one more; where the memory is given, it takes the place of a shared one.
+        self._suspects = Suspects(self._wanted if memory is None else self._wanted - 1)
         self._lock = threading.Lock()
         self._started = 0
         self._closed = False
@@ -159,26 +207,59 @@ class ProcessesRunner(Runner):
         with self._lock:
             if self._closed:
                 raise Unavailable("the worker processes were ended")
-            wanted = min(max(lanes, 1), self._wanted)
-            self._fill(wanted)
-            mine = [lane for lane in self._lanes if job in lane.jobs]
-            others = sorted((lane for lane in self._lanes if job not in lane.jobs), key=lambda lane: len(lane.jobs))
-            fresh = others[: wanted - len(mine)] if len(mine) < wanted else []
+            found = [self._own_lane(job)] if self._suspects.is_alone(job) else self._shared_lanes(job, lanes)
+            fresh = [lane for lane in found if job not in lane.jobs]
             for lane in fresh:
                 lane.jobs[job] = on_event
         config = plan.job
         for lane in fresh:
             lane.send(LoadJob(job, config.text, config.format, config.file, config.variables))
-        return [*mine, *fresh]
+        return list(found)
+
+    def _shared_lanes(self, job: str, lanes: int) -> list[_ProcessLane]:
+        """Those that have the job, then those with the fewest jobs."""
+        wanted = min(max(lanes, 1), self._fill(min(max(lanes, 1), self._wanted)))
+        shared = [lane for lane in self._lanes if not lane.alone]
+        mine = [lane for lane in shared if job in lane.jobs]
+        others = sorted((lane for lane in shared if job not in lane.jobs), key=lambda lane: len(lane.jobs))
+        return [*mine, *others[: max(wanted - len(mine), 0)]]
+
+    def _own_lane(self, job: str) -> _ProcessLane:
+        found = next((lane for lane in self._lanes if lane.alone == job), None)
+        if found is None:
+            found = self._begin_lane()
+            found.alone = job
+        return found
 
     def detach(self, job: str) -> None:  # noqa: D102
         with self._lock:
             mine = [lane for lane in self._lanes if lane.jobs.pop(job, None) is not None]
+            self._suspects.forget(job)
+            self._share_again()
+            spare = self._take_spare()
         for lane in mine:
             lane.send(Forget(job))
+        for lane in spare:
+            lane.kill()
+
+    def _share_again(self) -> None:
+        """Workers that no job has for itself any more serve all."""
+        for lane in self._lanes:
+            if lane.alone and not self._suspects.is_alone(lane.alone):
+                lane.alone = ""
+
+    def _take_spare(self) -> list[_ProcessLane]:
+        """Shared workers that are too many, and idle."""
+        shared = [lane for lane in self._lanes if not lane.alone]
+        idle = [lane for lane in shared if not lane.jobs and not lane.at_work()]
+        spare = idle[: max(len(shared) - self._wanted, 0)]
+        self._lanes = [lane for lane in self._lanes if lane not in spare]
+        return spare
 
     def replace(self, job: str, lane: Lane) -> list[str]:  # noqa: D102
         assert isinstance(lane, _ProcessLane)
+        if lane.silent < QUIET_BEATS:
+            lane.ended_by = job
         lane.kill()
         deadline = time.monotonic() + 2
         while lane.alive and time.monotonic() < deadline:
@@ -208,17 +289,29 @@ class ProcessesRunner(Runner):
         """Process ids of the living workers."""
         return [lane.process.pid for lane in self._lanes if lane.alive]
 
-    def _fill(self, wanted: int) -> None:
-        while len(self._lanes) < wanted:
-            self._started += 1
-            self._lanes.append(
-                self._spawner.submit(_ProcessLane, self._started, self._worker_memory, self._gone).result()
-            )
+    def _fill(self, wanted: int) -> int:
+        """Start shared workers until there are so many, or as many as there may be; how many there are."""
+        most = self._wanted if self._memory is None else max(self._wanted - self._suspects.alone, 1)
+        while (count := sum(1 for lane in self._lanes if not lane.alone)) < min(wanted, most):
+            self._begin_lane()
+        return count
 
-    def _gone(self, lane: _ProcessLane) -> None:
+    def _begin_lane(self) -> _ProcessLane:
+        self._started += 1
+        lane = self._spawner.submit(_ProcessLane, self._started, self._worker_memory, self._gone).result()
+        self._lanes.append(lane)
+        return lane
+
+    def _gone(self, lane: _ProcessLane) -> Collection[str]:
+        """A worker has ended: the jobs that are to pay for it."""
         with self._lock:
             if lane in self._lanes:
                 self._lanes.remove(lane)
+            if lane.ended_by or self._closed:
+                return {lane.ended_by}
+            guilty = self._suspects.died(lane.at_work())
+            self._share_again()
+            return guilty
 
 
 def _own_bytes() -> int:
