@@ -1,4 +1,4 @@
-"""Jdbc: tables of databases as source and sink, by the URLs of SeaTunnel's job files. SQLite for now."""
+"""Jdbc: tables of databases as source and sink, by the URLs of SeaTunnel's job files."""
 
 from headrace.connector import sink, source
 from headrace.connectors._jdbc.sink import JdbcSink

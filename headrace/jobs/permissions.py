@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from headrace.config.job import JobConfig, Plugin
 from headrace.connector import Transform
 from headrace.errors import ConfigError, Problem
-from headrace.jdbcurl import parse_jdbc_url
 from headrace.options import Options, local_path
 from headrace.plan.plan import Plan, Step, plugin_class
 
@@ -213,10 +212,5 @@ def _values(value: Any, kind: str, path: str) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for number, item in enumerate(value):
             yield from _values(item, kind, f"{path}[{number}]")
-    elif kind == "jdbc-url" and isinstance(value, str):
-        with suppress(ValueError):  # the connector's own options have said so
-            url = parse_jdbc_url(value)
-            sqlite = url.kind == "sqlite"
-            yield path, "path" if sqlite else "host", url.place if sqlite else url.place.lstrip("/")
     elif kind in ("path", "host", "code") and isinstance(value, str | Path) and str(value):
         yield path, kind, str(value)

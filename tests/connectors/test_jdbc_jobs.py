@@ -139,7 +139,7 @@ def test_a_target_that_lost_its_positions_is_not_filled_a_second_time(tmp_path, 
     job.write_text(copy(numbers, path, "checkpoint.interval = 100, read_limit.rows_per_second = 1000"))
     command = killed_in_the_middle(tmp_path, path, job, "embedded")
     before = copied(path)
-    query(path, "DROP TABLE headrace_epochs")
+    query(path, "DROP TABLE headrace_positions")
     again = subprocess.run([*command, "--restore"], capture_output=True, text=True, timeout=60)
     assert again.returncode == 1
     assert "the target no longer holds the positions of job" in again.stderr

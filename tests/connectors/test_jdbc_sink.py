@@ -11,7 +11,8 @@ import pytest
 
 from headrace.checksums import checksum
 from headrace.connector import Batch, JobContext, Verifier, sinks
-from headrace.connectors._jdbc import spool, sqlite
+from headrace.connectors._jdbc import spool
+from headrace.connectors._jdbc.dialects.sqlite import database
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, RowKind, TableSchema
@@ -86,7 +87,7 @@ class _Contract(SinkContract):
         return jdbc_sink(path, table="people", **self.options)
 
     def visible(self, sink):
-        return people(sink.options.settings().path)
+        return people(sink.options.connection().settings.path)
 
 
 class TestAppend(_Contract):
@@ -215,6 +216,19 @@ def test_two_tasks_write_while_neither_has_committed(path):
     second.close()
     assert people(path) == [(1, "a"), (2, "b")]
     assert sink.positions(JobContext(1)).positions == {"s1": 1, "s2": 1}
+
+
+def test_columns_with_dictionaries_wait_for_their_commit_in_a_file_too(path, monkeypatch):
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 1)
+    waiting = spool.Spool()
+    parts = [["x", "y", None], ["y", "z", "y"]]
+    for values in parts:
+        column = pa.array(values).dictionary_encode()
+        nested = pa.StructArray.from_arrays([column], ["inner"])
+        waiting.add(Batch(pa.record_batch({"plain": column, "nested": nested}), "t"))
+    assert [found.rows.column("plain").to_pylist() for found in waiting] == parts
+    assert [[row["inner"] for row in found.rows.column("nested").to_pylist()] for found in waiting] == parts
+    waiting.clear()
 
 
 def test_many_rows_wait_for_their_commit_in_a_file_and_keep_their_order(path, monkeypatch):
@@ -439,10 +453,23 @@ def test_rows_without_a_key_are_read_back_among_others(path, mode):
     assert people(path) == [(None, "a"), (None, "c"), (None, "other"), (5, "b"), (6, "d")]
 
 
-@pytest.mark.parametrize("options", [{}, {"primary_keys": ["id"]}], ids=["append", "upsert"])
-def test_rows_that_the_target_numbers_are_read_back(path, options):
+@pytest.mark.parametrize("ddl", ["CREATE TABLE people (id INT PRIMARY KEY, name TEXT)", ""], ids=["there", "made"])
+@pytest.mark.parametrize("mode", UPSERTS)
+def test_a_null_in_the_primary_key_is_a_bad_row_whatever_the_target_would_make_of_it(path, mode, ddl):
+    if ddl:
+        query(path, ddl)
+    sink, rejects = jdbc_sink(path, primary_keys=["id"], **UPSERTS[mode]), ListRejects()
+    sink.save_mode(TABLE)
+    assert verified(sink, batch((1, "a"), (None, "b"), (None, "c")), rejects=rejects) == 1
+    assert [reason for _, _, reason in rejects.found] == [
+        "column id is part of the primary key, and a key is not null"
+    ] * 2
+    assert people(path) == [(1, "a")]
+
+
+def test_rows_that_the_target_numbers_are_read_back(path):
     query(path, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT)")
-    assert verified(jdbc_sink(path, **options), batch((10**6, "a"), (None, "b"), (7, "c"), (None, "d"))) == 4
+    assert verified(jdbc_sink(path), batch((10**6, "a"), (None, "b"), (7, "c"), (None, "d"))) == 4
     assert [name for _, name in people(path)] == ["c", "a", "b", "d"]
 
 
@@ -572,7 +599,7 @@ def test_an_upsert_needs_a_unique_index(path):
 
 def test_a_query_is_tried_before_anything_runs(path):
     sink = jdbc_sink(path, query="INSERT INTO people VALUES (?)")
-    assert problems(sink)[0].startswith("query: the file of the url does not exist")
+    assert problems(sink)[0].startswith("query: the database of the url does not exist")
     query(path, "CREATE TABLE people (id)")
     [text] = problems(sink)
     assert text.startswith("query: ")
@@ -615,7 +642,7 @@ def test_options_that_do_nothing_are_named_with_the_reason_and_secrets_stay_secr
 
 def test_parameters_of_the_url_reach_the_database(path):
     sink = jdbc_sink(f"{path}?journal_mode=WAL&busy_timeout=1500", properties={"foreign_keys": "on"})
-    assert sink.options.settings().patience == 1.5
+    assert sink.options.connection().settings.patience == 1.5
     with sink.database() as database:
         assert database.execute("PRAGMA journal_mode") == [("wal",)]
         assert database.execute("PRAGMA foreign_keys") == [(1,)]
@@ -724,7 +751,7 @@ def test_a_locked_database_is_waited_for_and_then_unavailable(path, caplog):
 
 
 def test_a_lock_that_ends_while_it_is_waited_for_is_no_trouble(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "BEGIN_MS", 10)
+    monkeypatch.setattr(database, "BEGIN_MS", 10)
     sink = jdbc_sink(path)
     sink.save_mode(TABLE)
     run = Run(sink).write(batch((2, "b")))

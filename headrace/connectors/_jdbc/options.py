@@ -1,18 +1,22 @@
-"""The options of the Jdbc source and sink. What means nothing to SQLite is accepted, and named with the reason."""
+"""The options of the Jdbc source and sink. What means nothing to a database is accepted, and named with the reason."""
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from headrace.connector import Choice, Options
-from headrace.connectors._jdbc.sqlite import SqliteSettings
+from headrace.connectors._jdbc.dialect import Database, Dialect, Login
+from headrace.connectors._jdbc.dialects import dialect_of, dialects
+from headrace.connectors._jdbc.positions import EPOCHS, POSITIONS
 from headrace.jdbcurl import parse_jdbc_url
 from headrace.options import option_name
 
 JDBC_URL: dict[str, Any] = {"format": "jdbc-url"}
-"""Marks the URL, so that a server can say which files and hosts are allowed."""
+"""Marks the URL, for forms; `touches` tells a server which files and hosts it leads to."""
 
 
 def _idle(reason: str, *names: str) -> Any:
@@ -25,27 +29,55 @@ def _idle(reason: str, *names: str) -> Any:
     )
 
 
-_NO_LOGIN = "SQLite has no logins"
-_KERBEROS = "a file needs no Kerberos"
 _NO_XA = "rows and positions are committed in one transaction of the target, which is exactly once without XA"
+_KERBEROS = "no database here is reached by Kerberos"
 _OTHERS = "it is for other databases"
+_NOT_THERE = "it means nothing to this database"
+
+_FEW: dict[str, Any] = {"few": True}
+"""Marks an option that means something to few databases only; see Dialect.uses."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A database, and how to reach it."""
+
+    dialect: Dialect
+    settings: Any
+
+    def open(self, *, read_only: bool, memory: int | None = None, label: str = "") -> Database:
+        """See Dialect.open."""
+        return self.dialect.open(self.settings, read_only=read_only, memory=memory, label=label)
+
+    @property
+    def is_there(self) -> bool:
+        """See Dialect.is_there."""
+        return self.dialect.is_there(self.settings)
 
 
 class JdbcOptions(Options):
     """What source and sink share."""
 
-    url: str = Field(json_schema_extra=JDBC_URL, description="`jdbc:sqlite:FILE`, with `?busy_timeout=5000` and such.")
+    url: str = Field(
+        json_schema_extra=JDBC_URL, description="`jdbc:DATABASE:…`, parameters after a `?`; one form for each database."
+    )
     driver: str | None = _idle("the database is told by the url")
-    dialect: str | None = Field(default=None, description="`sqlite`, as the url says anyway.")
-    user: str | None = _idle(_NO_LOGIN, "user", "username")
-    password: SecretStr | None = _idle(_NO_LOGIN)
+    dialect: str | None = Field(default=None, description="The database's name, as the url says anyway.")
+    user: str | None = Field(
+        default=None, validation_alias=AliasChoices("user", "username"), description="The login, where there are any."
+    )
+    password: SecretStr | None = Field(default=None, description="Its password.")
     properties: dict[str, str] = Field(default={}, description="The same parameters that the url takes.")
     connection_check_timeout_sec: int = Field(
-        default=30, gt=0, description="Seconds to wait for a database that another program has locked."
+        default=30, gt=0, description="Seconds to wait for a database that is away, or that another program has locked."
     )
     compatible_mode: str | None = _idle(_OTHERS)
-    connect_timeout_ms: int | None = _idle("a file is opened at once")
-    socket_timeout_ms: int | None = _idle("a file has no socket")
+    connect_timeout_ms: int | None = Field(
+        default=None, ge=0, description="Milliseconds one attempt to connect may take; 0: as long as the system waits."
+    )
+    socket_timeout_ms: int | None = Field(
+        default=None, ge=0, description="Milliseconds without a sign of life after which a connection counts as dead."
+    )
     use_kerberos: bool | None = _idle(_KERBEROS)
     kerberos_principal: str | None = _idle(_KERBEROS)
     kerberos_keytab_path: str | None = _idle(_KERBEROS)
@@ -53,30 +85,49 @@ class JdbcOptions(Options):
 
     @model_validator(mode="after")
     def _check_url(self) -> Self:
-        self.settings()
-        if self.dialect is not None and self.dialect.lower() != "sqlite":
-            raise ValueError(f"dialect {self.dialect!r} is not supported; possible: sqlite")
+        found = self.connection().dialect
+        if self.dialect is not None and self.dialect.lower() not in (found.name, *found.kinds):
+            known = [dialect.name for dialect in dialects()]
+            known = [found.name] if self.dialect.lower() in known else known
+            raise ValueError(f"dialect {self.dialect!r} is not supported; possible: {', '.join(known)}")
         return self
 
-    def settings(self) -> SqliteSettings:
-        """Which database, and how to open it. Raises ValueError."""
+    def connection(self) -> Connection:
+        """Which database, and how to reach it. Raises ValueError."""
         if "${" in self.url:
-            raise ValueError(
-                f"url {self.url!r} has a placeholder; all tables of a job go into one database, commit by commit"
-            )
+            raise ValueError("url has a placeholder; all tables of a job go into one database, commit by commit")
         url = parse_jdbc_url(self.url)
-        if url.kind != "sqlite":
-            raise ValueError(f"url: databases of the kind {url.kind!r} are not supported; possible: jdbc:sqlite:FILE")
-        parameters = {**url.parameters, **self.properties}
-        return SqliteSettings.of(url.place, parameters, float(self.connection_check_timeout_sec))
+        dialect = dialect_of(url.kind)
+        login = Login(
+            url,
+            self.user,
+            self.password.get_secret_value() if self.password is not None else None,
+            {**url.parameters, **self.properties},
+            float(self.connection_check_timeout_sec),
+            self.connect_timeout_ms,
+            self.socket_timeout_ms,
+        )
+        return Connection(dialect, dialect.settings(login))
+
+    def touches(self) -> Iterator[tuple[str, str, str]]:
+        """The file, or every host, that the url and the properties lead to."""
+        connection = self.connection()
+        for kind, value in connection.dialect.touches(connection.settings):
+            yield "url", kind, value
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """The options that are set and do nothing, each with the reason; but not the driver of SQLite."""
-        said = self.model_fields_set - ({"driver"} if "sqlite" in (self.driver or "").lower() else set())
+        """The options that are set and do nothing, each with the reason; but not the driver of this database."""
+        dialect = self.connection().dialect
+        driver = (self.driver or "").lower()
         for name, info in type(self).model_fields.items():
-            extra = info.json_schema_extra
-            if name in said and isinstance(extra, dict) and "idle" in extra:
-                yield option_name(name, info), str(extra["idle"])
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            if name not in self.model_fields_set or (name == "driver" and any(d in driver for d in dialect.drivers)):
+                continue
+            reason = dialect.idle.get(name) or extra.get("idle")
+            if reason is None and "few" in extra and name not in dialect.uses:
+                reason = _NOT_THERE
+            if reason is not None:
+                yield option_name(name, info), str(reason)
 
 
 # ---------------------------------------------------------------------------------------------------------- source
@@ -85,16 +136,28 @@ class JdbcOptions(Options):
 class JdbcTableOptions(Options):
     """What to read of one table."""
 
-    table_path: str | None = Field(default=None, description="The table; a name before a dot is only part of the path.")
+    table_path: str | None = Field(default=None, description="The table, alone or with its schema and database.")
     query: str | None = Field(default=None, description="A SELECT; with table_path the rows count as that table's.")
-    partition_column: str | None = Field(default=None, description="Split by this column, not by the row's number.")
+    partition_column: str | None = Field(
+        default=None, description="Split by this column, not by the key or the row's number."
+    )
     partition_num: int | None = Field(default=None, gt=0, description="Splits by partition_column; one a task else.")
-    partition_lower_bound: int | float | None = Field(
+    partition_lower_bound: int | float | str | None = Field(
         default=None, description="Only rows from here on; the smallest else."
     )
-    partition_upper_bound: int | float | None = Field(
+    partition_upper_bound: int | float | str | None = Field(
         default=None, description="Only rows up to here; the biggest else."
     )
+
+    @field_validator("partition_lower_bound", "partition_upper_bound")
+    @classmethod
+    def _as_number(cls, value: str | int | float | None) -> str | int | float | None:
+        """SeaTunnel writes bounds as texts, numbers too."""
+        for kind in (int, float):
+            with suppress(ValueError, TypeError):
+                return kind(value) if isinstance(value, str) else value
+        return value
+
     use_select_count: bool | None = _idle("no row counts are needed to split")
     skip_analyze: bool | None = _idle("no row counts are needed to split")
 
@@ -109,8 +172,8 @@ class JdbcSourceOptions(JdbcTableOptions, JdbcOptions):
     split_size: int | None = Field(
         default=None, gt=0, validation_alias="split.size", description="Rows of a split; by default four splits a task."
     )
-    split_upper: float | None = _idle("splits are ranges of row numbers", "split.even-distribution.factor.upper-bound")
-    split_lower: float | None = _idle("splits are ranges of row numbers", "split.even-distribution.factor.lower-bound")
+    split_upper: float | None = _idle("splits are ranges of keys", "split.even-distribution.factor.upper-bound")
+    split_lower: float | None = _idle("splits are ranges of keys", "split.even-distribution.factor.lower-bound")
     split_sharding: int | None = _idle("splits need no samples", "split.sample-sharding.threshold")
     split_rate: int | None = _idle("splits need no samples", "split.inverse-sampling.rate")
     split_sampling: bool | None = _idle("splits need no samples", "split.allow-sampling")
@@ -184,7 +247,7 @@ class JdbcSinkOptions(JdbcOptions):
     generate_sink_sql: bool = Field(
         default=False, description="Write the statements from the table's columns and keys."
     )
-    database: str | None = _idle("a SQLite file is one database")
+    database: str | None = Field(default=None, description="The database of the table; that of the url else.")
     table: str = Field(
         default="${table_name}", min_length=1, description="The table; ${table_name} and its like are filled."
     )
@@ -213,13 +276,15 @@ class JdbcSinkOptions(JdbcOptions):
     key_updated: bool | None = _idle("an upsert finds the key it would write", "is_primary_key_updated")
     batch_size: int | None = _idle("all rows of a checkpoint are written in one transaction")
     batch_interval_ms: int | None = _idle("all rows of a checkpoint are written in one transaction")
-    max_retries: int = Field(default=0, ge=0, description="How often to wait once more for a locked database.")
+    max_retries: int = Field(
+        default=0, ge=0, description="How often to wait once more for a database that is locked or away."
+    )
     auto_commit: bool | None = _idle("rows are committed with the positions they reach")
     is_exactly_once: bool | None = _idle(_NO_XA)
     xa_data_source_class_name: str | None = _idle(_NO_XA)
     max_commit_attempts: int | None = _idle(_NO_XA)
     transaction_timeout_sec: int | None = _idle(_NO_XA)
-    use_copy_statement: bool | None = _idle(_OTHERS)
+    use_copy_statement: bool | None = _idle("the fastest way that the database has is taken")
     oracle_insert_mode: str | None = _idle(_OTHERS)
     field_ide: FieldIde = Field(default=FieldIde.ORIGINAL, description="The case of column names.")
     schema_save_mode: SchemaSaveMode = Field(
@@ -230,11 +295,22 @@ class JdbcSinkOptions(JdbcOptions):
     )
     custom_sql: str | None = Field(default=None, description="Statements that CUSTOM_PROCESSING runs.")
     create_index: bool = Field(default=True, description="Create keys with the table.")
-    table_options: dict[str, str] | None = _idle(_OTHERS)
+    table_options: dict[str, str] = Field(
+        default={}, json_schema_extra=_FEW, description="What a new table is created with, such as `tablespace`."
+    )
     access_key_id: str | None = _idle(_OTHERS)
     secret_access_key: SecretStr | None = _idle(_OTHERS)
     region: str | None = _idle(_OTHERS)
     replica: int | None = _idle("a task has one writer per table", "multi_table_sink_replica")
+    positions_table: str = Field(
+        default=POSITIONS, min_length=1, description="The table in the target that says how far each split has come."
+    )
+    epochs_table: str = Field(
+        default=EPOCHS, min_length=1, description="The table in the target that says which start of a job may write."
+    )
+    positions_schema: str | None = Field(
+        default=None, description="The schema, or the like, of these two tables; that of the login else."
+    )
     idle_writer: int | None = _idle("idle writers are closed when room is needed", "multi_table_sink_ttl_sec")
 
     @model_validator(mode="after")

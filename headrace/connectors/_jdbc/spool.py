@@ -22,7 +22,7 @@ class Spool:
 
     def __init__(self, memory: int = MEMORY_BYTES) -> None:
         self._memory = min(memory, MEMORY_BYTES)
-        self._entries: list[Batch | tuple[str, pa.Schema, int, int, bool]] = []
+        self._entries: list[Batch | tuple[str, int, int, bool]] = []
         self._bytes, self._written = 0, 0
         self._file: IO[bytes] | None = None
 
@@ -44,9 +44,9 @@ class Spool:
                 batch = self._entries[number]
                 assert isinstance(batch, Batch)
                 rows = batch.rows if batch.kinds is None else batch.rows.append_column("", batch.kinds)
-                place, data = self._file.tell(), rows.serialize()
+                place, data = self._file.tell(), _as_bytes(rows)
                 self._file.write(data)
-                self._entries[number] = (batch.table, rows.schema, place, data.size, batch.kinds is not None)
+                self._entries[number] = (batch.table, place, data.size, batch.kinds is not None)
         except OSError as error:
             text = f"cannot keep rows until their commit in {tempfile.gettempdir()}: {error.strerror or error}"
             raise Unavailable(f"{text}; make room there, set TMPDIR, or set a shorter checkpoint.interval") from error
@@ -62,10 +62,11 @@ class Spool:
             if self._file:
                 self._file.seek(end)
 
-    def _load(self, table: str, schema: pa.Schema, place: int, size: int, has_kinds: bool) -> Batch:
+    def _load(self, table: str, place: int, size: int, has_kinds: bool) -> Batch:
         assert self._file is not None
         self._file.seek(place)
-        rows = pa.ipc.read_record_batch(pa.py_buffer(self._file.read(size)), schema)
+        with pa.ipc.open_stream(pa.py_buffer(self._file.read(size))) as stream:
+            rows = stream.read_next_batch()
         if not has_kinds:
             return Batch(rows, table)
         last = rows.num_columns - 1
@@ -78,3 +79,11 @@ class Spool:
             with contextlib.suppress(OSError):
                 self._file.close()
             self._file = None
+
+
+def _as_bytes(rows: pa.RecordBatch) -> pa.Buffer:
+    """With its schema and the dictionaries of its columns, so that it can be read by itself."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_batch(rows)
+    return sink.getvalue()

@@ -1,7 +1,6 @@
-"""The statements that write one table: which rows each takes, and in which order they run."""
+"""What is done to one table for which rows, and in which order; the SQL of it is the dialect's."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 from itertools import pairwise
@@ -10,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.connectors._jdbc.sqlite import quoted
 from headrace.rows import Batch, RowKind
 
 
@@ -31,102 +29,70 @@ class Mode(StrEnum):
     """INSERT, UPDATE and DELETE as the kinds say."""
 
 
-@dataclass(frozen=True)
-class Statement:
-    """columns: what each `?` stands for, in order; None: all columns of the rows in order."""
+class Action(StrEnum):
+    """What one statement does with each of its rows."""
 
-    sql: str
-    columns: tuple[str, ...] | None = None
-    deletes: bool = False
+    QUERY = "query"
+    INSERT = "insert"
+    UPSERT = "upsert"
+    """Insert, or update the row with the same key."""
+    UPDATE = "update"
+    """Update the row with the same key; nothing where there is none."""
+    INSERT_MISSING = "insert missing"
+    """Insert where there is no row with the same key."""
+    DELETE = "delete"
 
 
 class Statements:
-    """The SQL of one table. names: the rows' columns; target: what they are called in the table; key: of the rows'.
+    """What happens to one table. table: its name in the target, from the outside in.
 
-    columns: the rows' columns with their names in the table as SQL. query: the statement of Mode.QUERY.
+    names: the rows' columns; target: what they are called in the table; key: of the rows'. columns: the rows' columns
+    with their names in the table. query: the statement of Mode.QUERY.
     left_out: rows so far of kinds that change nothing. superseded: rows so far whose key came again in their batch;
     replaced: those of the last batch.
     """
 
     def __init__(
         self,
-        table: str,
+        table: tuple[str, ...],
         names: Sequence[str],
         target: Sequence[str],
         key: Sequence[str] = (),
         mode: Mode = Mode.APPEND,
         query: str = "",
     ) -> None:
-        self.table, self.key, self.mode, self._query = table, tuple(key), mode, query
-        self.columns = {name: quoted(to) for name, to in zip(names, target, strict=True)}
+        self.table, self.key, self.mode, self.query = table, tuple(key), mode, query
+        self.columns = dict(zip(names, target, strict=True))
         self.left_out, self.superseded = 0, 0
         self.replaced: Batch | None = None
 
-    def insert(self) -> Statement:
-        """A plain INSERT."""
-        marks = ", ".join("?" * len(self.columns))
-        return Statement(f"INSERT INTO {quoted(self.table)} ({', '.join(self.columns.values())}) VALUES ({marks})")
-
-    def upsert(self) -> Statement:
-        """An INSERT that updates the row with the same key."""
-        changes = ", ".join(f"{self.columns[n]} = excluded.{self.columns[n]}" for n in self._others)
-        action = f"UPDATE SET {changes}" if changes else "NOTHING"
-        return Statement(f"{self.insert().sql} ON CONFLICT ({self._key_list()}) DO {action}")
-
-    def update(self) -> Statement | None:
-        """An UPDATE by the key; None where there is nothing but the key."""
-        if not self._others:
-            return None
-        changes = ", ".join(f"{self.columns[n]} = ?" for n in self._others)
-        sql = f"UPDATE {quoted(self.table)} SET {changes} WHERE {self._is_key(self._equals)}"
-        return Statement(sql, (*self._others, *self.key))
-
-    def insert_missing(self) -> Statement:
-        """An INSERT of rows whose key is not there."""
-        marks = ", ".join("?" * len(self.columns))
-        sql = (
-            f"INSERT INTO {quoted(self.table)} ({', '.join(self.columns.values())}) SELECT {marks} "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {quoted(self.table)} WHERE {self._is_key(self._equals)})"
-        )
-        return Statement(sql, (*self.columns, *self.key))
-
-    def delete(self) -> Statement:
-        """A DELETE by the key."""
-        return Statement(f"DELETE FROM {quoted(self.table)} WHERE {self._is_key()}", self.key, deletes=True)
-
     @property
-    def _others(self) -> list[str]:
+    def others(self) -> list[str]:
+        """The rows' columns that are not of the key."""
         return [name for name in self.columns if name not in self.key]
 
-    def _key_list(self) -> str:
-        return ", ".join(self.columns[name] for name in self.key)
-
     @property
-    def _equals(self) -> str:
-        """Looked up as an index would: null is no key, and its row is inserted."""
-        return "=" if self.mode is Mode.LOOK_UP else "IS"
+    def needs_key(self) -> bool:
+        """Whether rows are found by their key, so that it must not be null."""
+        return self.mode not in (Mode.QUERY, Mode.APPEND)
 
-    def _is_key(self, equals: str = "IS") -> str:
-        return " AND ".join(f"{self.columns[name]} {equals} ?" for name in self.key)
-
-    def plan(self, batch: Batch) -> Iterator[tuple[list[Statement], Batch]]:
+    def plan(self, batch: Batch) -> Iterator[tuple[list[Action], Batch]]:
         """Which statements run for which rows, one after the other; their effect is that of the rows in order."""
         self.replaced = None
         if self.mode is Mode.APPEND:
-            yield [self.insert()], batch
+            yield [Action.INSERT], batch
         elif self.mode is Mode.QUERY:
-            yield [Statement(self._query)], batch
+            yield [Action.QUERY], batch
         elif self.mode in (Mode.BY_KIND, Mode.INSERT):
             yield from self._by_kind(batch)
         else:
             yield from self._by_key(batch)
 
-    def _by_key(self, batch: Batch) -> Iterator[tuple[list[Statement], Batch]]:
+    def _by_key(self, batch: Batch) -> Iterator[tuple[list[Action], Batch]]:
         """Each key's last row decides, so the order of different keys no longer matters: deletes come first."""
-        writes = [self.upsert()]
+        writes = [Action.UPSERT]
         if self.mode is Mode.LOOK_UP:
-            update = self.update()
-            writes = [*([update] if update else []), self.insert_missing()]
+            writes = [*([Action.UPDATE] if self.others else []), Action.INSERT_MISSING]
         if batch.kinds is None and self.mode is Mode.UPSERT:
             yield writes, batch
             return
@@ -140,7 +106,7 @@ class Statements:
             self.superseded += self.replaced.num_rows
             batch = batch.filter(last)
         gone = pc.equal(batch.kind_array(), int(RowKind.DELETE))
-        yield [self.delete()], batch.filter(gone)
+        yield [Action.DELETE], batch.filter(gone)
         yield writes, batch.filter(pc.invert(gone))
 
     def _is_last_of_key(self, batch: Batch) -> pa.BooleanArray:
@@ -166,18 +132,18 @@ class Statements:
     def _keys(self, batch: Batch) -> list[tuple[Any, ...]]:
         return list(zip(*(batch.rows.column(name).to_pylist() for name in self.key), strict=True))
 
-    def _by_kind(self, batch: Batch) -> Iterator[tuple[list[Statement], Batch]]:
+    def _by_kind(self, batch: Batch) -> Iterator[tuple[list[Action], Batch]]:
         """Runs of rows of one kind, in order."""
         kinds = batch.kind_array().to_numpy()
         starts = [0, *((kinds[1:] != kinds[:-1]).nonzero()[0] + 1).tolist(), batch.num_rows]
-        update = self.insert() if self.mode is Mode.INSERT else self.update()
-        statements: dict[int, list[Statement]] = {
-            RowKind.INSERT: [self.insert()],
-            RowKind.UPDATE_AFTER: [update] if update else [],
-            RowKind.DELETE: [self.delete()],
+        update = Action.INSERT if self.mode is Mode.INSERT else Action.UPDATE
+        actions: dict[int, list[Action]] = {
+            RowKind.INSERT: [Action.INSERT],
+            RowKind.UPDATE_AFTER: [update] if update is Action.INSERT or self.others else [],
+            RowKind.DELETE: [Action.DELETE],
         }
         for start, end in pairwise(starts):
-            chosen = statements.get(int(kinds[start])) if end > start else None
+            chosen = actions.get(int(kinds[start])) if end > start else None
             if chosen:
                 yield chosen, batch.slice(start, end - start)
             else:

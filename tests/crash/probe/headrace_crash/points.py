@@ -50,9 +50,9 @@ TASK = "headrace.execution.task:Task"
 BLOBS = "headrace.checkpoint.blobs"
 STORE = "headrace.checkpoint.store:BlobStore"
 FILES = "headrace.connectors._files.sink"
-JDBC = "headrace.connectors._jdbc.sink:JdbcSession"
+JDBC = "headrace.connectors._jdbc.session:JdbcSession"
 SINK_CLASSES = (f"{FILES}:FileSink", "headrace.connectors._jdbc.sink:JdbcSink")
-COMMIT = "headrace.connectors._jdbc.sqlite:Sqlite.commit"
+COMMIT = "headrace.connectors._jdbc.dialects.sqlite.database:Sqlite.commit"
 UNLINK = "pathlib:Path.unlink"
 
 
@@ -71,7 +71,7 @@ def in_the_middle_of_a_write(stop):
         return wrapped
 
     replaced(f"{FILES}:_OpenFile.write", make)
-    replaced("headrace.connectors._jdbc.sink:JdbcSession.take", make)
+    replaced("headrace.connectors._jdbc.session:JdbcSession.take", make)
 
 
 def _ends(self, status):
@@ -177,7 +177,7 @@ POINTS = (
         "in-transaction",
         "a task's rows are in its transaction, the positions are not",
         BEGUN,
-        after(f"{JDBC}.flush", where=lambda session: session._flushed),
+        after(f"{JDBC}.flush", where=lambda session: session._begun),
         in_worker=True,
         sinks=("Jdbc",),
     ),

@@ -7,16 +7,18 @@ value by a column's type is no difference; what triggers and the like do with a 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from headrace.connector import Batch, Verifier
-from headrace.connectors._jdbc.sqlite import Sqlite, quoted
+from headrace.connectors._jdbc.dialects.sqlite.types import storable
 from headrace.connectors._jdbc.statements import Mode, Statements
-from headrace.connectors._jdbc.types import storable
 from headrace.errors import Undelivered
 from headrace.rows import TableSchema
+
+if TYPE_CHECKING:
+    from headrace.connectors._jdbc.dialects.sqlite.database import Sqlite
 
 CHUNK_ROWS = 4096
 """Rows that become objects at once."""
@@ -31,21 +33,19 @@ class _Mark(NamedTuple):
     times: int
 
 
-def unverified(database: Sqlite, name: str, mode: Mode, key: Sequence[str]) -> str:
-    """Why what is written into a table cannot be told from its other rows; empty when it can.
-
-    key: of the target's columns.
-    """
+def unverified(database: "Sqlite", name: tuple[str, ...], statements: Statements) -> str:
+    """Why what is written into a table cannot be told from its other rows; empty when it can."""
+    mode, key = statements.mode, [statements.columns[column] for column in statements.key]
     if mode is Mode.QUERY:
         return "a query of one's own may write anything"
     target = database.table(name)
     if target is None:
-        return f"there is no table {name}"
+        return f"there is no table {name[0]}"
     if mode is Mode.APPEND:
-        is_table = database.has_rowid(name) or target.primary_key is not None
+        is_table = database.has_rowid(name[0]) or target.primary_key is not None
         return "" if is_table else "the rows of a view cannot be told from one another"
-    if database.collates(name):
-        return f"keys of table {name} that differ may be the same there, as it says COLLATE"
+    if database.collates(name[0]):
+        return f"keys of table {name[0]} that differ may be the same there, as it says COLLATE"
     unique = [target.primary_key.columns] if target.primary_key else []
     unique += [tuple(name for name, _ in index.columns) for index in target.constraint_keys]
     wanted = {name.lower() for name in key}
@@ -54,38 +54,44 @@ def unverified(database: Sqlite, name: str, mode: Mode, key: Sequence[str]) -> s
     return f"rows of the same {', '.join(key)} cannot be told from one another without a unique index"
 
 
-class ReadBack:
+class SqliteReadBack:
     """One table of the target, from one batch to the next. Raises Undelivered when a row is not as it was written."""
 
-    def __init__(self, database: Sqlite, statements: Statements, target: TableSchema, number: int) -> None:
+    def __init__(self, database: "Sqlite", statements: Statements, target: TableSchema, number: int) -> None:
         self._database, self._statements = database, statements
-        self._target, self._given = f"main.{quoted(statements.table)}", f"temp.headrace_given_{number}"
-        self._columns = list(statements.columns.values())
-        self._number = database.row_number(statements.table)
+        quoted = database.dialect.quote
+        [self._table] = statements.table
+        self._target, self._given = f"main.{quoted(self._table)}", f"temp.headrace_given_{number}"
+        self._names_as_sql = database.dialect.columns(statements)
+        self._columns = list(self._names_as_sql.values())
+        self._number = database.row_number(self._table)
         self._key = self._lookup_key(target)
         self._before = 0
         self._parts: list[tuple[pa.RecordBatch, bool]] = []
         declared = {quoted(column.name).lower(): column.source_type or "" for column in target.columns}
         types = ", ".join(f"c{i} {declared.get(column.lower(), '')}" for i, column in enumerate(self._columns))
-        strict = " STRICT" if database.is_strict(statements.table) else ""
+        strict = " STRICT" if database.is_strict(self._table) else ""
         database.execute(f"DROP TABLE IF EXISTS {self._given}")
         marks = "deleted INTEGER, fresh INTEGER"
         database.execute(f"CREATE TEMP TABLE {self._given.removeprefix('temp.')} ({types}, {marks}){strict}")
 
+    def _quoted(self, name: str) -> str:
+        return self._database.dialect.quote(name)
+
     def _lookup_key(self, target: TableSchema) -> list[int]:
         """The columns by which a row is found again, as their places; none where only new row numbers tell."""
         names = [column.lower() for column in self._columns]
-        key = [self._statements.columns[name].lower() for name in self._statements.key]
+        key = [self._names_as_sql[name].lower() for name in self._statements.key]
         if self._statements.mode is Mode.APPEND and self._number is not None:
-            key = [quoted(self._number).lower()]
-        elif self._statements.mode is Mode.APPEND and not self._database.has_rowid(self._statements.table):
-            key = [quoted(name).lower() for name in target.primary_key.columns] if target.primary_key else []
+            key = [self._quoted(self._number).lower()]
+        elif self._statements.mode is Mode.APPEND and not self._database.has_rowid(self._table):
+            key = [self._quoted(name).lower() for name in target.primary_key.columns] if target.primary_key else []
         return [names.index(name) for name in key] if set(key) <= set(names) else []
 
     def begin(self) -> None:
         """A batch is about to be written."""
         self._parts = []
-        if self._database.has_rowid(self._statements.table):
+        if self._database.has_rowid(self._table):
             self._before = self._database.execute(f"SELECT max(_rowid_) FROM {self._target}")[0][0] or 0
 
     def wrote(self, rows: pa.RecordBatch, *, deleted: bool) -> None:
@@ -156,7 +162,7 @@ class ReadBack:
         for at in range(0, rows.num_rows, CHUNK_ROWS):
             columns = [storable(column).to_pylist() for column in rows.slice(at, CHUNK_ROWS).columns]
             of_chunk = fresh[at : at + CHUNK_ROWS]
-            self._database.write(statement, [*columns, [deleted] * len(of_chunk), of_chunk])
+            self._database.write_rows(statement, [*columns, [deleted] * len(of_chunk), of_chunk])
 
     def _keys(self, rows: pa.RecordBatch, *, deleted: bool) -> list[Row]:
         """What each row is found by; empty where that is a new row number: null is no key, but may be deleted."""
@@ -169,13 +175,15 @@ class ReadBack:
         """The rows that have come since `begin` without a key of their own, in their order."""
         last, conditions, names = self._before, "", self._names("t")
         if self._key:
-            numbered = self._number is not None and [self._columns[i] for i in self._key] == [quoted(self._number)]
+            numbered = self._number is not None and [self._columns[i] for i in self._key] == [
+                self._quoted(self._number)
+            ]
             given = f"SELECT c{self._key[0]} FROM {self._given} WHERE NOT fresh"
             nulls = " OR ".join(f"t.{self._columns[i]} IS NULL" for i in self._key)
             conditions = f"AND t._rowid_ NOT IN ({given})" if numbered else f"AND ({nulls})"
             if numbered:  # the target gave numbers to rows that had none
                 names = ", ".join("NULL" if i in self._key else f"t.{c}" for i, c in enumerate(self._columns))
-        if not self._database.has_rowid(self._statements.table):
+        if not self._database.has_rowid(self._table):
             return
         rows = f"FROM {self._target} t WHERE t._rowid_ > ? {conditions} ORDER BY t._rowid_ LIMIT"
         while found := self._database.execute(f"SELECT {names}, 0 {rows} {CHUNK_ROWS}", (last,)):

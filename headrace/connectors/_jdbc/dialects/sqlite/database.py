@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from headrace.connectors._jdbc.types import type_of
+import pyarrow as pa
+
+from headrace.connector import Position, Read, TaskContext
+from headrace.connectors._jdbc.dialect import Database, Dialect, Entry, Name, Part, Refused, Splitting
+from headrace.connectors._jdbc.dialects.sqlite import reading
+from headrace.connectors._jdbc.dialects.sqlite.read_back import SqliteReadBack, unverified
+from headrace.connectors._jdbc.dialects.sqlite.types import storable, type_of
+from headrace.connectors._jdbc.positions import EPOCHS, POSITIONS
+from headrace.connectors._jdbc.statements import Action, Statements
 from headrace.errors import Rejected, Unavailable
 from headrace.memory import show_size
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
@@ -31,8 +39,8 @@ BEGIN_MS = 1000
 SAMPLE_ROWS = 1000
 """Rows that tell the type of a column that declares none."""
 
-POSITIONS, EPOCHS = "headrace_positions", "headrace_epochs"
-"""The tables in a target that say how far each split has come, and which start of a pipeline may write."""
+CHUNK_ROWS = 4096
+"""Rows that become objects at once."""
 
 _NAMES: dict[str, range | tuple[str, ...]] = {
     "busy_timeout": range(1, 86_400_001),
@@ -61,6 +69,15 @@ class SqliteSettings:
     patience: float = 30.0
     pragmas: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> str:
+        """The file."""
+        return self.path
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return os.path.exists(self.path)
+
     @classmethod
     def of(cls, path: str, parameters: Mapping[str, str], patience: float) -> "SqliteSettings":
         """The settings of a URL's parts. Raises ValueError with all that is wrong."""
@@ -88,19 +105,17 @@ def _fits(value: str, allowed: range | tuple[str, ...]) -> bool:
     return value.lower() in allowed
 
 
-def quoted(name: str) -> str:
-    """A name as SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-class Sqlite:
+class Sqlite(Database):
     """One connection, for one thread. Raises Unavailable, Rejected.
 
     memory: what the task may take that it is for; of that, an eighth is for the pages of the file, and a value that is
     read may have a sixth, since it is there up to three times.
     """
 
-    def __init__(self, settings: SqliteSettings, *, read_only: bool, memory: int | None = None) -> None:
+    def __init__(
+        self, dialect: Dialect, settings: SqliteSettings, *, read_only: bool, memory: int | None = None
+    ) -> None:
+        self.dialect, self.shown = dialect, settings.shown
         self._settings, self.path, self._memory = settings, settings.path, memory
         path = f"/{os.path.abspath(settings.path).lstrip('/')}"  # after two slashes a URL has its host
         mode = "ro" if read_only else "rwc"
@@ -135,12 +150,6 @@ class Sqlite:
             connection.close()
             raise
         return connection
-
-    def __enter__(self) -> "Sqlite":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Roll back what is not committed."""
@@ -188,16 +197,6 @@ class Sqlite:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        self.begin()
-        try:
-            yield
-            self.commit()
-        finally:
-            self.rollback()
-
     # --------------------------------------------------------------------------------------------- statements
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -217,13 +216,27 @@ class Sqlite:
         if statement.strip("; \n\t"):
             self.execute(statement)
 
-    def write(self, sql: str, columns: Sequence[Sequence[Any]]) -> list[tuple[int, str]]:
+    def explain(self, sql: str, count: int) -> None:
+        """See Database.explain."""
+        self.execute(f"EXPLAIN {sql}", [None] * count)
+
+    def write(self, action: Action, statements: Statements, rows: pa.RecordBatch) -> Refused:
+        """See Database.write."""
+        sql, names = self.dialect.sql(action, statements)
+        refused: Refused = []
+        for start in range(0, rows.num_rows, CHUNK_ROWS):
+            chunk = rows.slice(start, CHUNK_ROWS)
+            columns = [storable(chunk.column(name)).to_pylist() for name in names]
+            refused += [(start + row, reason) for row, reason in self.write_rows(sql, columns)]
+        return refused
+
+    def write_rows(self, sql: str, columns: Sequence[Sequence[Any]]) -> Refused:
         """Run one statement for each row; gives back which rows were refused for what they hold, with the reasons.
 
         A refused row changes nothing, and the others do not need it: no savepoint, which would copy every page that
         the next rows touch.
         """
-        refused: list[tuple[int, str]] = []
+        refused: Refused = []
         rows: Iterator[tuple[Any, ...]] = iter(list(zip(*columns, strict=True)))
         total = length_hint(rows)
         while True:
@@ -256,27 +269,33 @@ class Sqlite:
 
     # ------------------------------------------------------------------------------------------------- tables
 
-    def names(self) -> list[str]:
+    def names(self) -> list[Name]:
         """The tables and views, without those of SQLite and Headrace."""
         sql = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
-        return [n for (n,) in self.execute(sql) if not n.startswith("sqlite_") and n not in (POSITIONS, EPOCHS)]
+        return [(n,) for (n,) in self.execute(sql) if not n.startswith("sqlite_") and n not in (POSITIONS, EPOCHS)]
 
-    def table(self, name: str) -> TableSchema | None:
+    def paths(self, name: Name) -> list[str]:
+        """A file's tables are also those of the schema `main`."""
+        return [name[0], f"main.{name[0]}"]
+
+    def table(self, name: Name) -> TableSchema | None:
         """A table's or view's columns and keys; None when there is none."""
-        info = self.execute(f"PRAGMA table_info({quoted(name)})")
+        [table] = name
+        quoted = self.dialect.quoted(name)
+        info = self.execute(f"PRAGMA table_info({quoted})")
         if not info:
             return None
-        columns = self._columns(info, quoted(name))
+        columns = self._columns(info, quoted)
         key = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
         unique = tuple(
-            ConstraintKey(index, "UNIQUE_KEY", tuple((c, None) for c in names)) for index, names in self._unique(name)
+            ConstraintKey(index, "UNIQUE_KEY", tuple((c, None) for c in names)) for index, names in self._unique(table)
         )
-        return TableSchema(name, columns, PrimaryKey("PRIMARY", key) if key else None, unique)
+        return TableSchema(table, columns, PrimaryKey("PRIMARY", key) if key else None, unique)
 
     def _unique(self, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        for _, index, unique, origin, partial in self.execute(f"PRAGMA index_list({quoted(name)})"):
+        for _, index, unique, origin, partial in self.execute(f"PRAGMA index_list({self.dialect.quote(name)})"):
             if unique and origin != "pk" and not partial:
-                names = [row[2] for row in self.execute(f"PRAGMA index_info({quoted(index)})")]
+                names = [row[2] for row in self.execute(f"PRAGMA index_info({self.dialect.quote(index)})")]
                 if all(names):
                     yield index, tuple(names)
 
@@ -301,7 +320,7 @@ class Sqlite:
 
     def _sample(self, place: str, name: str) -> str:
         """The type that holds the first values of a column that declares none, as a declared type."""
-        sql = f"SELECT typeof(c) FROM (SELECT {quoted(name)} c FROM {place} LIMIT {SAMPLE_ROWS})"
+        sql = f"SELECT typeof(c) FROM (SELECT {self.dialect.quote(name)} c FROM {place} LIMIT {SAMPLE_ROWS})"
         kinds = {row[0] for row in self.execute(f"{sql} GROUP BY 1")} - {"null"}
         if kinds == {"integer"}:
             return "BIGINT"
@@ -315,17 +334,17 @@ class Sqlite:
         if kind != [("table",)]:
             return False
         try:
-            self.execute(f"SELECT _rowid_ FROM {quoted(name)} LIMIT 0")
+            self.execute(f"SELECT _rowid_ FROM {self.dialect.quote(name)} LIMIT 0")
         except Rejected:
             return False
         return True
 
     def row_number(self, name: str) -> str | None:
         """The column that is the row's number; None where there is none (sqlite.org/lang_createtable, 5)."""
-        keys = [row for row in self.execute(f"PRAGMA table_info({quoted(name)})") if row[5]]
+        keys = [row for row in self.execute(f"PRAGMA table_info({self.dialect.quote(name)})") if row[5]]
         if len(keys) != 1 or keys[0][2].upper() != "INTEGER" or not self.has_rowid(name):
             return None
-        of_key = [row for row in self.execute(f"PRAGMA index_list({quoted(name)})") if row[3] == "pk"]
+        of_key = [row for row in self.execute(f"PRAGMA index_list({self.dialect.quote(name)})") if row[3] == "pk"]
         return None if of_key else str(keys[0][1])
 
     def is_strict(self, name: str) -> bool:
@@ -337,6 +356,33 @@ class Sqlite:
         """Whether a column or index of the table says that texts which differ are the same."""
         found = self.execute("SELECT sql FROM sqlite_master WHERE lower(tbl_name) = lower(?)", (name,))
         return any(re.search(r"\bCOLLATE\s+(?!\W?BINARY\b)", sql or "", re.IGNORECASE) for (sql,) in found)
+
+    # ------------------------------------------------------------------------------- what the seam asks for
+
+    def number(self, name: Name, table: TableSchema) -> str | None:
+        """The name by which a table's row numbers can be asked for, whatever its columns are called."""
+        if not self.has_rowid(name[0]):
+            return None
+        taken = {column.lower() for column in table.names}
+        return next((alias for alias in ("_rowid_", "rowid", "oid") if alias not in taken), None)
+
+    def parts(self, entry: Entry, wanted: Splitting) -> Iterator[Part]:
+        """Ranges of row numbers, or of a column."""
+        return reading.parts(self, entry, wanted)
+
+    def read(
+        self, entry: Entry, data: Mapping[str, Any], position: Position | None, task: TaskContext, fetch: int
+    ) -> Iterator[Read]:
+        """By row number where rows have one, else by how many were read."""
+        return reading.read(self, entry, data, position, task, fetch)
+
+    def unverified(self, name: Name, statements_of: Statements) -> str:
+        """See Database.unverified."""
+        return unverified(self, name, statements_of)
+
+    def read_back(self, statements: Statements, found: TableSchema, number: int) -> SqliteReadBack:
+        """See Database.read_back."""
+        return SqliteReadBack(self, statements, found, number)
 
     # ------------------------------------------------------------------------------------------------- errors
 

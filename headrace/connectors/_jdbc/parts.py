@@ -1,0 +1,36 @@
+"""Splitting by the values of a column, as far as it is the same in all databases."""
+
+from typing import Any
+
+from headrace.connectors._jdbc.dialect import Entry, Splitting
+from headrace.errors import ConfigError
+from headrace.rows import Column
+
+SPLIT_ROWS = 65_536
+"""Fewer rows than this are not worth a split of their own, unless split.size says so."""
+
+SPLITS_PER_TASK = 4
+"""So that a task that is done early has something left to take."""
+
+
+def part_column(entry: Entry, wanted: Splitting) -> Column:
+    """The column of the option partition_column, by its name without regard to case. Raises ConfigError."""
+    name = (wanted.column or "").lower()
+    found = next((column for column in entry.schema.columns if column.name.lower() == name), None)
+    if found is None:
+        cure = f"its columns are {', '.join(entry.schema.names)}"
+        raise ConfigError([f"partition_column: {entry.schema.path} has no column {wanted.column!r}; {cure}"])
+    return found
+
+
+def equal_ranges(low: Any, high: Any, count: int) -> list[dict[str, Any]]:
+    """From `low` to `high` in parts of the same width; each ends where the next begins, the last with `high`.
+
+    `from` and `upto` belong to a part, `below` does not.
+    """
+    if isinstance(low, int) and isinstance(high, int):
+        edges = [low + (high - low + 1) * i // count for i in range(count)]
+    else:
+        edges = [low + (high - low) * i / count for i in range(count)]
+    ends: list[dict[str, Any]] = [{"below": edge} for edge in edges[1:]]
+    return [{"from": edge, **end} for edge, end in zip(edges, [*ends, {"upto": high}], strict=True)]
