@@ -1,14 +1,17 @@
 """Excel files: xlsx and xls are read, xlsx is written; nested values are JSON in a cell."""
 
+import io
 import zipfile
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
-from headrace.formats.cells import cell_texts, parse_text_cell
+from headrace.formats.cells import cell_texts
+from headrace.formats.excel_cells import rows_of_sheet, text_of, value_of
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
 from headrace.storage.opened import Opened
@@ -45,19 +48,15 @@ class ExcelFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         task.check_size(_unpacked_size(part), f"{part.label}, an Excel file,", "split it, or save it as csv")
-        cells = _sheet(part, settings)
-        total = cells.num_rows
-        for start in range(max(position or 0, settings.skip_header), total, task.batch_rows):
-            block = cells.slice(start, task.batch_rows)
-            # Empty where all its rows were bad: the position lies behind them.
-            yield _parse(block, start, schema, settings, part, task, table), start + block.num_rows
+        sheet = _sheet(part, settings)
+        yield from _blocks(sheet, max(position or 0, settings.skip_header), schema, settings, part, task, table)
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ExcelWriter(stream, schema, settings)
 
 
 def _unpacked_size(part: FilePart) -> int:
-    """About what a workbook takes in memory: as much as it is unpacked, and the cells as texts."""
+    """About what a workbook takes in memory: as much as it is unpacked, and its cells."""
     try:
         with part.file.stream() as stream, zipfile.ZipFile(stream) as book:
             return 2 * sum(info.file_size for info in book.infolist() if info.filename.startswith("xl/"))
@@ -65,47 +64,79 @@ def _unpacked_size(part: FilePart) -> int:
         return 3 * part.file.size
 
 
-def _sheet(part: FilePart, settings: ReadSettings) -> pa.RecordBatch:
-    """All cells as text."""
-    import fastexcel
+class _Sheet(NamedTuple):
+    """height: rows down to the last one that has a value. there: which rows are there, None where that is not told."""
 
+    rows: Iterator[list[Any]]
+    height: int
+    there: Callable[[], Collection[int] | None]
+
+
+def _sheet(part: FilePart, settings: ReadSettings) -> _Sheet:
+    """The cells of the sheet that is read, as numbers, texts, dates and times, from the cell A1 on."""
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
+    content = part.file.content()
     try:
-        book = fastexcel.read_excel(part.file.content())
-    except (fastexcel.FastExcelError, OSError) as error:
-        raise Rejected(f"{part.label} is no Excel file: {error}") from error
-    if settings.sheet_name is not None and settings.sheet_name not in book.sheet_names:
-        raise Rejected(f"{part.label} has no sheet {settings.sheet_name!r}; it has {', '.join(book.sheet_names)}")
-    sheet = book.load_sheet(settings.sheet_name or 0, header_row=None, skip_rows=0, dtypes="string")
-    return pa.record_batch(sheet)
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        if settings.sheet_name is not None and settings.sheet_name not in book.sheet_names:
+            raise Rejected(f"{part.label} has no sheet {settings.sheet_name!r}; it has {', '.join(book.sheet_names)}")
+        if not book.sheet_names:
+            raise Rejected(f"{part.label} has no sheet")
+        name = settings.sheet_name or book.sheet_names[0]
+        sheet = book.get_sheet_by_name(name)
+    except PasswordError as error:
+        raise Rejected(f"{part.label} is protected by a password; save it without one") from error
+    except (CalamineError, OSError) as error:
+        raise Rejected(f"{part.label} is not an Excel file that can be read: {error}; save it as xlsx again") from error
+    there = cache(lambda: rows_of_sheet(content, name))  # asked for only where a row is empty
+    before = [""] * (sheet.start or (0, 0))[1]  # columns left of the first that has a value are not given
+    rows = (before + row for row in sheet.iter_rows())
+    return _Sheet(rows, 0 if sheet.end is None else sheet.end[0] + 1, there)
 
 
-def _parse(
-    cells: pa.RecordBatch,
-    start: int,
+def _blocks(
+    sheet: _Sheet, first: int, schema: pa.Schema, settings: ReadSettings, part: FilePart, task: TaskContext, table: str
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Batches of the rows from `first` on, and the number of the row behind each."""
+    held: list[list[Any]] = []
+    given = first
+    for number, cells in enumerate(sheet.rows):
+        if number < first:
+            continue
+        if any(cell != "" for cell in cells) or number in (sheet.there() or ()):
+            values = _values(cells, number, schema, settings, part, task, table)
+            held += [] if values is None else [values]
+        if number + 1 - given >= task.batch_rows:
+            yield _batch(held, schema), number + 1  # empty where all its rows were bad: the position lies behind them
+            held, given = [], number + 1
+    if given < sheet.height:
+        yield _batch(held, schema), sheet.height
+
+
+def _values(
+    cells: list[Any],
+    number: int,
     schema: pa.Schema,
     settings: ReadSettings,
     part: FilePart,
     task: TaskContext,
     table: str,
-) -> pa.RecordBatch:
-    texts = [column.to_pylist() for column in cells.columns]
-    columns: list[list[Any]] = [[] for _ in schema]
-    for row in range(cells.num_rows):
-        values = []
-        for i, field in enumerate(schema):
-            try:
-                values.append(parse_text_cell(texts[i][row] if i < len(texts) else None, field.type, settings))
-            except ValueError as error:
-                raw = str([column[row] for column in texts])
-                task.rejects.add_raw(
-                    table, [raw], str(error), f"{part.label} row {start + row + 1}, column {field.name}"
-                )
-                break
-        else:
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
-    arrays = [to_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+) -> list[Any] | None:
+    values = []
+    for i, field in enumerate(schema):
+        try:
+            values.append(value_of(cells[i] if i < len(cells) else "", field.type, settings))
+        except ValueError as error:
+            raw = str([text_of(cell) or None for cell in cells])
+            task.rejects.add_raw(table, [raw], str(error), f"{part.label} row {number + 1}, column {field.name}")
+            return None
+    return values
+
+
+def _batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = [to_array([row[i] for row in rows], field.type) for i, field in enumerate(schema)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 class _ExcelWriter(FormatWriter):
@@ -137,7 +168,10 @@ class _ExcelWriter(FormatWriter):
         for batch in table.to_batches():
             cells = [_cells(column, self._settings) for column in batch.columns]
             for row in zip(*cells, strict=True):
-                yield dict(zip(batch.schema.names, row, strict=True))
+                record = dict(zip(batch.schema.names, row, strict=True))
+                if all(value is None or value == "" for value in row):  # a row without cells would not be there
+                    record[batch.schema.names[0]] = " "
+                yield record
 
 
 def _cells(column: pa.Array, settings: WriteSettings) -> list[Any]:

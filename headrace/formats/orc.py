@@ -10,6 +10,8 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.formats.moments import as_micros, has_nanoseconds, nanoseconds_text, with_unit
+from headrace.formats.orc_moments import read_moments
 from headrace.leaves import change_leaves
 from headrace.rows import type_name
 from headrace.storage.opened import Opened
@@ -29,7 +31,13 @@ class OrcFormat(FileFormat):
     codecs = tuple(CODECS)
 
     def file_schema(self, file: Opened) -> pa.Schema:  # noqa: D102
-        return _open(file).schema.remove_metadata()
+        opened = _open(file)
+        schema = opened.schema.remove_metadata()
+        names = [field.name for field in schema if not with_unit(field.type, "us").equals(field.type)]
+        if not names or not opened.nstripes:
+            return schema
+        unit = "ns" if _has_nanoseconds(opened, names) else "us"
+        return pa.schema([field.with_type(with_unit(field.type, unit)) for field in schema])
 
     def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
         stripes = _open(file).nstripes
@@ -50,11 +58,9 @@ class OrcFormat(FileFormat):
         task.check_size(3 * file.content_length // max(file.nstripes, 1), f"a stripe of {part.label}")
         for stripe in range(part.start, part.end):
             try:
-                rows = file.read_stripe(stripe, schema.names)
+                rows = _stripe(file, stripe, schema, part)
             except (pa.ArrowException, OSError) as error:
-                raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
-            columns = [rows.column(name) for name in schema.names]
-            rows = pa.RecordBatch.from_arrays(columns, schema.names) if columns else rows
+                raise Rejected(f"cannot read {part.label} after row {done}: {error}; write the file again") from error
             most = task.fitting_rows(rows)
             for start in range(0, rows.num_rows, most):
                 batch = rows.slice(start, most)
@@ -75,7 +81,47 @@ def _open(file: Opened) -> Any:
     try:
         return orc.ORCFile(file.arrow(mapped=True))
     except (pa.ArrowException, OSError) as error:
-        raise Rejected(f"{file.name} is no orc file: {error}") from error
+        cure = "write it again: it may have been cut off, for what it holds stands at its end"
+        raise Rejected(f"{file.name} is not an orc file that can be read: {error}; {cure}") from error
+
+
+def _has_nanoseconds(file: Any, names: list[str]) -> bool:
+    """Whether the first stripe has digits below a microsecond, and no year for which they leave no room."""
+    try:
+        return any(map(has_nanoseconds, file.read_stripe(0, names).columns))
+    except pa.ArrowInvalid:
+        return False
+
+
+def _stripe(file: Any, stripe: int, schema: pa.Schema, part: FilePart) -> pa.RecordBatch:
+    """The rows of a stripe with the columns of `schema`; what the file has in nanoseconds may be microseconds there."""
+    try:
+        rows = file.read_stripe(stripe, schema.names)
+    except pa.ArrowInvalid as error:
+        if "nanosecond" not in str(error):
+            raise
+        rows = None
+    if not schema.names:
+        return rows
+    columns = []
+    for field in schema:
+        place = f"column {field.name} of {part.label}"
+        column = _column(file, stripe, field, part, place) if rows is None else rows.column(field.name)
+        fits = with_unit(field.type, "us").equals(field.type)
+        columns.append(as_micros(column, field.type, place) if fits else column)
+    return pa.RecordBatch.from_arrays(columns, schema.names)
+
+
+def _column(file: Any, stripe: int, field: pa.Field, part: FilePart, place: str) -> pa.Array:
+    """One column of a stripe in which Arrow cannot read some."""
+    try:
+        return file.read_stripe(stripe, [field.name]).column(field.name)
+    except pa.ArrowInvalid as error:
+        if "nanosecond" in str(error) and with_unit(field.type, "ns").equals(field.type):
+            raise Rejected(nanoseconds_text(place)) from error
+        if "nanosecond" not in str(error):
+            raise
+    return read_moments(part, stripe, field)
 
 
 def _storable(rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:

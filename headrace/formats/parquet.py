@@ -1,6 +1,7 @@
 """Parquet files: cut at row groups, read without copying."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.formats.moments import beyond_nanoseconds, lost_digits, nanoseconds_text, with_unit
 from headrace.storage.opened import Opened
 
 SAMPLE_ROWS = 64
@@ -32,7 +34,10 @@ class ParquetFormat(FileFormat):
 
     def file_schema(self, file: Opened) -> pa.Schema:  # noqa: D102
         with _open(file) as opened:
-            schema = opened.schema_arrow
+            schema, old = opened.schema_arrow, _int96(opened)
+        if old:
+            unit = _int96_unit(file, old)
+            schema = pa.schema([f.with_type(with_unit(f.type, unit)) if f.name in old else f for f in schema])
         written_by = (schema.metadata or {}).get(b"parquet.avro.schema", b"")
         if b"SeaTunnelRecord" in written_by:
             schema = pa.schema([pa.field(f.name, _without_zone(f.type), f.nullable) for f in schema])
@@ -59,7 +64,12 @@ class ParquetFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         done, skip = 0, position or 0
-        with _open(part.file) as file:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_open(part.file))
+            exact = None
+            old = [field.type for field in schema if field.name in _int96(file)]
+            if any(with_unit(dtype, "us").equals(dtype) for dtype in old):
+                file, exact = stack.enter_context(_open(part.file, "us")), file
             groups = list(range(part.start, part.end))
             columns = [name for name in schema.names if name in file.schema_arrow.names]
             if missing := [name for name in schema.names if name not in columns]:
@@ -68,7 +78,7 @@ class ParquetFormat(FileFormat):
             while groups and skip >= done + file.metadata.row_group(groups[0]).num_rows:
                 done += file.metadata.row_group(groups.pop(0)).num_rows
             try:
-                for batch in _batches(file, groups, columns, part, task):
+                for batch in _batches(file, exact, groups, columns, part, task):
                     fresh = batch.slice(max(skip - done, 0)) if skip > done else batch
                     done += batch.num_rows
                     if fresh.num_rows and done > skip:
@@ -81,9 +91,17 @@ class ParquetFormat(FileFormat):
 
 
 def _batches(
-    file: pq.ParquetFile, groups: list[int], columns: list[str], part: FilePart, task: TaskContext
+    file: pq.ParquetFile,
+    exact: pq.ParquetFile | None,
+    groups: list[int],
+    columns: list[str],
+    part: FilePart,
+    task: TaskContext,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of these groups, as many at a time as make a batch; how wide they are is seen from the first few."""
+    """The rows of these groups, as many at a time as make a batch; how wide they are is seen from the first few.
+
+    exact: the file with nanoseconds, where `file` gives INT96 as microseconds: it shows whether that loses digits.
+    """
     for group in groups:
         rows, size = _size(file, group, columns)
         task.check_size(size // max(rows, 1), f"a row of row group {group} of {part.label}")
@@ -91,7 +109,40 @@ def _batches(
         if any(not _has_width(file.schema_arrow.field(name).type) for name in columns):
             first = next(file.iter_batches(min(most, SAMPLE_ROWS), [group], columns, use_threads=False), None)
             most = min(most, task.fitting_rows(first)) if first is not None else most
-        yield from file.iter_batches(most, [group], columns, use_threads=False)
+        batches = file.iter_batches(most, [group], columns, use_threads=False)
+        yield from batches if exact is None else _checked(batches, exact, most, group, part)
+
+
+def _checked(
+    batches: Iterator[pa.RecordBatch], exact: pq.ParquetFile, most: int, group: int, part: FilePart
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a row group. Raises Rejected where nanoseconds show digits that they lack."""
+    first = next(batches, None)
+    names = sorted(_int96(exact) & set(first.schema.names if first is not None else ()))
+    fine = exact.iter_batches(most, [group], names, use_threads=False)
+    for micros, nanos in zip(itertools.chain([] if first is None else [first], batches), fine, strict=True):
+        for name in names:
+            if lost_digits(micros.column(name), nanos.column(name)):
+                raise Rejected(nanoseconds_text(f"column {name} of {part.label}"))
+        yield micros
+
+
+def _int96(file: pq.ParquetFile) -> set[str]:
+    """The columns that hold INT96, the old form of timestamps that Spark, Hive and Impala write."""
+    columns = (file.schema.column(i) for i in range(len(file.schema)))
+    return {column.path.partition(".")[0] for column in columns if column.physical_type == "INT96"}
+
+
+def _int96_unit(file: Opened, names: set[str]) -> str:
+    """Nanoseconds where the first rows have such digits and no year beyond them, else microseconds."""
+    first = []
+    for unit in ("us", "ns"):
+        with _open(file, unit) as opened:
+            first.append(next(opened.iter_batches(columns=sorted(names), use_threads=False), None))
+    micros, nanos = first
+    if micros is None or nanos is None or any(map(beyond_nanoseconds, micros.columns)):
+        return "us"
+    return "ns" if any(map(lost_digits, micros.columns, nanos.columns)) else "us"
 
 
 def _size(file: pq.ParquetFile, group: int, columns: list[str]) -> tuple[int, int]:
@@ -119,13 +170,16 @@ def _without_zone(dtype: pa.DataType) -> pa.DataType:
 
 
 @contextlib.contextmanager
-def _open(file: Opened) -> Iterator[pq.ParquetFile]:
+def _open(file: Opened, int96_unit: str | None = None) -> Iterator[pq.ParquetFile]:
     with contextlib.ExitStack() as stack:
         try:
             source = stack.enter_context(file.arrow())
-            opened = stack.enter_context(pq.ParquetFile(source, pre_buffer=False, buffer_size=PAGE_BYTES))
+            opened = stack.enter_context(
+                pq.ParquetFile(source, pre_buffer=False, buffer_size=PAGE_BYTES, coerce_int96_timestamp_unit=int96_unit)
+            )
         except (pa.ArrowException, OSError) as error:
-            raise Rejected(f"{file.name} is no parquet file: {error}") from error
+            cure = "write it again: it may have been cut off, for what it holds stands at its end"
+            raise Rejected(f"{file.name} is not a parquet file that can be read: {error}; {cure}") from error
         yield opened
 
 

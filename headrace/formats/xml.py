@@ -1,7 +1,11 @@
 """Xml files: one element is a row, its attributes or its children are the fields."""
 
+import codecs
+import logging
+import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from difflib import get_close_matches
+from typing import Any, BinaryIO, NamedTuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -9,12 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.connector import Position, TaskContext
-from headrace.errors import Rejected
+from headrace.errors import BadRow, Rejected
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
+from headrace.rows import type_name
 from headrace.storage.opened import Opened
 from headrace.values import to_array
+
+LOG = logging.getLogger("headrace.plugin")
 
 READ_BYTES = 64 * 1024
 
@@ -43,29 +50,41 @@ class XmlFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         done, held = position or 0, []
-        given, size = done, 0
+        given, size, names = done, 0, _Names(schema, settings, part)
         try:
             for number, fields in enumerate(_rows(part, settings, task), 1):
                 if number <= done:
                     continue
-                if (values := _values(fields, number, schema, settings, part, task, table)) is not None:
+                found = names.of(fields)
+                if (values := _values(found, fields, number, schema, settings, part, task, table)) is not None:
                     held.append(values)
-                    size += sum(len(text) for text in fields.values() if text)
+                    size += sum(len(text) for field in fields.values() for text in field.texts)
                 if len(held) == task.batch_rows or size >= task.batch_bytes:
+                    names.check()
                     yield _batch(held, schema), number
                     held, given, size = [], number, 0
                 done = number
-        except (ElementTree.ParseError, UnicodeError, OSError, LookupError) as error:
-            raise Rejected(f"cannot read {part.label} as xml: {error}") from error
+        except (ElementTree.ParseError, UnicodeError, OSError) as error:
+            cure = "set the option encoding" if isinstance(error, UnicodeError) else "mend the file, or leave it out"
+            raise Rejected(f"cannot read {part.label} as xml: {error}; {cure}") from error
+        names.check()
         if held or done > given:
             yield _batch(held, schema), done  # empty where all the rows were bad: the position lies behind them
+        names.tell()
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
-        return _XmlWriter(stream, settings)
+        return _XmlWriter(stream, schema, settings)
 
 
-def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[dict[str, str | None]]:
-    """The fields of each row as text; what was read is forgotten, so that memory does not grow."""
+class Field(NamedTuple):
+    """What a row has under one name: the text of each such element, and the elements within them."""
+
+    texts: list[str]
+    inner: list[str]
+
+
+def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[dict[str, Field]]:
+    """The fields of each row by name; what was read is forgotten, so that memory does not grow."""
     open_elements: list[ElementTree.Element] = []
     for event, element in _events(part, settings, task):
         if event == "start":
@@ -73,12 +92,22 @@ def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator
             continue
         open_elements.pop()
         if _tag(element) == settings.xml_row_tag:
-            if settings.xml_attributes:
-                yield dict(element.attrib)
-            else:
-                yield {_tag(child): "".join(child.itertext()) for child in element}
+            yield _attributes(element) if settings.xml_attributes else _children(element)
             if open_elements:
                 open_elements[-1].remove(element)
+
+
+def _attributes(row: ElementTree.Element) -> dict[str, Field]:
+    return {name.rpartition("}")[2]: Field([text], []) for name, text in row.attrib.items()}
+
+
+def _children(row: ElementTree.Element) -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for child in row:
+        field = found.setdefault(_tag(child), Field([], []))
+        field.texts.append("".join(child.itertext()))
+        field.inner.extend(_tag(inner) for inner in child)
+    return found
 
 
 def _events(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[tuple[str, ElementTree.Element]]:
@@ -86,16 +115,95 @@ def _events(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterat
     parser: Any = ElementTree.XMLPullParser(("start", "end"))  # typed for events that are not asked for
     since, name = 0, f"a row of {part.label}, or what stands between two,"
     with part.file.stream() as file:
-        while data := file.read(READ_BYTES):
+        first = file.read(READ_BYTES)
+        decoder = codecs.getincrementaldecoder(_encoding(first, settings, part))()
+        data = first
+        while data:
             since += len(data)
-            parser.feed(data)
+            parser.feed(decoder.decode(data))
             for event, element in parser.read_events():
                 if event == "end" and _tag(element) == settings.xml_row_tag:
                     since = 0
                 yield event, element
             task.check_size(ELEMENT_FACTOR * since, name, f"look whether xml_row_tag = {settings.xml_row_tag} is right")
+            data = file.read(READ_BYTES)
+    parser.feed(decoder.decode(b"", final=True))
     parser.close()
     yield from parser.read_events()
+
+
+_DECLARED = re.compile(rb"^\s*<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9._:-]+)[\"']")
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def _encoding(first: bytes, settings: ReadSettings, part: FilePart) -> str:
+    """What a file's mark says; the option encoding where it was given, as in SeaTunnel; what the declaration says."""
+    for mark, encoding in _MARKS.items():
+        if first.startswith(mark):
+            return encoding
+    declared = _DECLARED.match(first[:1000])
+    if "encoding" in settings.model_fields_set or declared is None:
+        return settings.encoding
+    name = declared[1].decode()
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise Rejected(
+            f"{part.label} says that its encoding is {name!r}, which is not known; set the option encoding"
+        ) from error
+    return name
+
+
+class _Names:
+    """Finds the columns' elements or attributes: exactly, else without regard to case and blanks."""
+
+    def __init__(self, schema: pa.Schema, settings: ReadSettings, part: FilePart) -> None:
+        self._names, self._settings, self._part = schema.names, settings, part
+        self._seen: set[str] = set()
+        self._known: dict[str, None] = {}
+        self._is_new, self._rows = True, 0
+
+    def of(self, fields: dict[str, Field]) -> list[Field | None]:
+        """The field of each column in one row."""
+        self._rows += 1
+        if not fields.keys() <= self._known.keys():
+            self._known.update(dict.fromkeys(fields))
+        found = [fields.get(name) for name in self._names]
+        if None in found:
+            lower = {name.strip().lower(): field for name, field in fields.items()}
+            found = [
+                lower.get(name.strip().lower()) if field is None else field
+                for name, field in zip(self._names, found, strict=True)
+            ]
+        self._seen.update(name for name, field in zip(self._names, found, strict=True) if field is not None)
+        return found
+
+    def check(self) -> None:
+        """Raises Rejected when rows were read and not one column was in them."""
+        if self._seen or not self._rows:
+            return
+        way = "attributes" if self._settings.xml_attributes else "elements"
+        other = "false" if self._settings.xml_attributes else "true"
+        known = ", ".join(self._known) or "none"
+        raise Rejected(
+            f"none of the columns {', '.join(self._names)} is in {self._part.label}: the {way} of its rows are "
+            f"{known}; mend the names in schema, or set xml_use_attr_format = {other}"
+        )
+
+    def tell(self) -> None:
+        """Warns of columns that were in no row."""
+        if not self._rows:
+            LOG.warning(
+                "%s has no element %s: 0 rows; look whether xml_row_tag is right",
+                self._part.label,
+                self._settings.xml_row_tag,
+            )
+            return
+        for name in self._names:
+            if name not in self._seen:
+                near = get_close_matches(name, self._known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"they have {', '.join(self._known)}"
+                LOG.warning("column %s is in no row of %s, and null in all; %s", name, self._part.label, hint)
 
 
 def _tag(element: ElementTree.Element) -> str:
@@ -103,7 +211,8 @@ def _tag(element: ElementTree.Element) -> str:
 
 
 def _values(
-    fields: dict[str, str | None],
+    found: list[Field | None],
+    fields: dict[str, Field],
     number: int,
     schema: pa.Schema,
     settings: ReadSettings,
@@ -112,14 +221,34 @@ def _values(
     table: str,
 ) -> list[Any] | None:
     values = []
-    for field in schema:
+    for field, column in zip(found, schema, strict=True):
         try:
-            values.append(parse_text_cell(fields.get(field.name), field.type, settings))
+            values.append(None if field is None else _value(field, column, settings))
         except ValueError as error:
-            raw = str({name: text for name, text in fields.items() if text is not None})
-            task.rejects.add_raw(table, [raw], str(error), f"{part.label} row {number}, column {field.name}")
+            raw = str({name: text for name, field in fields.items() for text in field.texts})
+            task.rejects.add_raw(table, [raw], str(error), f"{part.label} row {number}, column {column.name}")
             return None
     return values
+
+
+def _value(field: Field, column: pa.Field, settings: ReadSettings) -> Any:
+    dtype = column.type
+    if field.inner:
+        inner = ", ".join(dict.fromkeys(field.inner))
+        raise ValueError(
+            f"the element {column.name} holds elements ({inner}) where {type_name(dtype)} was expected; "
+            f"write them as JSON text, or set xml_row_tag to the element whose children are the columns"
+        )
+    if len(field.texts) > 1:
+        if not pa.types.is_list(dtype):
+            raise ValueError(
+                f"the element {column.name} stands {len(field.texts)} times in the row; declare the column as an array"
+            )
+        return [parse_text_cell(text, dtype.value_type, settings) for text in field.texts]
+    text = field.texts[0]
+    if pa.types.is_string(dtype):  # an element that is there has a text, if only an empty one
+        return None if text == settings.null_format else text
+    return parse_text_cell(text, dtype, settings)
 
 
 def _batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
@@ -127,19 +256,46 @@ def _batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+_NAME = re.compile(
+    "[:A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
+    "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]"
+    "[-.0-9\u00b7\u0300-\u036f\u203f\u2040:A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff"
+    "\u200c\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]*"
+)
+"""What elements and attributes may be called (XML 1.0, 2.3: Name)."""
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that no XML 1.0 file can hold, however they are written (2.2: Char)."""
+
+
 class _XmlWriter(FormatWriter):
-    def __init__(self, stream: BinaryIO, settings: WriteSettings) -> None:
+    def __init__(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
         self._stream, self._settings = stream, settings
-        root = settings.xml_root_tag
-        self._put(f'<?xml version="1.0" encoding="{settings.encoding}"?>\n<{root}>\n')
+        self._encoder = codecs.getincrementalencoder(settings.encoding)("xmlcharrefreplace")
+        named = {"xml_root_tag": settings.xml_root_tag, "xml_row_tag": settings.xml_row_tag}
+        for what, name in [*named.items(), *(("column", name) for name in schema.names)]:
+            self._check_name(what, name)
+        self._put(f'<?xml version="1.0" encoding="{settings.encoding}"?>\n<{settings.xml_root_tag}>\n')
+
+    def _check_name(self, what: str, name: str) -> None:
+        """Raises Rejected for what XML takes for no name, or what its reader would take for a part of it."""
+        try:
+            name.encode(self._settings.encoding)
+        except UnicodeError as error:
+            text = f"{what} {name!r} cannot be written in {self._settings.encoding}"
+            raise Rejected(f"cannot write xml: {text}; rename it, or set encoding = UTF-8") from error
+        if not _NAME.fullmatch(name) or ":" in name:
+            raise Rejected(
+                f"cannot write xml: {what} {name!r} is not a name in XML, which begins with a letter or _ and has "
+                "letters, digits, _, - and . only; rename it"
+            )
 
     def _put(self, text: str) -> None:
-        self._stream.write(text.encode(self._settings.encoding, "xmlcharrefreplace"))
+        self._stream.write(self._encoder.encode(text))
 
     def write(self, rows: pa.RecordBatch) -> None:
         tag, settings = self._settings.xml_row_tag, self._settings
         columns = [
-            (name, _texts(column, settings)) for name, column in zip(rows.schema.names, rows.columns, strict=True)
+            (name, _texts(name, column, settings)) for name, column in zip(rows.schema.names, rows.columns, strict=True)
         ]
         lines = []
         for i in range(rows.num_rows):
@@ -149,19 +305,44 @@ class _XmlWriter(FormatWriter):
                 lines.append(f"    <{tag}{inner}/>\n")
             else:
                 inner = "".join(
-                    f"        <{name}>{escape(text)}</{name}>\n" for name, text in fields if text is not None
+                    f"        <{name}>{escape(text, _KEPT)}</{name}>\n" for name, text in fields if text is not None
                 )
                 lines.append(f"    <{tag}>\n{inner}    </{tag}>\n")
         self._put("".join(lines))
 
     def close(self) -> None:
         self._put(f"</{self._settings.xml_root_tag}>\n")
+        self._stream.write(self._encoder.encode("", final=True))
 
 
-def _texts(column: pa.Array, settings: WriteSettings) -> list[str | None]:
-    """Each value as text, nested ones as JSON; null is left out of the row."""
+_KEPT = {"\r": "&#13;"}
+"""A reader makes a line feed of a carriage return that is not written so."""
+
+
+def _texts(name: str, column: pa.Array, settings: WriteSettings) -> list[str | None]:
+    """Each value as text, nested ones as JSON; null is left out of the row. Raises BadRow for what XML cannot hold."""
     if pa.types.is_nested(column.type) or isinstance(column.type, pa.ExtensionType):
         return values_as_json(column)
-    texts = cell_texts(column, settings.formats())
-    found: list[str | None] = pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist()
+    if pa.types.is_binary(column.type):
+        found = _decoded(name, column)
+    else:
+        texts = cell_texts(column, settings.formats())
+        found = pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist()
+    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+        for row, text in enumerate(found, 1):
+            if text is not None and (odd := _FORBIDDEN.search(text)):
+                shown = f"column {name}: {text[:100]!r} has the character U+{ord(odd[0]):04X}"
+                raise BadRow(f"{shown}, which no xml file can hold; take it out, or write another format", row=row)
+    return found
+
+
+def _decoded(name: str, column: pa.Array) -> list[str | None]:
+    """Bytes as the text that they are in UTF-8, which is how they are read."""
+    found: list[str | None] = []
+    for row, value in enumerate(column.to_pylist(), 1):
+        try:
+            found.append(None if value is None else value.decode())
+        except UnicodeDecodeError as error:
+            text = f"column {name}: the bytes {value[:20].hex()} are not a text in UTF-8"
+            raise BadRow(f"{text}, and xml files hold texts only; write another format", row=row) from error
     return found

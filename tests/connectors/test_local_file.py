@@ -407,7 +407,7 @@ def test_json_keeps_nested_values_and_takes_numbers_as_text(tmp_path):
 
 def test_a_parquet_file_that_is_none_is_named(tmp_path):
     (tmp_path / "a.parquet").write_text("no")
-    with pytest.raises(Rejected, match=r"a\.parquet is no parquet file"):
+    with pytest.raises(Rejected, match=r"a\.parquet is not a parquet file"):
         make(LocalFileSource, path=str(tmp_path), file_format_type="parquet").tables()
 
 

@@ -383,7 +383,7 @@ def test_a_file_that_is_none_of_its_format_is_named(tmp_path):
     job = Job(tmp_path, file_format_type="parquet")
     (tmp_path / "a").write_text("no parquet")
     old(tmp_path / "a")
-    with pytest.raises(Rejected, match=f"{tmp_path}/a is no parquet file.*; repair it, or move it away"):
+    with pytest.raises(Rejected, match=f"{tmp_path}/a is not a parquet file.*; repair it, or move it away"):
         job.rows()
 
 
