@@ -280,6 +280,10 @@ class Source(ABC):
         """Whether `tables` needs nothing but the options; then `headrace check` calls it, too."""
         return False
 
+    def places(self) -> Collection[str]:
+        """Where what is read lies, as paths from a root that tells storages apart; a sink must not empty it."""
+        return ()
+
     @abstractmethod
     def tables(self) -> list[TableSchema]:
         """The tables this source gives, with their columns. Read-only. Raises Unavailable, Rejected, ConfigError."""
@@ -526,6 +530,10 @@ class Sink(ABC):
     def check_save_modes(self, tables: Sequence[TableSchema]) -> Iterable[Problem]:
         """What `save_mode` would refuse of these tables. Asked of all sinks before any acts, never on restore."""
         return ()
+
+    def emptied(self, tables: Sequence[TableSchema]) -> Mapping[str, str]:
+        """The places that `save_mode` would empty for these tables, see Source.places, with the option that says so."""
+        return {}
 
     def save_mode(self, table: TableSchema) -> None:
         """Act by the schema and data save modes. Once per table before the first row, never on restore."""

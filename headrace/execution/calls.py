@@ -1,6 +1,6 @@
 """What a worker does for a job beside running tasks, from describe to commit: plain functions of a plan."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
         for step in pipeline.all_sinks():
             sink = job.sink(step.id)
             problems += [placed(p, step.plugin, file) for p in sink.check(tables[step.id])]
+            problems += [placed(p, step.plugin, file) for p in _emptied_sources(job, sink, tables[step.id])]
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     job.tables = tables
@@ -67,6 +68,18 @@ def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
 def splits(job: LoadedJob, step: int, parallelism: int) -> list[Split]:
     """The source's splits."""
     return job.source(step).splits(parallelism)
+
+
+def _emptied_sources(job: LoadedJob, sink: Sink, tables: list[TableSchema]) -> Iterator[Problem]:
+    """A sink that would delete what the job reads."""
+    for emptied, option in sink.emptied(tables).items():
+        for pipeline in job.plan.pipelines:
+            for read in job.source(pipeline.source.id).places():
+                if f"{emptied}/".startswith(f"{read}/") or f"{read}/".startswith(f"{emptied}/"):
+                    text = f"{option} would delete what {pipeline.source.plugin.place} reads: {read!r}"
+                    where = "" if read == emptied else f", for the sink empties {emptied!r}"
+                    cure = "write to another place, or use APPEND_DATA with CREATE_SCHEMA_WHEN_NOT_EXIST"
+                    yield Problem(option.partition(" ")[0], text + where, cure)
 
 
 def new_splits(job: LoadedJob, step: int, known: Collection[str]) -> list[Split]:

@@ -21,11 +21,24 @@ def convert(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     try:
         return column.cast(dtype)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        pass
+        _check_digits(column, dtype)
     try:
         return to_array([parse_value(value, dtype) for value in column.to_pylist()], dtype)
     except (ValueError, pa.ArrowException) as error:
         raise ValueError(f"{error}; the file has {type_name(column.type)}, the schema {type_name(dtype)}") from error
+
+
+def _check_digits(column: pa.Array, dtype: pa.DataType) -> None:
+    """Raises ValueError naming the first value whose nanoseconds a time or timestamp has no room for."""
+    kinds = (pa.types.is_time, pa.types.is_timestamp)
+    if not any(kind(column.type) and kind(dtype) for kind in kinds) or column.type.unit != "ns":
+        return
+    odd = pc.not_equal(column.cast(dtype, safe=False).cast(column.type), column)
+    if pc.any(odd).as_py():
+        text = column.filter(odd).slice(0, 1).cast(pa.string())[0].as_py()
+        raise ValueError(
+            f"{text} has nanoseconds, and {type_name(dtype)} holds microseconds; declare the column as string in schema"
+        )
 
 
 def _fields(column: pa.Array, dtype: pa.DataType) -> pa.Array:

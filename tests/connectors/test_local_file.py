@@ -383,11 +383,11 @@ def test_the_columns_can_be_those_of_the_newest_file(tmp_path):
     os.utime(tmp_path / "z.parquet", (1, 1))
     pq.write_table(pa.table({"id": [2]}), tmp_path / "a.parquet")
     os.utime(tmp_path / "a.parquet", (2, 2))
-    pq.write_table(pa.table({"id": [3], "name": ["c"]}), tmp_path / "b.parquet")
+    pq.write_table(pa.table({"name": ["c"], "id": [3]}), tmp_path / "b.parquet")
     options = {"path": str(tmp_path), "file_format_type": "parquet"}
-    assert make(LocalFileSource, **options).tables()[0].names == ["id"]
+    assert make(LocalFileSource, **options).tables()[0].names == ["id", "name"]
     newest = make(LocalFileSource, sort_files_by_modification_time=True, **options)
-    assert newest.tables()[0].names == ["id", "name"]
+    assert newest.tables()[0].names == ["name", "id"]
 
 
 def test_a_file_that_changed_since_the_splits_were_made_is_refused(tmp_path):
@@ -650,3 +650,26 @@ def test_a_metadata_transform_gets_what_is_known_of_the_file(tmp_path, packed):
     stat = file.stat()
     times = {"size": stat.st_size, "updated": int(stat.st_mtime * 1000)}
     assert table.to_pylist() == [{"id": 2, "name": "bob", **told, **times}]
+
+
+@pytest.mark.parametrize("mode", [{"data_save_mode": "DROP_DATA"}, {"schema_save_mode": "RECREATE_SCHEMA"}])
+@pytest.mark.parametrize("target", ["year/2024", "year", "year/2024/01", "link"])
+def test_a_sink_that_would_delete_what_the_job_reads_is_refused_before_anything_is_deleted(tmp_path, mode, target):
+    (tmp_path / "year" / "2024" / "01").mkdir(parents=True)
+    (tmp_path / "year" / "2024" / "01" / "a.csv").write_text("1,x\n")
+    (tmp_path / "link").symlink_to(tmp_path / "year")
+    source = {"plugin_name": "LocalFile", "path": str(tmp_path / "year" / "2024"), "file_format_type": "csv"}
+    sink = {"plugin_name": "LocalFile", "path": str(tmp_path / target), "file_format_type": "csv", **mode}
+    error = run({"source": [{**source, "schema": PEOPLE}], "sink": [sink]}).error
+    assert "would delete what source[0].LocalFile reads" in str(error)
+    assert "write to another place" in str(error)
+    assert (tmp_path / "year" / "2024" / "01" / "a.csv").read_text() == "1,x\n"
+
+
+def test_tables_of_other_columns_in_one_directory_are_told(tmp_path, caplog):
+    tables = [TableSchema.from_arrow(pa.schema([("id", pa.int64())]), "a"), TABLE]
+    with caplog.at_level("WARNING"):
+        assert not list(make(LocalFileSink, path=str(tmp_path / "one")).check(tables))
+        assert not list(make(LocalFileSink, path=str(tmp_path / "${table_name}")).check(tables))
+    [record] = caplog.records
+    assert "tables a and db.people, whose columns differ, go into one directory" in record.getMessage()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headrace.connectors._files.options import CompareMode, FileTableOptions, SyncMode, UpdateStrategy
+from headrace.connectors._files.partitions import is_passed_over, partition_values
 from headrace.errors import Rejected
 from headrace.values import parse_timestamp
 
@@ -56,7 +57,7 @@ def _walk(root: Path, recursive: bool) -> Iterator[str]:
             raise Rejected(f"cannot list {error.filename}: {error.strerror}; check its permissions") from error
 
     for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in folders if recursive and not name.startswith((".", "_"))]
+        folders[:] = [name for name in folders if recursive and not is_passed_over(name)]
         for name in files:
             if not name.startswith(".") and name != "_SUCCESS":
                 yield os.path.join(folder, name)
@@ -88,12 +89,9 @@ def _wanted(path: str, options: FileTableOptions) -> FoundFile | None:
     return FoundFile(path, stat)
 
 
-def partitions_of(path: str, options: FileTableOptions) -> dict[str, str]:
-    """`k=v` directories of the path, in order."""
-    if not options.parse_partition_from_path:
-        return {}
-    parts = [part.partition("=") for part in Path(path).parent.parts]
-    return {key: value for key, equals, value in parts if equals and key}
+def partitions_of(path: str, options: FileTableOptions) -> dict[str, str | None]:
+    """`k=v` directories of the path, in order; Hive's marker is null."""
+    return partition_values(path) if options.parse_partition_from_path else {}
 
 
 def holds(options: FileTableOptions, path: str) -> bool:

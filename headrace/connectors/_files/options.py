@@ -110,7 +110,7 @@ class FileTableOptions(ReadSettings):
     newest_first: bool = Field(
         default=False,
         validation_alias="sort_files_by_modification_time",
-        description="Begin with the file that changed last; its columns are the table's.",
+        description="Begin with the file that changed last; its columns are the table's first ones.",
     )
     discovery_mode: DiscoveryMode = Field(
         default=DiscoveryMode.ONCE,

@@ -1,6 +1,7 @@
 """Writing files: staged where nobody looks, renamed into place on commit."""
 
 import contextlib
+import logging
 import os
 import shutil
 import uuid
@@ -34,9 +35,9 @@ from headrace.connector import (
     staging_name,
 )
 from headrace.connectors._files.binary import BinaryFilesWriter, batch_folder, splice
+from headrace.connectors._files.partitions import NULL_PARTITION, check_partitions, folder_of, folder_values
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
-from headrace.formats.cells import cell_texts
 from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
@@ -44,8 +45,7 @@ from headrace.formats.registry import file_format
 from headrace.options import PATH, LocalPath
 from headrace.storage.local import LocalFile
 
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-"""The directory of rows whose partition value is null, as Hive and Spark name it."""
+LOG = logging.getLogger("headrace.plugin")
 
 MAX_OPEN_FILES = 128
 """Partitions a writer keeps open; the one that was idle longest is finished to make room."""
@@ -149,6 +149,13 @@ class FileSinkOptions(WriteSettings):
         """The partition columns, as far as partitions are wanted at all."""
         return self.partition_by if self.have_partition or self.partition_by else []
 
+    def columns_of(self, table: TableSchema) -> list[str]:
+        """The columns of the files, in their order."""
+        names = self.sink_columns or table.names
+        if self.is_partition_field_write_in_file:
+            return list(names)
+        return [name for name in names if name not in self.partitions]
+
 
 class FileSink(Sink):
     """Writes files into a directory. Staged: a file is visible, whole, once its checkpoint is committed."""
@@ -196,6 +203,7 @@ class FileSink(Sink):
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
+        self._tell_of_mixed(tables)
         for table in tables:
             missing = [name for name in BINARY_SCHEMA.names if name not in table.names]
             if self.options.file_format_type == "binary" and missing:
@@ -206,9 +214,24 @@ class FileSink(Sink):
                     if name not in table.names:
                         text = f"table {table.path} has no column {name!r}"
                         yield Problem(option, text, f"its columns are {', '.join(table.names)}")
+            yield from check_partitions(table, self.options.partitions, self.options.columns_of(table))
             path = Path(self.options_for(table).path)
             if path.exists() and not path.is_dir():
                 yield Problem("path", f"{str(path)!r} is a file", "name the directory that the files go into")
+
+    def _tell_of_mixed(self, tables: Sequence[TableSchema]) -> None:
+        """Warns where tables of different columns go into one directory, from which no reader tells them apart."""
+        first: dict[str, TableSchema] = {}
+        for table in tables:
+            other = first.setdefault(self.options_for(table).path, table)
+            if not other.arrow.equals(table.arrow):
+                LOG.warning(
+                    "the files of tables %s and %s, whose columns differ, go into one directory, %s; "
+                    "add ${table_name} to path",
+                    other.path,
+                    table.path,
+                    self.options_for(table).path,
+                )
 
     def unverified(self, table: TableSchema) -> str:
         """Every file is read again once it is finished, where its format keeps the rows' values."""
@@ -218,6 +241,17 @@ class FileSink(Sink):
         """A directory that must be there, or must hold no files."""
         for table in tables:
             yield from _refused(self.options_for(table))
+
+    def emptied(self, tables: Sequence[TableSchema]) -> dict[str, str]:
+        """The directories of the tables, where their files are to be dropped."""
+        options = self.options
+        if options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA:
+            option = f"schema_save_mode = {options.schema_save_mode}"
+        elif options.data_save_mode is DataSaveMode.DROP_DATA:
+            option = f"data_save_mode = {options.data_save_mode}"
+        else:
+            return {}
+        return {os.path.realpath(self.options_for(table).path): option for table in tables}
 
     def save_mode(self, table: TableSchema) -> None:
         """Act on the directory as a table and its files as the data."""
@@ -398,10 +432,7 @@ class _FileWriter(SinkWriter):
     def __init__(self, options: FileSinkOptions, table: TableSchema, task: TaskContext, staging: Path) -> None:
         self._options, self._task, self._staging = options, task, staging
         self._form = file_format(options.file_format_type)
-        names = options.sink_columns or table.names
-        if options.partitions and not options.is_partition_field_write_in_file:
-            names = [name for name in names if name not in options.partitions]
-        self._names = names
+        self._names = names = options.columns_of(table)
         self._schema = pa.schema([f for name in names for f in table.arrow if f.name == name])
         self._other_encoding = "utf" not in options.encoding.lower() and not self._form.own_schema
         self._unique = uuid.uuid4().hex[:10]
@@ -465,23 +496,14 @@ class _FileWriter(SinkWriter):
             yield "", rows
             return
         formats = self._options.formats()
-        keys = [
-            pc.if_else(pc.is_valid(rows.column(name)), cell_texts(rows.column(name), formats), NULL_PARTITION)
-            for name in self._options.partitions
-        ]
+        keys = [folder_values(rows.column(name), formats) for name in self._options.partitions]
         joined = pc.binary_join_element_wise(*keys, "\x00").dictionary_encode()
         for code, key in enumerate(joined.dictionary.to_pylist()):
             mine = rows.filter(pc.equal(joined.indices, code)) if len(joined.dictionary) > 1 else rows
             yield self._partition_folder(key.split("\x00")), mine
 
     def _partition_folder(self, values: Sequence[str]) -> str:
-        expression = self._options.partition_dir_expression
-        pairs = [(_safe(k), _safe(v)) for k, v in zip(self._options.partitions, values, strict=True)]
-        if "..." in expression:
-            return "/".join(_seen(f"{name}={value}") for name, value in pairs)
-        for i, (name, value) in enumerate(pairs):
-            expression = expression.replace(f"${{k{i}}}", name).replace(f"${{v{i}}}", value)
-        return "/".join(_seen(part) for part in expression.split("/") if part)
+        return folder_of(self._options.partition_dir_expression, self._options.partitions, values)
 
     def _file(self, partition: str) -> _OpenFile:
         file = self._open.pop(partition, None)
@@ -568,11 +590,6 @@ class _FileWriter(SinkWriter):
 def _safe(text: str) -> str:
     """A text as one name in a directory."""
     return text.replace("/", "%2F").replace("\x00", "") or NULL_PARTITION
-
-
-def _seen(name: str) -> str:
-    """The name of a directory that readers do not pass over, and that does not lead elsewhere."""
-    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 def _visible(path: Path) -> Iterator[Path]:

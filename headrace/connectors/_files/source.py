@@ -9,20 +9,20 @@ import pyarrow as pa
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._files.actions import PostSync
+from headrace.connectors._files.columns import LOOKED_AT, own_columns, shaped, tell_of_others, united
 from headrace.connectors._files.follower import FileFollower
 from headrace.connectors._files.listing import FoundFile, holds, is_copied, partitions_of, readable_files
 from headrace.connectors._files.metadata import FILE_METADATA, FileMetadata
 from headrace.connectors._files.options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._files.parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
-from headrace.formats.convert import convert
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import FileFormat, FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch, Column
 from headrace.storage.local import LocalFile
-from headrace.storage.opened import InMemory, Opened
+from headrace.storage.opened import InMemory
 
 LOG = logging.getLogger("headrace.plugin")
 
@@ -43,6 +43,7 @@ class FileSource(Source):
         self._described: dict[int, tuple[TableSchema, list[str]]] = {}
         self._follower = FileFollower(options.tables(), self) if self._is_continuous else None
         self._post_sync = PostSync(options.tables())
+        self._told: set[str] = set()
 
     @property
     def _is_continuous(self) -> bool:
@@ -55,6 +56,10 @@ class FileSource(Source):
     def describes_offline(self) -> bool:
         """Partitions and the columns of parquet files are only known from the files."""
         return False
+
+    def places(self) -> list[str]:
+        """The directories and files that are read."""
+        return [os.path.realpath(options.path) for options in self.options.tables()]
 
     def tables(self) -> list[TableSchema]:
         """The schema option's columns, or the file's own; then the partitions of the path."""
@@ -139,15 +144,19 @@ class FileSource(Source):
         options = self.options.tables()[number]
         table, names = self.table(number)
         form = file_format(options.file_format_type)
-        own = _own_columns(form, part.file, table, names)
+        declared, own = self._declared(options), None
+        if form.own_schema:
+            have = form.file_schema(part.file)
+            own = own_columns(have, part.label, table, names, declared=declared is not None)
+            if declared is None and not options.read_columns:
+                tell_of_others(have, part.label, table, self._told)
         # Text formats need all the fields of a line to find the wanted ones.
-        declared = self._declared(options)
         wanted = pa.schema([field for field in table.arrow if field.name in names])
         schema = own or (declared.arrow if declared is not None else wanted)
         partitions, known = partitions_of(path, options), FileMetadata(path, part)
         for rows, after in form.read(part, position, schema, options, task, table.path):
-            shaped = _shape(rows, table, partitions, part)
-            yield Batch(shaped, table.path, metadata=known.of(shaped.num_rows)), after
+            fitting = shaped(rows, table, partitions, part)
+            yield Batch(fitting, table.path, metadata=known.of(fitting.num_rows)), after
 
     def hears_checkpoints(self) -> bool:
         """See Source.hears_checkpoints; only where something becomes of files that were read."""
@@ -179,7 +188,7 @@ class FileSource(Source):
             raise ValueError(f"it is {rows.num_rows} rows now")
         part = FilePart(file or InMemory(path, b""), 0, 0)
         told = FileMetadata(path, part).of(1) if file else None
-        return Batch(_shape(rows.to_batches()[0], schema, partitions, part), table, metadata=told)
+        return Batch(shaped(rows.to_batches()[0], schema, partitions, part), table, metadata=told)
 
     def _declared(self, options: FileTableOptions) -> TableSchema | None:
         """The columns of the schema option; None where it has none."""
@@ -200,7 +209,7 @@ class FileSource(Source):
         if declared is not None:
             table = declared
         elif form.own_schema:
-            table = TableSchema.from_arrow(form.fixed_schema or _schema_of_first(files, form, options), path)
+            table = TableSchema.from_arrow(form.fixed_schema or _schema_of(files, form, options), path)
         else:
             table = TableSchema(path, (Column(NO_SCHEMA_COLUMN, pa.string()),))
         if options.read_columns:
@@ -209,7 +218,7 @@ class FileSource(Source):
                 raise Rejected(f"read_columns: no column {unknown[0]!r} in {', '.join(known)}", table=table.path)
             table = table.with_columns([known[name] for name in options.read_columns])
         names = table.names
-        partitions = partitions_of(files[0].path, options) if files else {}
+        partitions = {name: None for file in files for name in partitions_of(file.path, options)}
         extra = [Column(name, pa.string()) for name in partitions if name not in names]
         table = replace(table.with_columns([*table.columns, *extra]), metadata=FILE_METADATA)
         self._described[number] = table, names
@@ -223,10 +232,12 @@ def nothing_to_read(options: FileTableOptions) -> str:
     return f"there is nothing to read: {options.path!r} {why}"
 
 
-def _schema_of_first(files: Sequence[FoundFile], form: FileFormat, options: FileTableOptions) -> pa.Schema:
+def _schema_of(files: Sequence[FoundFile], form: FileFormat, options: FileTableOptions) -> pa.Schema:
+    """The columns of the files, or of the first where more come later or where finding them costs unpacking."""
     if not files:
         raise Rejected(f"{nothing_to_read(options)}; give a schema, or {form.name} files, which tell their columns")
-    return _file_schema(files[0].path, form, options)
+    most = 1 if options.is_packed or options.is_continuous else LOOKED_AT
+    return united((file.path, _file_schema(file.path, form, options)) for file in files[:most])
 
 
 def _stat(path: str) -> os.stat_result:
@@ -244,38 +255,3 @@ def _file_schema(path: str, form: FileFormat, options: FileTableOptions) -> pa.S
         raise Rejected(f"there is nothing to read: {path!r} holds no files")
     with plain_file(file, options.archive_codec, options.codec, found[0]) as plain:
         return form.file_schema(plain)
-
-
-def _own_columns(form: FileFormat, plain: Opened, table: TableSchema, names: Sequence[str]) -> pa.Schema | None:
-    """The columns to read from a file that carries its own, as it spells and types them; None for other files."""
-    if not form.own_schema:
-        return None
-    have = form.file_schema(plain)
-    by_lower = {name.lower(): name for name in reversed(have.names)}
-    fields = []
-    for column in table.columns:
-        name = column.name if column.name in have.names else by_lower.get(column.name.lower())
-        if name is not None:
-            fields.append(have.field(name))
-        elif column.name in names:
-            fields.append(pa.field(column.name, column.type))  # the format says that there is none
-    return pa.schema(fields)
-
-
-def _shape(rows: pa.RecordBatch, table: TableSchema, partitions: dict[str, str], part: FilePart) -> pa.RecordBatch:
-    """The table's columns in its order with its types, the path's partitions among them."""
-    if rows.schema.names == table.names and rows.schema.types == table.arrow.types:
-        return rows
-    by_lower = {name.lower(): i for i, name in reversed(list(enumerate(rows.schema.names)))}
-    exact = {name: i for i, name in reversed(list(enumerate(rows.schema.names)))}
-    columns = []
-    for column in table.columns:
-        index = exact.get(column.name, by_lower.get(column.name.lower()))
-        if index is None:
-            columns.append(pa.repeat(pa.scalar(partitions.get(column.name), pa.string()), rows.num_rows))
-            continue
-        try:
-            columns.append(convert(rows.column(index), column.type))
-        except ValueError as error:
-            raise Rejected(f"cannot read column {column.name} of {part.label}: {error}", table=table.path) from error
-    return pa.RecordBatch.from_arrays(columns, schema=table.arrow)
