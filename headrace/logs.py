@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from headrace.texts import readable
+
 MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 2
 
@@ -22,13 +24,21 @@ def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callab
     handler = _LogFile(
         folder / f"job-{job_id}.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
     )
-    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-5s [{job_id}] %(message)s"))
+    handler.setFormatter(ReadableFormatter(f"%(asctime)s %(levelname)-5s [{job_id}] %(message)s"))
 
     def write(level: str, text: str) -> None:
         number = logging.getLevelName(level.upper())
         handler.emit(logging.LogRecord("headrace.job", number, "", 0, text, None, None))
 
     return write, handler.close
+
+
+class ReadableFormatter(logging.Formatter):
+    """What comes from outside cannot take over the terminal that a log is read in, nor make its writing fail."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        return readable(super().format(record))
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
 from headrace.secrets import mask_urls
 from headrace.server_settings import Wire
+from headrace.texts import storable_values
 
 
 class BadRequest(HeadraceError):
@@ -36,8 +37,8 @@ class Json(Response):
             return content
         try:
             return orjson.dumps(content)
-        except TypeError:  # whole numbers of more than 64 bits
-            return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        except TypeError:  # whole numbers of more than 64 bits, half surrogates
+            return json.dumps(storable_values(content), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 MISTAKES = (BadRequest, ConfigError, JobExists, NotEnoughSlots)

@@ -30,7 +30,7 @@ from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.service import JobService, ServiceSettings
 from headrace.jobs.store import store_in
-from headrace.logs import BACKUPS, MAX_BYTES
+from headrace.logs import BACKUPS, MAX_BYTES, ReadableFormatter
 from headrace.server_settings import ServerSettings, Strategy, Wire
 
 LOG = logging.getLogger("headrace")
@@ -217,10 +217,10 @@ def _open_log(settings: ServerSettings) -> Callable[[], None]:
         file = logging.handlers.RotatingFileHandler(
             folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
         )
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
+    file.setFormatter(ReadableFormatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(settings.log_level)
-    terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    terminal.setFormatter(ReadableFormatter("%(levelname)s: %(message)s"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.addHandler(file)

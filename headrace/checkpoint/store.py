@@ -1,6 +1,7 @@
 """Where checkpoints are kept: one contract, and its rules over any place of small contents."""
 
 import hashlib
+import json
 import re
 import time
 from abc import ABC, abstractmethod
@@ -228,7 +229,11 @@ _DIGEST = 64
 
 def _encode(checkpoint: Checkpoint) -> bytes:
     """JSON that holds its own checksum."""
-    body = orjson.dumps(checkpoint.to_json())
+    content = checkpoint.to_json()
+    try:
+        body = orjson.dumps(content)
+    except TypeError:  # half surrogates: a split may be a file whose name is no UTF-8
+        body = json.dumps(content, separators=(",", ":")).encode()
     return _HEAD + hashlib.sha256(body).hexdigest().encode() + _MIDDLE + body + b"}"
 
 
@@ -238,7 +243,10 @@ def _decode(content: bytes) -> Checkpoint:
     digest, body = content[len(_HEAD) : len(_HEAD) + _DIGEST], content[start:-1]
     if not content.startswith(_HEAD) or hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError(f"its {len(content)} bytes do not have the checksum they were stored with")
-    return Checkpoint.from_json(orjson.loads(body))
+    try:
+        return Checkpoint.from_json(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return Checkpoint.from_json(json.loads(body))
 
 
 def replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:

@@ -16,6 +16,7 @@ from headrace.config.env import Verify
 from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
+from headrace.texts import storable_values
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def save_report(report: DeliveryReport, home: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(report.to_json(), file, indent=2, ensure_ascii=False)
+        json.dump(storable_values(report.to_json()), file, indent=2, ensure_ascii=False)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())

@@ -138,7 +138,7 @@ class RunningJob:
         except HeadraceError as error:
             self._end(JobStatus.FAILED, error)
         except Exception as error:  # a mistake of ours must end the job, and be seen
-            self._service.log("error", f"job {self.record.job_id}: {type(error).__name__}: {error}")
+            self._service.log("error", f"job {self.record.job_id} met a mistake of the engine: {error!r}")
             self._end(JobStatus.FAILED, error)
         finally:
             self._service.ended(self, slots)

@@ -1,6 +1,7 @@
 """The store of jobs: the truth about them, shared by all services that use it."""
 
 import itertools
+import json
 import queue
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,13 +39,14 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Metrics, Node
 from headrace.jobs.seal import Seal
 from headrace.jobs.status import ALLOWED, JobStatus
+from headrace.texts import storable, storable_values
 
 T = TypeVar("T")
 
@@ -99,6 +102,10 @@ _PROGRESS = {"status", "started", "outline", "metrics"}
 _Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
 """What to do, who waits for it, and whether it must be durable then."""
 READ_AT_ONCE = 100
+
+LONGEST_ERROR = 65_536
+"""Characters of an error that are kept with a job; its log has them all."""
+
 _IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
 _ID_BITS = 14
 
@@ -151,7 +158,9 @@ class JobStore:
 
     def add_all(self, jobs: Sequence[tuple[JobRecord, JobText]]) -> "Future[bool]":
         """Likewise for several records: all of them, or none when there already is one of them."""
-        values = [{**_to_row(vars(record)), "text": self._seal.close(_dump(asdict(text)))} for record, text in jobs]
+        values = [
+            {**_to_row(vars(record)), "text": self._seal.close(json.dumps(asdict(text)))} for record, text in jobs
+        ]
 
         def work(connection: Connection) -> bool:
             try:
@@ -209,7 +218,7 @@ class JobStore:
             sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one_or_none()
         if not sealed:
             raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
-        return JobText(**orjson.loads(self._seal.open(sealed)))
+        return JobText(**json.loads(self._seal.open(sealed)))
 
     def unfinished(self) -> list[JobRecord]:
         """Jobs that have not ended, oldest first."""
@@ -330,12 +339,17 @@ class JobStore:
             self._write_batch([item for item in batch if item is not None])
 
     def _write_batch(self, batch: "list[_Write]") -> None:
+        """All of it or nothing; what the database refuses for its content fails alone, without the others."""
         results: list[Any] = []
         engine = self._write_engine if any(durable for _, _, durable in batch) else self._light_engine
         try:
             with engine.begin() as connection:
                 results = [work(connection) for work, _, _ in batch]
         except Exception as error:
+            if len(batch) > 1 and not isinstance(error, OperationalError):  # a full disk or a lock concerns them all
+                for item in batch:
+                    self._write_batch([item])
+                return
             for _, future, _ in batch:
                 future.set_exception(HeadraceError(f"cannot write to the store of jobs: {_reason(error)}"))
             return
@@ -389,14 +403,26 @@ def _engine(url: str, *, autocommit: bool = False, durable: bool = True) -> Engi
 
 
 def _dump(value: Any) -> str:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # half surrogates, or whole numbers of more than 64 bits
+        return json.dumps(storable_values(value), default=str, ensure_ascii=False)
+
+
+def _load(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 _COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "name": (storable, str),
+    "error": (partial(storable, most=LONGEST_ERROR), str),
     "status": (attrgetter("value"), JobStatus),
-    "env": (_dump, orjson.loads),
-    "outline": (lambda value: _dump(value.to_json()), lambda text: Outline.from_json(orjson.loads(text))),
-    "metrics": (lambda value: _dump(value.to_json()), lambda text: Metrics.from_json(orjson.loads(text))),
+    "env": (_dump, _load),
+    "outline": (lambda value: _dump(value.to_json()), lambda text: Outline.from_json(_load(text))),
+    "metrics": (lambda value: _dump(value.to_json()), lambda text: Metrics.from_json(_load(text))),
     "restore": (int, bool),
     "from_savepoint": (int, bool),
 }

@@ -1,0 +1,43 @@
+"""Texts from outside, such as file names, rows in errors and job names, as they can be stored and safely read."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""A database may refuse the character 0, and UTF-8 has no half surrogates."""
+
+_UNREADABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Beside them what moves a terminal's cursor, changes its colours, or turns the direction of reading around."""
+
+
+def storable(text: str, most: int | None = None) -> str:
+    """The text with what no store takes written as an escape; one of more than `most` characters without its middle."""
+    if most is not None and len(text) > most:
+        half = most // 2
+        text = f"{text[:half]} … ({len(text) - 2 * half:,} characters are left out here) … {text[-half:]}"
+    return _UNSTORABLE.sub(_escape, text)
+
+
+def readable(text: str) -> str:
+    """The text as people may read it: control characters but tab and line end are written as escapes."""
+    return _UNREADABLE.sub(_escape, text)
+
+
+def storable_values(value: Any) -> Any:
+    """Nested values, as those of JSON, with every text in them storable."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable_values(key): storable_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_values(item) for item in value]
+    return value
+
+
+def _escape(match: re.Match[str]) -> str:
+    """A byte that is no UTF-8, as Python keeps it in file names (PEP 383), is written as that byte."""
+    number = ord(match[0])
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
