@@ -15,6 +15,12 @@ LOGGERS = ("headrace", "headrace.job", "uvicorn")
 _LEVELS = {"TRACE": "DEBUG", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING", "ERROR": "ERROR", "OFF": "CRITICAL"}
 
 
+_NO_VALUE: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is no such value."},
+    503: {"description": "Jobs cannot be taken now, such as on a full disk."},
+}
+
+
 def router(state: State) -> APIRouter:
     """All routes over one state."""
     routes = APIRouter(prefix="/hazelcast", tags=["Hazelcast"])
@@ -40,11 +46,12 @@ def _health(routes: APIRouter, state: State) -> None:
             }
         )
 
-    @routes.get("/health/{name}", responses={404: {"description": "There is no such value."}})
+    @routes.get("/health/{name}", responses=_NO_VALUE)
     def one_value(name: str) -> Response:
         """One of node-state, cluster-state, migration-queue-size, cluster-size, cluster-safe, ready."""
         if name in ("cluster-safe", "ready"):
-            state.service.store.nodes()  # raises, and so answers 500, when the store cannot be reached
+            if reason := state.service.unready():
+                raise BadRequest(f"this server cannot take jobs now: {reason}", status=503)
             return Response(status_code=200)
         if name == "cluster-size":
             return Json(str(len(state.service.nodes())).encode())

@@ -3,7 +3,8 @@
 import re
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from headrace.api.descriptors import SparingProtocol
 
 IDLE_SECONDS = 3600
 """How long a connection may lie idle. SeaTunnel closes none: what a client keeps for its next poll is still open."""
@@ -11,7 +12,7 @@ IDLE_SECONDS = 3600
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-class LenientProtocol(H11Protocol):
+class LenientProtocol(SparingProtocol):
     """Takes letters outside ASCII in a request line, which curl and Go send as they are, for their percent form; and
     goes on with HTTP/1.1 whatever a client would like to change to, as Java's asks for HTTP/2 in its first request."""
 

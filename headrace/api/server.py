@@ -1,5 +1,6 @@
 """The server: a port, the service of jobs behind it, and an orderly end."""
 
+import asyncio
 import logging
 import logging.handlers
 import os
@@ -17,6 +18,7 @@ import uvicorn
 from headrace import __version__
 from headrace.addresses import joined
 from headrace.api.app import make_app
+from headrace.api.descriptors import ACCEPTED_AT_ONCE, tell_once
 from headrace.api.protocol import IDLE_SECONDS, LenientProtocol
 from headrace.api.security import check_listening
 from headrace.api.state import State
@@ -36,6 +38,9 @@ from headrace.server_settings import ServerSettings, Strategy, Wire
 LOG = logging.getLogger("headrace")
 
 OPEN_FILES = 65_536
+
+WAITING_CONNECTIONS = 1024
+"""Connections that the kernel keeps until they are accepted."""
 
 
 def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
@@ -94,7 +99,7 @@ def listen(settings: ServerSettings) -> socket.socket:
             found = socket.socket(family[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(family[4])
-            found.listen(1024)
+            found.listen(WAITING_CONNECTIONS)
         except OSError as error:
             reason = error.strerror or str(error)
             with suppress(UnboundLocalError):
@@ -143,7 +148,7 @@ class _Server(uvicorn.Server):
                 http=LenientProtocol,
                 timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=5,
-                backlog=1024,
+                backlog=ACCEPTED_AT_ONCE,
                 ssl_certfile=str(settings.tls_certificate) if tls else None,
                 ssl_keyfile=str(settings.tls_key) if tls else None,
             )
@@ -165,7 +170,10 @@ class _Server(uvicorn.Server):
         """See uvicorn."""
         limiter = anyio.to_thread.current_default_thread_limiter()
         self._traffic.waiting = lambda: limiter.statistics().tasks_waiting
+        asyncio.get_running_loop().set_exception_handler(tell_once)
         await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(WAITING_CONNECTIONS)  # for the kernel; asyncio takes one number for both
         if self.started:
             self._on_ready()
 

@@ -52,6 +52,11 @@ class RunningJob:
         """Run the job on a thread of its own."""
         threading.Thread(target=self._run, name=f"job-{self.record.job_id}", daemon=True).start()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it is being canceled, also where the store has no room to say so."""
+        return self.canceled.is_set() and not self._abandoned
+
     def metrics(self) -> Metrics | None:
         """Its counts at this moment; None before it runs."""
         return None if self._master is None else Metrics.of(self._master.progress())

@@ -1,5 +1,6 @@
 """The one service that REST and the command line call: takes jobs, runs them, stops them, remembers them."""
 
+import shutil
 import threading
 import time
 import uuid
@@ -22,6 +23,7 @@ from headrace.jobs.leases import Leases
 from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.record import JobRecord, JobText, Node
+from headrace.jobs.rounds import Rounds
 from headrace.jobs.running import RunningJob
 from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
@@ -30,6 +32,9 @@ from headrace.logs import delete_job_log
 from headrace.plan.plan import Plan, make_plan
 from headrace.plan.schemas import names_of_tables
 from headrace.secrets import mask_values
+
+LEAST_FREE_BYTES = 262_144
+"""A home with less is full: neither a checkpoint nor a log has room there for long."""
 
 DEFAULT_NAMES = ("SeaTunnel", "SeaTunnel_Job")
 """Names that mean: none was given. SeaTunnel, REST submit-job."""
@@ -127,9 +132,9 @@ class JobService:
         self._ended = threading.Event()
         self._leases = Leases(self.settings.lease)
         self._beaten = time.monotonic()
+        self._unwritable = ""
         self._beat().result()
-        self._keeper = threading.Thread(target=self._keep, name="job-service", daemon=True)
-        self._keeper.start()
+        self._keep()
 
     # ----------------------------------------------------------------------------------------------------- submitting
 
@@ -223,9 +228,25 @@ class JobService:
 
     def stop(self, job_id: int, *, savepoint: bool = False) -> bool:
         """Ask for the end of a job, at once or with a savepoint; False when no such job is running."""
-        asked = self.store.request(job_id, "savepoint" if savepoint else "cancel").result()
+        request = "savepoint" if savepoint else "cancel"
+        try:
+            asked = self.store.request(job_id, request).result()
+        except HeadraceError as error:
+            if not self._act_unstored(job_id, request, error):
+                raise
+            return True
         self._wake.set()
         return asked
+
+    def _act_unstored(self, job_id: int, request: str, error: HeadraceError) -> bool:
+        """Do what is asked though the store cannot be written: whose disk is full stops jobs first of all."""
+        with self._lock:
+            job = next((job for key, job in self._running.items() if key[0] == job_id), None)
+        if job is None:
+            return False
+        self.log("warning", f"{request} of job {job_id} is not stored, but done: {error}")
+        job.act(request)
+        return True
 
     def wait(self, job_id: int, timeout: float | None = None) -> JobRecord:
         """The job's record when it has ended, or after `timeout` seconds. Raises JobNotFound."""
@@ -287,7 +308,11 @@ class JobService:
 
     def _live(self, record: JobRecord) -> JobRecord:
         job = self._running.get(record.key)
-        metrics = job.metrics() if job is not None and not record.status.is_end else None
+        if job is None or record.status.is_end:
+            return record
+        if job.is_stopping:
+            record = replace(record, status=JobStatus.CANCELING)
+        metrics = job.metrics()
         return record if metrics is None else replace(record, metrics=metrics)
 
     # ------------------------------------------------------------------------------- called by the jobs that run here
@@ -318,6 +343,17 @@ class JobService:
         with self._lock:
             self._running.pop(job.record.key, None)
 
+    def unready(self) -> str:
+        """Why no job can be taken now; empty when one can."""
+        if self._unwritable:
+            return self._unwritable
+        try:
+            self.store.nodes()
+            free = shutil.disk_usage(self.home).free
+        except (HeadraceError, OSError) as error:
+            return str(error)
+        return "" if free >= LEAST_FREE_BYTES else f"the disk of the home {self.home} is full: {free:,} bytes are free"
+
     def is_surely_alive(self) -> bool:
         """Whether nobody can have taken this service for dead: its last sign of life is younger than half the lease."""
         return time.monotonic() - self._beaten < self.settings.lease / 2
@@ -343,8 +379,7 @@ class JobService:
                 job.act("cancel")
                 job.done.wait(max(0.0, deadline - time.monotonic()))
         self._ended.set()
-        self._wake.set()
-        self._keeper.join()
+        self._rounds.close()
         self.runner.close()
         with suppress(HeadraceError):
             self.store.leave(self.id).result()
@@ -365,29 +400,23 @@ class JobService:
         return self.store.beat(self._node())
 
     def _keep(self) -> None:
-        """Every 0.2 s what users ask for, every second the lease and the counts, every minute the history."""
-        second = minute = 0.0
-        told = ""
-        while not self._ended.is_set():
-            self._wake.wait(self.settings.poll)
-            self._wake.clear()
-            now = time.monotonic()
-            try:
-                self._take_requests()
-                if now - second >= 1.0:
-                    second = now
-                    self._beat().result()
-                    self._beaten = now
-                    self._save_metrics()
-                    self._adopt()
-                    told = ""
-                if now - minute >= 60.0:
-                    minute = now
-                    self._forget()
-            except Exception as error:  # whatever the store has, the next round tries again
-                if str(error) != told:
-                    told = str(error)
-                    self.log("error", f"the service of jobs cannot keep house, and tries again: {error}")
+        """The sign of life stands alone: whatever else takes long, no other service takes this one for dead."""
+        told = "the service of jobs cannot keep house, and tries again"
+        self._rounds = Rounds(lambda text: self.log("error", f"{told}: {text}"))
+        self._rounds.every("store-beat", min(1.0, self.settings.lease / 3), self._show_life)
+        self._rounds.every("store-requests", self.settings.poll, self._take_requests, self._wake)
+        self._rounds.every("store-metrics", 1.0, self._save_metrics)
+        self._rounds.every("adopt-jobs", 1.0, self._adopt)
+        self._rounds.every("forget-jobs", 60.0, self._forget)
+
+    def _show_life(self) -> None:
+        now = time.monotonic()
+        try:
+            self._beat().result()
+        except HeadraceError as error:
+            self._unwritable = str(error)
+            raise
+        self._beaten, self._unwritable = now, ""
 
     def _forget(self) -> None:
         """Jobs that are too old leave no record, no log and no report behind."""
@@ -448,6 +477,8 @@ class JobService:
             return
         except HeadraceError as error:
             self._end_orphan(record, JobStatus.FAILED, str(error))
+            return
+        if self._ended.is_set():  # the place of checkpoints took its time
             return
         # Even before the first checkpoint the first record counts: a transactional target may hold rows already.
         values: dict[str, Any] = {"restore": restore or not fresh}

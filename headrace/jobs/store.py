@@ -346,7 +346,7 @@ class JobStore:
             with engine.begin() as connection:
                 results = [work(connection) for work, _, _ in batch]
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, OperationalError):  # a full disk or a lock concerns them all
+            if len(batch) > 1 and not isinstance(error, OperationalError | IntegrityError):  # such as a full disk
                 for item in batch:
                     self._write_batch([item])
                 return
