@@ -89,8 +89,8 @@ class WriteSettings(Options):
     time_format: str | None = Field(default=None, description="Java pattern of times; HH:mm:ss when left out.")
     compress_codec: str = Field(
         default="none",
-        description="parquet: snappy, zstd, gzip, lz4, brotli; orc: snappy, zlib, lz4, zstd; text, csv, json and xml: "
-        "lzo, gzip, zstd, lz4, brotli, bz2.",
+        description="parquet: snappy, zstd, gzip, lz4, brotli; orc: snappy, zlib, lz4, zstd; avro: deflate, snappy, "
+        "zstd, bzip2, xz; text, csv, json and xml: lzo, gzip, zstd, lz4, brotli, bz2.",
     )
     sheet_name: str = Field(default="Sheet0", description="The sheet of excel files.")
     sheet_max_rows: int = Field(default=1_048_576, gt=1, le=1_048_576, description="Rows of a sheet, names included.")

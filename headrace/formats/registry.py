@@ -1,5 +1,6 @@
 """File formats by the name of `file_format_type`."""
 
+from headrace.formats.avro import AvroFormat
 from headrace.formats.binary import BinaryFormat
 from headrace.formats.delimited import DelimitedFormat, TextFormat
 from headrace.formats.excel import ExcelFormat
@@ -15,6 +16,7 @@ _ALL: tuple[type[FileFormat], ...] = (
     JsonFormat,
     ParquetFormat,
     OrcFormat,
+    AvroFormat,
     ExcelFormat,
     XmlFormat,
     BinaryFormat,

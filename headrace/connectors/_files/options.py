@@ -75,13 +75,13 @@ class FileTableOptions(ReadSettings):
     file_format_type: str = Field(
         default="",
         validation_alias=AliasChoices("file_format_type", "file_format"),
-        description="Required: text, csv, json, parquet, orc, excel, xml or binary.",
+        description="Required: text, csv, json, parquet, orc, avro, excel, xml or binary.",
     )
     table_schema: FileSchemaOptions | None = Field(
         default=None,
         validation_alias="schema",
         description="The columns; needed for json, excel and xml. Without it text and csv lines are one column "
-        "`content`, and parquet and orc files tell theirs; with it theirs are cast.",
+        "`content`, and parquet, orc and avro files tell theirs; with it theirs are cast.",
     )
     compress_codec: str = Field(
         default="none", description="How text, csv, json and xml files are packed: lzo, gzip, zstd, lz4, brotli, bz2."

@@ -84,7 +84,7 @@ class FileSinkOptions(WriteSettings):
     file_format_type: str = Field(
         default="csv",
         validation_alias=AliasChoices("file_format_type", "file_format"),
-        description="text, csv, json, parquet, orc, excel, xml or binary.",
+        description="text, csv, json, parquet, orc, avro, excel, xml or binary.",
     )
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
     file_name_expression: str = Field(
