@@ -26,7 +26,7 @@ def running_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
         "jobStatus": record.status.value,
         "envOptions": env,
         "createTime": _time(record.created),
-        "startTime": _time(record.started or record.created),
+        "startTime": None if record.status is JobStatus.PENDING else _time(record.started or record.created),
         "jobDag": job_dag(record.job_id, env, record.outline),
         "pluginJarsUrls": [{"jarPath": f"python:{code}"} for code in plugins],
         "isStartWithSavePoint": record.from_savepoint,

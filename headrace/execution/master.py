@@ -247,7 +247,7 @@ class JobMaster:
             interval = int(settings.default_interval * 1000)
         checkpoints = CheckpointSettings(
             interval=None if interval is None else interval / 1000,
-            timeout=settings.checkpoint_timeout if env.checkpoint_timeout is None else env.checkpoint_timeout / 1000,
+            timeout=self._checkpoint_timeout(),
             min_pause=max(env.min_pause, 0) / 1000,
             patience=settings.patience,
         )
@@ -424,8 +424,38 @@ class JobMaster:
         self.cancel()
 
     def savepoint(self) -> "Future[str]":
-        """Take a savepoint and stop. The future gives "" when that was done, else why not; the job then still runs."""
-        return self._savepoints.ask()
+        """Take a savepoint and stop. The future gives "" when that was done, else why not; the job then still runs.
+
+        A job that has not begun to run within the timeout of a checkpoint is not waited for any longer.
+        """
+        answer = self._savepoints.ask()
+        self._watch_savepoint(answer)
+        return answer
+
+    def _watch_savepoint(self, answer: "Future[str]") -> None:
+        timeout = self._checkpoint_timeout()
+
+        def look() -> None:
+            late = self._savepoints.waits_for()
+            if answer.done() or late is None:
+                return
+            starting = [number for number in late if not self._pipelines[number].running]
+            if starting or not self._pipelines:
+                who = f"pipeline {', '.join(map(str, starting))}" if starting else "the job"
+                self._savepoints.give_up(
+                    f"{who} did not begin to run within {timeout:g} s: its source is asked for its data, or its target "
+                    "is prepared; ask again when it runs"
+                )
+            else:
+                self._watch_savepoint(answer)
+
+        watch = threading.Timer(timeout, look)
+        watch.daemon = True
+        watch.start()
+
+    def _checkpoint_timeout(self) -> float:
+        own = self.plan.job.env.checkpoint_timeout
+        return self._settings.checkpoint_timeout if own is None else own / 1000
 
     def savepoint_taken(self, pipeline: int, problem: str) -> None:
         """A pipeline answered; called by PipelineRun."""

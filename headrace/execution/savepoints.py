@@ -47,16 +47,20 @@ class Savepoints:
         self._answer: Future[str] = Future()
         self._answer.set_result("")
         self._closed: str | None = None
+        self._late: set[int] = set()
 
     def ask(self) -> "Future[str]":
         """Begin a request. The future gives "" once the job was saved and has stopped, else why it was not."""
         with self._lock:
             if self._answer.done():
                 self._answer = Future()
-                if self._closed is None:
-                    self._begin()
-                else:
+                if self._closed is not None:
                     self._answer.set_result(self._closed)
+                elif self._late:
+                    late = ", ".join(map(str, sorted(self._late)))
+                    self._answer.set_result(f"pipeline {late} has not answered the one that was given up before")
+                else:
+                    self._begin()
             return self._answer
 
     def _begin(self) -> None:
@@ -74,9 +78,35 @@ class Savepoints:
                 for inbox in inboxes.values():
                     inbox.put(Savepoint(self._number))
 
+    def waits_for(self) -> list[int] | None:
+        """The pipelines that have not answered the request under way; none of them when there are none yet."""
+        with self._lock:
+            if self._problems is None:
+                return None
+            return sorted(self._inboxes.keys() - self._problems.keys() - self._ended)
+
+    def give_up(self, problem: str) -> None:
+        """Refuse the request under way; a pipeline that takes its savepoint later is told to go on."""
+        with self._lock:
+            if self._problems is None:
+                return
+            answers, self._problems = self._problems, None
+            self._late = set(self._inboxes.keys() - answers.keys() - self._ended)
+            for pipeline, problem_of in answers.items():
+                if not problem_of:
+                    self._inboxes[pipeline].put(Decision(stop=False))
+            self._on_refused()
+            answer = self._answer
+        _tell(answer, problem)
+
     def answered(self, pipeline: int, problem: str) -> None:
         """A pipeline has its savepoint and waits for the decision, or goes on because of a problem."""
         with self._lock:
+            if pipeline in self._late:
+                self._late.discard(pipeline)
+                if not problem:
+                    self._inboxes[pipeline].put(Decision(stop=False))
+                return
             if self._problems is not None:
                 self._problems[pipeline] = problem
             refused = self._decide()
@@ -86,6 +116,7 @@ class Savepoints:
         """A pipeline has ended, for whatever reason: its answer is not waited for."""
         with self._lock:
             self._ended.add(pipeline)
+            self._late.discard(pipeline)
             refused = self._decide()
         _tell(self._answer, refused)
 

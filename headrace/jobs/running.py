@@ -133,10 +133,8 @@ class RunningJob:
     # ---------------------------------------------------------------------------------------------------- its thread
 
     def _run(self) -> None:
-        slots = 0
         try:
             if self._service.take_slots(self):
-                slots = self.record.outline.slots()
                 self._run_with_slots()
             else:
                 self._end(JobStatus.CANCELED)
@@ -146,7 +144,7 @@ class RunningJob:
             self._service.log("error", f"job {self.record.job_id} met a mistake of the engine: {error!r}")
             self._end(JobStatus.FAILED, error)
         finally:
-            self._service.ended(self, slots)
+            self._service.ended(self)
             self._close_log()
             self.done.set()
 
@@ -171,7 +169,8 @@ class RunningJob:
                 on_print=lambda text: self.log("info", text),
                 on_log=self.log,
             )
-            self.change(status=JobStatus.SCHEDULED, started=time.time())
+            told: dict[str, Any] = {"error": ""} if record.error else {}  # what it waited for
+            self.change(status=JobStatus.SCHEDULED, started=time.time(), **told)
             if self._abandoned:
                 self._master.abandon()
             elif self.canceled.is_set():

@@ -15,11 +15,20 @@ from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore, FileStore, stored_histories
 from headrace.config.job import JobConfig, parse_job
 from headrace.connector import Sink
-from headrace.errors import HeadraceError, JobExists, JobNotFound, NotEnoughSlots, StoreUnavailable
+from headrace.errors import (
+    ConfigError,
+    HeadraceError,
+    JobExists,
+    JobNotFound,
+    NotEnoughSlots,
+    Problem,
+    StoreUnavailable,
+)
 from headrace.execution.delivery import report_path
 from headrace.execution.master import JobSettings
 from headrace.execution.runner import Runner
 from headrace.jobs.leases import Leases
+from headrace.jobs.numbers import check_numbers
 from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.record import JobRecord, JobText, Node
@@ -150,6 +159,7 @@ class JobService:
         Raises ConfigError when it is wrong, NotEnoughSlots or NotEnoughMemory when it can never run.
         """
         job = parse_job(text, format=format, variables=variables)
+        check_numbers(job)
         self.settings.permissions.check_plugins(job)
         plan = make_plan(job)
         self.settings.permissions.check(plan)
@@ -227,7 +237,12 @@ class JobService:
     # ------------------------------------------------------------------------------------------------------- stopping
 
     def stop(self, job_id: int, *, savepoint: bool = False) -> bool:
-        """Ask for the end of a job, at once or with a savepoint; False when no such job is running."""
+        """Ask for the end of a job, at once or with a savepoint; False when no such job is running.
+
+        Raises ConfigError for a savepoint of a job that waits for slots.
+        """
+        if savepoint:
+            self._refuse_savepoint(job_id)
         request = "savepoint" if savepoint else "cancel"
         try:
             asked = self.store.request(job_id, request).result()
@@ -237,6 +252,17 @@ class JobService:
             return True
         self._wake.set()
         return asked
+
+    def _refuse_savepoint(self, job_id: int) -> None:
+        record = self.store.get(job_id)
+        if record is not None and record.status is JobStatus.PENDING:
+            text = f"the savepoint is refused: job {job_id} is PENDING, nothing of it can be saved before it runs"
+            with self._lock:
+                job = self._running.get(record.key)
+            if job is not None and not record.error.startswith(text):
+                job.log("error", text)
+                job.change(error=f"{text}; {record.error}")
+            raise ConfigError([Problem("isStopWithSavePoint", text, "cancel it, or ask again when it is RUNNING")])
 
     def _act_unstored(self, job_id: int, request: str, error: HeadraceError) -> bool:
         """Do what is asked though the store cannot be written: whose disk is full stops jobs first of all."""
@@ -326,20 +352,22 @@ class JobService:
 
     def take_slots(self, job: RunningJob) -> bool:
         """Take the slots a job needs, waiting for them where the settings say so; False when it was canceled."""
-        count = job.record.outline.slots()
-        if not self._slots.take(count, job.canceled, wait=False):
+        count, key = job.record.outline.slots(), job.record.job_id
+        if not self._slots.take(key, count, job.canceled, wait=False):
             if not self.settings.wait:
                 raise NotEnoughSlots(
                     f"the job needs {count} slots, and {self._slots.free()} of {self.settings.slots} are free; raise "
                     "slot-service.slot-num, lower its parallelism, or set job-schedule-strategy: WAIT"
                 )
-            job.change(status=JobStatus.PENDING)
-            return self._slots.take(count, job.canceled, wait=True)
+            reason = f"it waits for {count} slots: {self._slots.state()} (by job id)"
+            job.log("info", reason)
+            job.change(status=JobStatus.PENDING, error=reason)
+            return self._slots.take(key, count, job.canceled, wait=True)
         return True
 
-    def ended(self, job: RunningJob, slots: int) -> None:
+    def ended(self, job: RunningJob) -> None:
         """A job's thread is over."""
-        self._slots.give_back(slots)
+        self._slots.give_back(job.record.job_id)
         with self._lock:
             self._running.pop(job.record.key, None)
 
@@ -419,14 +447,17 @@ class JobService:
         self._beaten, self._unwritable = now, ""
 
     def _forget(self) -> None:
-        """Jobs that are too old leave no record, no log and no report behind."""
+        """Jobs that are too old leave no record, log or report behind, and nothing saved but what can be restored."""
         for job_id, runs in self.store.forget(time.time() - self.settings.history).result().items():
             try:
                 if self.settings.delete_logs:
                     delete_job_log(self.home, job_id)
                 for run in range(1, runs + 1):
                     report_path(self.home, job_id, run).unlink(missing_ok=True)
-            except OSError as error:
+                # its start alone is nothing that a restore could go on from
+                if not self.last_checkpoints(job_id) and self.store.owner(job_id) is None:
+                    self.checkpoints.delete(job_id)
+            except (OSError, HeadraceError) as error:
                 self.log("warning", f"what is left of the old job {job_id} cannot be removed: {error}")
 
     def _take_requests(self) -> None:

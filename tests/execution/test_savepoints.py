@@ -83,3 +83,27 @@ def test_a_job_that_ends_answers_what_was_asked_and_what_will_be(savepoints, inb
     savepoints.close("FAILED")
     assert before.result(0) == "the job ended FAILED before it"
     assert savepoints.ask().result(0) == "the job has ended FAILED"
+
+
+def test_one_that_is_given_up_is_refused_and_who_takes_it_late_goes_on(savepoints, inboxes, told):
+    answer = savepoints.ask()
+    savepoints.answered(1, "")
+    assert savepoints.waits_for() == [2]
+    savepoints.give_up("too late")
+    assert (answer.result(0), told) == ("too late", ["DOING_SAVEPOINT", "RUNNING"])
+    assert items(inboxes[1]) == [Savepoint(1), Decision(False)]
+    assert savepoints.ask().result(0) == "pipeline 2 has not answered the one that was given up before"
+    savepoints.answered(2, "")
+    assert items(inboxes[2]) == [Savepoint(1), Decision(False)]
+    assert savepoints.waits_for() is None
+    savepoints.ask()
+    assert savepoints.waits_for() == [1, 2]
+
+
+def test_one_that_is_given_up_before_there_are_pipelines_is_not_taken_later(savepoints, told):
+    answer = savepoints.ask()
+    assert savepoints.waits_for() == []
+    savepoints.give_up("too late")
+    inbox = queue.SimpleQueue()
+    savepoints.join({1: inbox})
+    assert (answer.result(0), items(inbox)) == ("too late", [])
