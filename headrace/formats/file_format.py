@@ -11,6 +11,9 @@ from headrace.connector import JobContext, Position, TaskContext
 from headrace.options import Options
 from headrace.storage.opened import Opened
 
+KIND = "\x00kind"
+"""The last column of what a format of changes reads and writes: the kinds of the rows, as RowKind's numbers."""
+
 READ_BACK_BYTES = 4 * 1024 * 1024
 """Of a batch that is only looked at."""
 
@@ -95,6 +98,11 @@ class WriteSettings(Options):
     sheet_name: str = Field(default="Sheet0", description="The sheet of excel files.")
     sheet_max_rows: int = Field(default=1_048_576, gt=1, le=1_048_576, description="Rows of a sheet, names included.")
     max_rows_in_memory: int | None = Field(default=None, description="Accepted: a workbook is written as a stream.")
+    merge_updates: bool = Field(
+        default=False,
+        validation_alias="merge_update_event",
+        description="canal_json, debezium_json, maxwell_json: an update is one message, not two.",
+    )
     xml_root_tag: str = Field(default="RECORDS", description="The outermost element of xml files.")
     xml_row_tag: str = Field(default="RECORD", description="The element of a row of xml files.")
     xml_attributes: bool = Field(
@@ -178,6 +186,9 @@ class FileFormat(ABC):
     """What `compress_codec` may be when the format packs by itself; a packed text is for the caller."""
     packable: ClassVar[bool] = False
     """Whether whole files are packed by `compress_codec`."""
+
+    gives_changes: ClassVar[bool] = False
+    """Whether the rows that are read and written have their kinds behind them, in the column KIND."""
 
     def file_schema(self, file: Opened) -> pa.Schema:
         """The columns of a file that carries them. Raises Rejected."""

@@ -2,6 +2,7 @@
 
 from headrace.formats.avro import AvroFormat
 from headrace.formats.binary import BinaryFormat
+from headrace.formats.change_json import CanalJsonFormat, DebeziumJsonFormat, MaxwellJsonFormat
 from headrace.formats.delimited import DelimitedFormat, TextFormat
 from headrace.formats.excel import ExcelFormat
 from headrace.formats.file_format import FileFormat
@@ -20,6 +21,9 @@ _ALL: tuple[type[FileFormat], ...] = (
     ExcelFormat,
     XmlFormat,
     BinaryFormat,
+    CanalJsonFormat,
+    DebeziumJsonFormat,
+    MaxwellJsonFormat,
 )
 
 FORMATS: dict[str, type[FileFormat]] = {f.name: f for f in _ALL}

@@ -75,7 +75,8 @@ class FileTableOptions(ReadSettings):
     file_format_type: str = Field(
         default="",
         validation_alias=AliasChoices("file_format_type", "file_format"),
-        description="Required: text, csv, json, parquet, orc, avro, excel, xml or binary.",
+        description="Required: text, csv, json, parquet, orc, avro, excel, xml, binary, canal_json, debezium_json or "
+        "maxwell_json.",
     )
     table_schema: FileSchemaOptions | None = Field(
         default=None,
@@ -170,7 +171,8 @@ class FileTableOptions(ReadSettings):
     def check_table(self) -> None:
         """Raises ValueError with everything that does not fit together."""
         wrong = [f"{n}: required option is missing" for n in ("path", "file_format_type") if not getattr(self, n)]
-        if self.file_format_type in ("json", "excel", "xml") and not self.has_columns:
+        form = file_format(self.file_format_type) if self.file_format_type else None
+        if form is not None and (form.gives_changes or form.name in ("json", "excel", "xml")) and not self.has_columns:
             wrong.append(f"schema is needed to read {self.file_format_type} files")
         if self.file_format_type == "xml" and not self.xml_row_tag:
             wrong.append("xml_row_tag is needed to read xml files")

@@ -38,7 +38,7 @@ from headrace.connectors._files.binary import BinaryFilesWriter, batch_folder, s
 from headrace.connectors._files.partitions import NULL_PARTITION, check_partitions, folder_of, folder_values
 from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
-from headrace.formats.file_format import FileFormat, FormatWriter, WriteSettings
+from headrace.formats.file_format import KIND, FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
 from headrace.formats.registry import file_format
@@ -84,7 +84,8 @@ class FileSinkOptions(WriteSettings):
     file_format_type: str = Field(
         default="csv",
         validation_alias=AliasChoices("file_format_type", "file_format"),
-        description="text, csv, json, parquet, orc, avro, excel, xml or binary.",
+        description="text, csv, json, parquet, orc, avro, excel, xml, binary, canal_json, debezium_json or "
+        "maxwell_json.",
     )
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
     file_name_expression: str = Field(
@@ -447,8 +448,11 @@ class _FileWriter(SinkWriter):
         if self._other_encoding:
             batch = self._encodable(batch)
         with _translated(Path(self._options.path)):
-            for partition, rows in self._parts(batch.rows):
-                self._write_part(partition, rows.select(self._names))
+            rows, names = batch.rows, self._names
+            if self._form.gives_changes:
+                rows, names = rows.append_column(KIND, batch.kind_array()), [*names, KIND]
+            for partition, part in self._parts(rows):
+                self._write_part(partition, part.select(names))
 
     def _encodable(self, batch: Batch) -> Batch:
         """The rows whose texts the files' encoding has; the others are set aside before any row is written."""

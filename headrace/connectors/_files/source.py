@@ -17,7 +17,7 @@ from headrace.connectors._files.options import FileSourceOptions, FileTableOptio
 from headrace.connectors._files.parts import cut, members_of, part_of, whole
 from headrace.errors import HeadraceError, Rejected, Unavailable
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
-from headrace.formats.file_format import FileFormat, FilePart
+from headrace.formats.file_format import KIND, FileFormat, FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch, Column
@@ -155,8 +155,9 @@ class FileSource(Source):
         schema = own or (declared.arrow if declared is not None else wanted)
         partitions, known = partitions_of(path, options), FileMetadata(path, part)
         for rows, after in form.read(part, position, schema, options, task, table.path):
+            kinds = rows.column(KIND) if form.gives_changes else None
             fitting = shaped(rows, table, partitions, part)
-            yield Batch(fitting, table.path, metadata=known.of(fitting.num_rows)), after
+            yield Batch(fitting, table.path, kinds, known.of(fitting.num_rows)), after
 
     def hears_checkpoints(self) -> bool:
         """See Source.hears_checkpoints; only where something becomes of files that were read."""
@@ -188,7 +189,9 @@ class FileSource(Source):
             raise ValueError(f"it is {rows.num_rows} rows now")
         part = FilePart(file or InMemory(path, b""), 0, 0)
         told = FileMetadata(path, part).of(1) if file else None
-        return Batch(shaped(rows.to_batches()[0], schema, partitions, part), table, metadata=told)
+        [row] = rows.to_batches()
+        kinds = row.column(KIND) if KIND in row.schema.names else None
+        return Batch(shaped(row, schema, partitions, part), table, kinds, told)
 
     def _declared(self, options: FileTableOptions) -> TableSchema | None:
         """The columns of the schema option; None where it has none."""
