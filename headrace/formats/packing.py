@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -41,6 +42,12 @@ class Codec(Choice):
     BZ2 = "bz2"
 
 
+LEFT_FREE = 20
+"""This part of a disk stays free where files are unpacked."""
+
+LOOKED_BYTES = 64 * 1024 * 1024
+"""How often that is looked at."""
+
 _TAR_MODES: dict[ArchiveCodec, Any] = {ArchiveCodec.TAR: "r:", ArchiveCodec.TAR_GZ: "r:gz"}
 
 
@@ -66,7 +73,8 @@ def plain_file(file: Opened, archive: ArchiveCodec, codec: Codec, member: str) -
         return
     with tempfile.TemporaryFile(prefix="headrace-") as target:
         with _translated(file.name), contextlib.ExitStack() as stack:
-            _copy(_unpacked(_member(file, archive, member, stack), codec, stack), target)
+            name = f"{file.name}:{member}" if member else file.name
+            _copy(_unpacked(_member(file, archive, member, stack), codec, stack), target, name)
         yield LocalFile.of_descriptor(target.fileno(), file.name)
 
 
@@ -91,14 +99,27 @@ def _unpacked(stream: IO[bytes], codec: Codec, stack: contextlib.ExitStack) -> I
     return iter(lambda: stream.read(1 << 20), b"")
 
 
-def _copy(blocks: Iterator[bytes], target: IO[bytes]) -> None:
+def _copy(blocks: Iterator[bytes], target: IO[bytes], name: str) -> None:
+    """Raises Rejected before a file that unpacks without end has filled the disk for everybody."""
+    done = 0
     for block in blocks:
+        if done % LOOKED_BYTES < len(block):
+            _check_room(done, name)
+        done += len(block)
         try:
             target.write(block)
         except OSError as error:
             text = f"cannot unpack into {tempfile.gettempdir()}: {error.strerror or error}"
             raise Unavailable(f"{text}; make room there, or set TMPDIR") from error
     target.flush()
+
+
+def _check_room(done: int, name: str) -> None:
+    folder = tempfile.gettempdir()
+    disk = shutil.disk_usage(folder)
+    if done and disk.free < disk.total // LEFT_FREE:
+        text = f"cannot unpack {name}: it has more than {done >> 20} MiB, and {folder} only {disk.free >> 20} MiB more"
+        raise Rejected(f"{text}; set TMPDIR to a bigger disk, or leave the file out if it should be small")
 
 
 @contextlib.contextmanager

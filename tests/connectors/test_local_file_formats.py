@@ -2,12 +2,12 @@
 
 import gzip
 import io
+import shutil
 import subprocess
 import tarfile
 import zipfile
 from datetime import date, datetime, time
 from decimal import Decimal
-from shutil import which
 
 import pyarrow as pa
 import pytest
@@ -17,6 +17,7 @@ from headrace.connector import JobContext, Owner
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import BadRow, Rejected
 from headrace.formats import lzop
+from headrace.options import read_options
 from headrace.program import run
 from headrace.rows import Batch, TableSchema, parse_type
 from headrace.testing import SinkContract, SourceContract, make, task
@@ -299,6 +300,28 @@ def test_what_cannot_be_unpacked_is_named_with_the_option(options, tmp_path):
         read_all(make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE, **options))
 
 
+@pytest.mark.parametrize("options", [{"archive_compress_codec": "zip"}, {"compress_codec": "gzip"}])
+def test_a_file_that_unpacks_without_end_is_refused_before_the_disk_is_full(options, tmp_path, monkeypatch):
+    monkeypatch.setattr("headrace.formats.packing.LOOKED_BYTES", 1 << 20)
+    full = shutil.disk_usage(tmp_path)._replace(total=1 << 40, free=1 << 30)
+    monkeypatch.setattr("headrace.formats.packing.shutil.disk_usage", lambda path: full)
+    if "compress_codec" in options:
+        (tmp_path / "a.csv").write_bytes(gzip.compress(b"1,a\n" * 2_000_000))
+    else:
+        zipped(tmp_path / "a.csv", {"one.csv": "1,a\n" * 2_000_000})
+    with pytest.raises(Rejected, match=r"cannot unpack .*a\.csv.*: it has more than \d MiB, and .* only 1024 MiB more"):
+        read_all(make(LocalFileSource, path=str(tmp_path), file_format_type="csv", schema=PEOPLE, **options))
+
+
+@pytest.mark.parametrize("option", ["date_format", "datetime_format", "time_format"])
+def test_patterns_that_are_not_known_are_found_by_check(option, tmp_path):
+    for cls in (LocalFileSource, LocalFileSink):
+        more = {"schema": PEOPLE} if cls is LocalFileSource else {}
+        options = {"path": str(tmp_path), "file_format_type": "csv", option: "QQ/yyyy", **more}
+        [problem] = read_options(cls.Options, options).problems
+        assert f"{option}: date pattern 'QQ/yyyy': 'QQ' is not known" in str(problem)
+
+
 def test_reading_goes_on_in_the_middle_of_a_packed_file(tmp_path):
     with gzip.open(tmp_path / "a.csv", "wt") as file:
         file.writelines(f"{i},n{i}\n" for i in range(10))
@@ -309,7 +332,9 @@ def test_reading_goes_on_in_the_middle_of_a_packed_file(tmp_path):
     assert rest == [4, 5, 6, 7, 8, 9]
 
 
-@pytest.mark.skipif(which("lzop") is None, reason="lzop is the other side of this format; scripts/test installs it")
+@pytest.mark.skipif(
+    shutil.which("lzop") is None, reason="lzop is the other side of this format; scripts/test installs it"
+)
 @pytest.mark.parametrize("flags", [["-1"], ["-9"], ["-C"], ["-F"]])
 def test_lzop_reads_what_is_packed_here_and_the_other_way_round(flags):
     data = bytes(range(256)) * 5000 + b"end"

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from headrace.formats.file_format import ReadSettings
+from headrace.formats.java_dates import strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec
 from headrace.formats.registry import file_format
 from headrace.options import PATH, Choice, LocalPath
@@ -194,6 +195,11 @@ class FileTableOptions(ReadSettings):
             "".encode(self.encoding)
         except LookupError:
             wrong.append(f"encoding {self.encoding!r} is not known")
+        for name in ("date_format", "datetime_format", "time_format"):
+            try:
+                strftime_pattern(getattr(self, name) or "")
+            except ValueError as error:
+                wrong.append(f"{name}: {error}")
         for name in ("modified_start", "modified_end"):
             if (text := getattr(self, name)) is not None:
                 parse_timestamp(text)
