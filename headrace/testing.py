@@ -740,14 +740,17 @@ class SinkContract:
 
     def test_writer_states_survive_a_checkpoint(self, sink: Sink, job: JobContext) -> None:
         """A state is JSON, merges with those of other tasks, and can be given back."""
+        sink.save_mode(TABLE)
         sink.start(job)
         states: list[State] = []
         for index in (0, 1):
-            writer = sink.open(task(job, index)).writer(TABLE)
+            session = sink.open(task(job, index))
+            writer = session.writer(TABLE)
             writer.write(batch((index, "x")))
             writer.prepare_commit(1)
             states.append(through_json(writer.state()))
             writer.close()
+            session.close()
         if states != [None, None]:
             merged = through_json(sink.merge_states(states))
             writer = sink.open(task(job)).writer(TABLE, merged)

@@ -20,6 +20,8 @@ def page(name: str) -> str:
         text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
         parts.append(f"## {kind}\n\n{text}\n")
         parts += [*table_of_options(cls.Options), ""]
+        notes = getattr(cls, "notes", None)  # what a connector says beside, from declarations of its own
+        parts += [notes()] if notes is not None else []
     return "\n".join(parts)
 
 

@@ -101,6 +101,15 @@ class Sql(StrEnum):
     """What follows the parentheses of a CREATE TABLE of our own."""
 
 
+class Snapshot(Protocol):
+    """One state of a database, kept for all tasks that read it."""
+
+    number: str
+    """What `Dialect.open` takes."""
+    is_shared: bool
+    """False where other processes read another state."""
+
+
 class ReadBack(Protocol):
     """Reads back what was written into one table of the target, within the transaction that wrote it."""
 
@@ -247,6 +256,10 @@ class Dialect(ABC):
     """Options, by their names in Python, that do nothing with this database, each with the reason."""
     uses: ClassVar[frozenset[str]] = frozenset()
     """Options, by their names in Python, that mean something only to few databases, and to this one."""
+    bulk: ClassVar[bool] = False
+    """Whether the rows of a batch are written by one statement, which can touch no row twice."""
+    types: ClassVar[Mapping[str, str]] = {}
+    """For the docs: the database's types, and what each is read as."""
     streams: ClassVar[bool] = True
     """Whether a transaction may stay open from barrier to barrier while others write; else rows wait in the task."""
     words: ClassVar[Mapping[Sql, str]]
@@ -273,11 +286,21 @@ class Dialect(ABC):
         """Create the database of the settings where it is missing. Raises Rejected without the right to it."""
 
     @abstractmethod
-    def open(self, settings: Any, *, read_only: bool, memory: int | None = None, label: str = "") -> Database:
+    def open(
+        self, settings: Any, *, read_only: bool, memory: int | None = None, label: str = "", snapshot: str = ""
+    ) -> Database:
         """A new connection; what is missing is created where it is to be written. memory: bytes that it may take.
 
-        label: what the database's lists of connections shall show, as far as they can.
+        label: what the database's lists of connections shall show, as far as they can. snapshot: the number of one
+        that is held, to read in.
         """
+
+    def hold_snapshot(self, settings: Any, job: str) -> Snapshot | None:
+        """Keep one state of the database for all who read for a start of a pipeline; None where it cannot be shared.
+
+        job: names the start. Held as long as the object lives.
+        """
+        return None
 
     # --------------------------------------------------------------------------------------------------- names
 

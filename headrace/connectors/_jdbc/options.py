@@ -45,9 +45,9 @@ class Connection:
     dialect: Dialect
     settings: Any
 
-    def open(self, *, read_only: bool, memory: int | None = None, label: str = "") -> Database:
+    def open(self, *, read_only: bool, memory: int | None = None, label: str = "", snapshot: str = "") -> Database:
         """See Dialect.open."""
-        return self.dialect.open(self.settings, read_only=read_only, memory=memory, label=label)
+        return self.dialect.open(self.settings, read_only=read_only, memory=memory, label=label, snapshot=snapshot)
 
     @property
     def is_there(self) -> bool:

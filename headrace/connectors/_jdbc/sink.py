@@ -16,6 +16,7 @@ from headrace.connector import (
 )
 from headrace.connectors._jdbc.dialect import Database
 from headrace.connectors._jdbc.options import JdbcSinkOptions, SchemaSaveMode
+from headrace.connectors._jdbc.pages import notes
 from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
 from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_mode, has_rows
 from headrace.connectors._jdbc.session import JdbcSession
@@ -32,6 +33,8 @@ class JdbcSink(Sink):
     Options = JdbcSinkOptions
     options: JdbcSinkOptions
     kind = SinkKind.TRANSACTIONAL
+    notes = staticmethod(notes)
+    """What the docs say beside the options."""
 
     @classmethod
     def for_bad_rows(cls, options: Mapping[str, Any], table: str) -> Mapping[str, Any]:

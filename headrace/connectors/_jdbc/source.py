@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
-from headrace.connectors._jdbc.dialect import Database, Entry, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Snapshot, Splitting
 from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions
 from headrace.errors import ConfigError, Rejected
 from headrace.javaregex import compile_regex
@@ -22,6 +23,11 @@ class JdbcSource(Source):
     Options = JdbcSourceOptions
     options: JdbcSourceOptions
     _told = False
+    _held: tuple[str, Snapshot | None] | None = None
+
+    def __init__(self, options: JdbcSourceOptions) -> None:
+        super().__init__(options)
+        self._lock = Lock()
 
     def tables(self) -> list[TableSchema]:
         """The tables as the database describes them."""
@@ -57,9 +63,25 @@ class JdbcSource(Source):
             yield from database.read(entry, split.data, position, task, self.options.fetch_size)
 
     def _database(self, task: TaskContext | None = None) -> Database:
-        label = "" if task is None else f"headrace source {task.job.job_id}"
-        memory = None if task is None else task.memory_bytes
-        return self.options.connection().open(read_only=True, memory=memory, label=label)
+        connection = self.options.connection()
+        if task is None:
+            return connection.open(read_only=True)
+        label, snapshot = f"headrace source of job {task.job.job_id}", self._snapshot(task)
+        number = "" if snapshot is None else snapshot.number
+        return connection.open(read_only=True, memory=task.memory_bytes, label=label, snapshot=number)
+
+    def _snapshot(self, task: TaskContext) -> Snapshot | None:
+        """One for all reads of a start of the pipeline in this process, and where the database can of all."""
+        job, connection = task.job, self.options.connection()
+        start = f"{job.owner.lock}/{job.job_id}/{job.run}/{job.pipeline}/{job.epoch}/{connection.settings.shown}"
+        with self._lock:
+            if self._held is None or self._held[0] != start:
+                self._held = None  # before the next: it may be the same lock
+                found = connection.dialect.hold_snapshot(connection.settings, start)
+                self._held = (start, found)
+                if found is not None and not found.is_shared:
+                    task.log.warning("Jdbc source: the tasks read states of the database of different moments")
+            return self._held[1]
 
     # --------------------------------------------------------------------------------------------- what to read
 
@@ -84,7 +106,7 @@ class JdbcSource(Source):
             name = dialect.find(path, database.names()) if options.table_path else None
             known = database.table(name) if name is not None else None
             schema = TableSchema(path, columns, known.primary_key if known else None).with_columns(columns)
-            yield Entry(schema, None, f"({query})", where=where)
+            yield Entry(schema, None, f"({query}\n)", where=where)  # it may end in a comment
             return
         names, path = database.names(), options.table_path or ""
         found = self._matching(database, path, names)
@@ -122,7 +144,7 @@ class JdbcSource(Source):
         """What a split's data says of the rows that its positions count: the query, where rows have no numbers."""
         found: dict[str, Any] = {"entry": entry.schema.path}
         if entry.number is None:
-            found["query"] = " ".join(filter(None, (entry.sql, self.options.where_condition)))
+            found["query"] = " ".join(filter(None, (entry.sql.replace("\n)", ")"), self.options.where_condition)))
         return found
 
 

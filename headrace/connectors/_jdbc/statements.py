@@ -47,7 +47,7 @@ class Statements:
     """What happens to one table. table: its name in the target, from the outside in.
 
     names: the rows' columns; target: what they are called in the table; key: of the rows'. columns: the rows' columns
-    with their names in the table. query: the statement of Mode.QUERY.
+    with their names in the table. query: the statement of Mode.QUERY. bulk: of Dialect.bulk.
     left_out: rows so far of kinds that change nothing. superseded: rows so far whose key came again in their batch;
     replaced: those of the last batch.
     """
@@ -60,8 +60,10 @@ class Statements:
         key: Sequence[str] = (),
         mode: Mode = Mode.APPEND,
         query: str = "",
+        *,
+        bulk: bool = False,
     ) -> None:
-        self.table, self.key, self.mode, self.query = table, tuple(key), mode, query
+        self.table, self.key, self.mode, self.query, self._bulk = table, tuple(key), mode, query, bulk
         self.columns = dict(zip(names, target, strict=True))
         self.left_out, self.superseded = 0, 0
         self.replaced: Batch | None = None
@@ -93,7 +95,7 @@ class Statements:
         writes = [Action.UPSERT]
         if self.mode is Mode.LOOK_UP:
             writes = [*([Action.UPDATE] if self.others else []), Action.INSERT_MISSING]
-        if batch.kinds is None and self.mode is Mode.UPSERT:
+        if batch.kinds is None and self.mode is Mode.UPSERT and not self._bulk:
             yield writes, batch
             return
         if batch.kinds is not None:

@@ -47,8 +47,9 @@ def statements_of(options: JdbcSinkOptions, table: TableSchema) -> Statements:
     """What happens to the table."""
     key = key_of(options, table)
     target = [options.field_ide.apply(name) for name in table.names]
+    bulk = options.connection().dialect.bulk
     name = () if options.query else target_table(options)
-    return Statements(name, table.names, target, key, mode_of(options, key), options.query or "")
+    return Statements(name, table.names, target, key, mode_of(options, key), options.query or "", bulk=bulk)
 
 
 # --------------------------------------------------------------------------------------------------------- checking

@@ -18,7 +18,15 @@ _NUMBERED = "splits are ranges of row numbers"
 
 
 class SqliteDialect(Dialect):
-    """One connection writes at a time, so rows wait in the task and are committed in one short transaction."""
+    """Tables are read in ranges of their row numbers; a restart goes on after the last row.
+
+    Types are those of SeaTunnel's SQLite dialect: INTEGER is INT (a bigger value is an error that says so; declare the
+    column BIGINT, or cast it in a query), DECIMAL is DOUBLE, dates and times are STRING. FLOAT is DOUBLE, as SQLite
+    stores it.
+
+    One connection writes at a time, so rows wait in the task and are committed in one short transaction. The tables of
+    positions go when the last job has ended.
+    """
 
     name, title, kinds = "sqlite", "SQLite", ("sqlite",)
     url_form = "jdbc:sqlite:FILE"
@@ -56,7 +64,15 @@ class SqliteDialect(Dialect):
         """Whether the file is."""
         return settings.exists()
 
-    def open(self, settings: SqliteSettings, *, read_only: bool, memory: int | None = None, label: str = "") -> Sqlite:
+    def open(
+        self,
+        settings: SqliteSettings,
+        *,
+        read_only: bool,
+        memory: int | None = None,
+        label: str = "",
+        snapshot: str = "",
+    ) -> Sqlite:
         """A missing file is created where it is to be written."""
         return Sqlite(self, settings, read_only=read_only, memory=memory)
 

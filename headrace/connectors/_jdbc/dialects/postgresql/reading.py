@@ -1,0 +1,232 @@
+"""Reading PostgreSQL: each part is one binary COPY, in the order of a key or of the table's blocks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from select import select
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.connector import Batch, Position, Read, TaskContext
+from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
+from headrace.connectors._jdbc.dialects.postgresql.decode import HEADER, Rows, good_rows
+from headrace.connectors._jdbc.dialects.postgresql.splitting import split
+from headrace.connectors._jdbc.dialects.postgresql.text import literal
+from headrace.connectors._jdbc.dialects.postgresql.types import Wire, wire
+from headrace.errors import Rejected
+from headrace.rows import Column
+
+if TYPE_CHECKING:
+    from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
+
+WAIT_SECONDS = 0.5
+"""How long a read waits for the first row before it says that there is nothing yet."""
+
+_CTID = Wire(pa.binary(), "bytes", "ctid")
+
+_END = b"\xff\xff"
+
+
+def parts(database: "Postgresql", entry: Entry, wanted: Splitting) -> Iterator[Part]:
+    """The parts of one table or query."""
+    return split(database, entry, wanted)
+
+
+def read(
+    database: "Postgresql", entry: Entry, data: Mapping[str, Any], position: Position | None, task: TaskContext
+) -> Iterator[Any]:
+    """See Database.read; yields None while there is nothing yet."""
+    reader = _Reader(database, entry, task, position)
+    yield from reader.read(data)
+
+
+@dataclass
+class _Bad:
+    """Rows of a batch without a value of their column's type, and why."""
+
+    column: Column
+    mask: np.ndarray
+    reason: str
+
+
+class _Reader:
+    """Reads one part."""
+
+    def __init__(self, database: "Postgresql", entry: Entry, task: TaskContext, position: Position | None) -> None:
+        self._database, self._entry, self._task = database, entry, task
+        self._quote = database.dialect.quote
+        self._columns = entry.schema.columns
+        self._wires = self._ways()
+        self._position = position
+        self._by_block = entry.number == "ctid"
+        self._key: list[str] = entry.number if isinstance(entry.number, list) else []
+
+    def _ways(self) -> list[Wire]:
+        """How each column travels, as it is now."""
+        entry, catalog = self._entry, self._database.catalog
+        if entry.name is None:
+            found = self._database.describe(entry.sql[1:-1])
+            types = catalog.query_types([(found.ftype(i), found.fmod(i)) for i in range(found.nfields)])
+            return [wire(base, modifier) for base, modifier, _ in types]
+        relation = catalog.relation(entry.name)
+        if relation is None:
+            raise Rejected(f"there is no table {'.'.join(entry.name)} in {self._database.shown} any more")
+        there = {shape.column.name: shape.wire for shape in catalog.shapes(relation.oid)}
+        return [there[column.name] for column in self._columns]
+
+    def read(self, data: Mapping[str, Any]) -> Iterator[Any]:
+        """The batches, after a None for each time that there is nothing yet."""
+        sql = self._select(data)
+        self._database.describe(sql)  # it is one statement, so nothing in it can end the parentheses of the COPY
+        buffer, ends = bytearray(), list[int]()
+        database, most_rows, most_bytes = self._database, self._task.batch_rows, self._task.batch_bytes
+        statement = f"COPY ({sql}\n) TO STDOUT (FORMAT binary)".encode()
+        with database.translated(), database.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            while (first := self._first()) is None:
+                yield None
+            if first != _END:
+                buffer += first
+                ends.append(len(buffer))
+            for row in copy:
+                if len(row) == 2 and row == _END:
+                    continue
+                if len(ends) >= most_rows or len(buffer) >= most_bytes:
+                    yield from self._batch(buffer, ends)
+                    buffer, ends = bytearray(), []
+                buffer += row
+                ends.append(len(buffer))
+        if ends:
+            yield from self._batch(buffer, ends)
+
+    def _first(self) -> bytes | None:
+        """The first row, without the header before it; None when it has not come within half a second."""
+        connection = self._database.connection
+        size, data = connection.pgconn.get_copy_data(1)
+        if size > 0:
+            found = bytes(data)[HEADER:]
+            if found:
+                return found
+            size, data = connection.pgconn.get_copy_data(0)
+            return bytes(data)
+        if select([connection.fileno()], [], [], WAIT_SECONDS)[0]:
+            connection.pgconn.consume_input()
+            size, data = connection.pgconn.get_copy_data(1)
+            if size > 0:
+                return bytes(data)[HEADER:] or bytes(connection.pgconn.get_copy_data(0)[1])
+        return None
+
+    # ------------------------------------------------------------------------------------------------ statement
+
+    def _select(self, data: Mapping[str, Any]) -> str:
+        what = [  # with names of their own: an ORDER BY means the columns, not the texts made of them
+            f"{w.as_sql.format(self._quote(c.name))} AS headrace_{i}"
+            for i, (w, c) in enumerate(zip(self._wires, self._columns, strict=True))
+        ]
+        what += [_CTID.as_sql] if self._by_block else []
+        where = [f"({self._entry.where})"] if self._entry.where else []
+        where += conditions(self._database, self._entry, data)
+        order = ""
+        if self._key:
+            names = [self._quote(name) for name in self._key]
+            order = f" ORDER BY {', '.join(names)}"
+            where += [compared(self._entry, self._quote, self._key, ">", self._position)] if self._position else []
+        elif self._by_block and self._position is not None:
+            where.append(f"ctid > {literal(self._position)}::tid")
+        elif self._position:
+            order = f" OFFSET {int(self._position)}"
+        clause = f" WHERE {' AND '.join(where)}" if where else ""
+        named = "" if self._entry.name is not None else " AS headrace_query"
+        return f"SELECT {', '.join(what)} FROM {self._entry.sql}{named}{clause}{order}"
+
+    # ---------------------------------------------------------------------------------------------------- rows
+
+    def _batch(self, buffer: bytearray, ends: list[int]) -> Iterator[Read]:
+        rows = Rows(buffer, ends)
+        arrays, bad = [], list[_Bad]()
+        for way, column in zip(self._wires, self._columns, strict=True):
+            array, wrong = rows.column(way)
+            arrays.append(array)
+            if wrong is not None:
+                bad.append(_Bad(column, *wrong))
+        found = pa.RecordBatch.from_arrays(arrays, schema=self._entry.schema.arrow)
+        self._position = self._after(rows, found)
+        if bad:
+            found = self._without(found, bad)
+        yield Read(Batch(found, self._entry.schema.path), self._position)
+
+    def _after(self, rows: Rows, found: pa.RecordBatch) -> Position:
+        if self._by_block:
+            place = rows.column(_CTID)[0][-1].as_py()
+            return f"({int.from_bytes(place[:4], 'big')},{int.from_bytes(place[4:], 'big')})"
+        if self._key:
+            return [_as_text(found.column(name)[-1]) for name in self._key]
+        return int(self._position or 0) + found.num_rows
+
+    def _without(self, rows: pa.RecordBatch, bad: Sequence[_Bad]) -> pa.RecordBatch:
+        """The rows that are good; the others are set aside, one by one, with the first reason of each."""
+        mask = reduce(np.logical_or, [item.mask for item in bad])
+        path = self._entry.schema.path
+        for row in np.flatnonzero(mask).tolist():
+            item = next(item for item in bad if item.mask[row])
+            reason = (
+                f"column {item.column.name} ({item.column.source_type}): {item.reason}; cast it in a query, or change "
+                "the column's type"
+            )
+            values = {name: _shown(rows.column(name)[row]) for name in rows.schema.names}
+            self._task.rejects.add_raw(path, [str(values)], reason, f"{path} row {row + 1} of a batch")
+        return rows.filter(good_rows(mask))
+
+
+def _shown(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):
+        return str(value)
+
+
+def _as_text(value: pa.Scalar) -> str:
+    """A value of a key as PostgreSQL reads it."""
+    if pa.types.is_date(value.type):
+        text = value.cast(pa.string()).as_py()
+        if text.startswith(("-", "0000")):
+            return f"{1 - int(text[:-6]):04}-{text[-5:]} BC"
+        return str(text)
+    return str(value.as_py())
+
+
+def compared(entry: Entry, quote: Any, key: Sequence[str], sign: str, values: Sequence[str]) -> str:
+    """A key compared with values of it, as SQL."""
+    types = {column.name: column.source_type for column in entry.schema.columns}
+    names = ", ".join(quote(name) for name in key)
+    given = ", ".join(f"{literal(value)}::{types[name]}" for name, value in zip(key, values, strict=True))
+    return f"({names}) {sign} ({given})"
+
+
+_SIGNS = {"from": ">=", "below": "<", "upto": "<="}
+
+
+def conditions(database: "Postgresql", entry: Entry, data: Mapping[str, Any]) -> list[str]:
+    """What the rows of a part fulfil, as SQL."""
+    quote, found = database.dialect.quote, []
+    if "key" in data:
+        for name, sign in _SIGNS.items():
+            if name in data:
+                found.append(compared(entry, quote, data["key"], sign, data[name]))
+    elif "column" in data:
+        column = quote(data["column"])
+        for name, sign in _SIGNS.items():
+            if name in data:
+                value = data[name]
+                found.append(f"{column} {sign} {literal(value) if isinstance(value, str) else repr(value)}")
+        if "hash" in data:
+            count, number = data["hash"]
+            found.append(f"mod(hashtextextended({column}::text, 0), {int(count)}) IN ({number}, {number - count})")
+        if "null" in data:
+            found.append(f"{column} IS {'' if data['null'] else 'NOT '}NULL")
+    if "blocks" in data:
+        low, high = data["blocks"]
+        found += [f"ctid >= '({int(low)},0)'::tid"] if low else []
+        found += [f"ctid < '({int(high)},0)'::tid"] if high is not None else []
+    return found
