@@ -16,18 +16,9 @@ from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
     Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
     Row,
-    String,
-    Table,
-    Text,
     bindparam,
     create_engine,
     delete,
@@ -44,59 +35,23 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Metrics, Node
+from headrace.jobs.schema import JOBS, NODES, prepare
 from headrace.jobs.seal import Seal
 from headrace.jobs.status import ALLOWED, JobStatus
 from headrace.texts import storable, storable_values
 
 T = TypeVar("T")
 
-_meta = MetaData()
-_jobs = Table(
-    "jobs",
-    _meta,
-    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
-    Column("mode", String(16), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("env", Text, nullable=False),
-    Column("outline", Text, nullable=False),
-    Column("created", Float, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("restore", Integer, nullable=False),
-    Column("from_savepoint", Integer, nullable=False),
-    Column("started", Float),
-    Column("ended", Float),
-    Column("error", Text, nullable=False),
-    Column("metrics", Text, nullable=False),
-    Column("owner", String(64), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("request", String(16), nullable=False),
-    Column("recover", String(16), nullable=False),
-    Column("version", Integer, nullable=False),
-    Index("jobs_by_status", "status", "ended"),
-)
-_nodes = Table(
-    "nodes",
-    _meta,
-    Column("id", String(64), primary_key=True),
-    Column("address", Text, nullable=False),
-    Column("started", Float, nullable=False),
-    Column("expires", Float, nullable=False),
-    Column("slots", Integer),
-    Column("used", Integer, nullable=False),
-    Column("tags", Text, nullable=False),
-)
-
-_READ = [column for column in _jobs.columns if column.name != "text"]
+_READ = [column for column in JOBS.columns if column.name != "text"]
 _ENDS = [status.value for status in JobStatus if status.is_end]
-_OF_JOB = _jobs.c.job_id == bindparam("id")
-_NEWEST = _jobs.c.run.desc()
+_LIVE = [status.value for status in JobStatus if not status.is_end]
+_OF_JOB = JOBS.c.job_id == bindparam("id")
+_NEWEST = JOBS.c.run.desc()
 _GET = select(*_READ).where(_OF_JOB).order_by(_NEWEST).limit(1)
-_GET_OWNER = select(_jobs.c.run, _jobs.c.owner, _jobs.c.epoch).where(_OF_JOB).order_by(_NEWEST).limit(1)
-_ADD = insert(_jobs)
-_CHANGE = update(_jobs).where(
-    *(_jobs.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner"))
+_GET_OWNER = select(JOBS.c.run, JOBS.c.owner, JOBS.c.epoch).where(_OF_JOB).order_by(_NEWEST).limit(1)
+_ADD = insert(JOBS)
+_CHANGE = update(JOBS).where(
+    *(JOBS.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner"))
 )
 _PROGRESS = {"status", "started", "outline", "metrics"}
 _Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
@@ -113,7 +68,8 @@ _ID_BITS = 14
 class JobStore:
     """All methods may be called from any thread. Writes that come together share one commit.
 
-    url: an SQLAlchemy URL; a new schema is made in an empty database.
+    url: an SQLAlchemy URL; a new schema is made in an empty database, an older one is brought forward.
+    Raises ConfigError when the database cannot be opened, or is of a newer version.
     """
 
     def __init__(self, url: str, seal: Seal) -> None:
@@ -121,10 +77,7 @@ class JobStore:
         self._light_engine = _engine(url, durable=False)
         self._seal = seal
         try:
-            _meta.create_all(self._write_engine)  # services that start together do so one after the other
-            with self._engine.connect() as connection:  # tables of these names may be somebody else's
-                for table in _meta.sorted_tables:
-                    connection.execute(select(table).limit(0))
+            prepare(self._write_engine)
         except SQLAlchemyError as error:
             where = self._engine.url.render_as_string(hide_password=True)
             text = f"cannot open the store of jobs {where}: {_reason(error)}"
@@ -191,12 +144,12 @@ class JobStore:
 
     def request(self, job_id: int, request: str) -> "Future[bool]":
         """Ask the owner of a job's last run for `cancel` or `savepoint`; False when it has ended or never was."""
-        latest = select(func.max(_jobs.c.run)).where(_jobs.c.job_id == job_id).scalar_subquery()
+        latest = select(func.max(JOBS.c.run)).where(JOBS.c.job_id == job_id).scalar_subquery()
         statement = (
-            update(_jobs)
-            .where(_jobs.c.job_id == job_id, _jobs.c.run == latest, _jobs.c.status.not_in(_ENDS))
-            .where(_jobs.c.request != "cancel")
-            .values(request=request, version=_jobs.c.version + 1)
+            update(JOBS)
+            .where(JOBS.c.job_id == job_id, JOBS.c.run == latest, JOBS.c.status.not_in(_ENDS))
+            .where(JOBS.c.request != "cancel")
+            .values(request=request, version=JOBS.c.version + 1)
         )
         return self._write(lambda connection: connection.execute(statement).rowcount == 1)
 
@@ -213,31 +166,31 @@ class JobStore:
 
     def text(self, record: JobRecord) -> JobText:
         """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
-        where = _jobs.c.job_id == record.job_id, _jobs.c.run == record.run
+        where = JOBS.c.job_id == record.job_id, JOBS.c.run == record.run
         with self._reading() as connection:
-            sealed = connection.execute(select(_jobs.c.text).where(*where)).scalar_one_or_none()
+            sealed = connection.execute(select(JOBS.c.text).where(*where)).scalar_one_or_none()
         if not sealed:
             raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
         return JobText(**json.loads(self._seal.open(sealed)))
 
     def unfinished(self) -> list[JobRecord]:
         """Jobs that have not ended, oldest first."""
-        return self._read(select(*_READ).where(_jobs.c.status.not_in(_ENDS)).order_by(_jobs.c.created, _jobs.c.job_id))
+        return self._read(select(*_READ).where(JOBS.c.status.in_(_LIVE)).order_by(JOBS.c.created, JOBS.c.job_id))
 
     def finished(self, status: str | None = None, since: float = 0.0) -> list[JobRecord]:
         """Runs that ended after `since`, the newest first; only those of one status when it is given."""
         wanted = _ENDS if status is None else [status]
-        where = _jobs.c.status.in_(wanted), _jobs.c.status.in_(_ENDS), _jobs.c.ended > since
-        return self._read(select(*_READ).where(*where).order_by(_jobs.c.ended.desc(), _jobs.c.job_id.desc()))
+        where = JOBS.c.status.in_(wanted), JOBS.c.status.in_(_ENDS), JOBS.c.ended > since
+        return self._read(select(*_READ).where(*where).order_by(JOBS.c.ended.desc(), JOBS.c.job_id.desc()))
 
     def finished_keys(self, status: str | None = None, since: float = 0.0) -> list[tuple[int, int, int]]:
         """(job id, run, version) of the same runs in the same order, without reading them."""
         wanted = _ENDS if status is None else [status]
-        where = _jobs.c.status.in_(wanted), _jobs.c.status.in_(_ENDS), _jobs.c.ended > since
-        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.version
+        where = JOBS.c.status.in_(wanted), JOBS.c.status.in_(_ENDS), JOBS.c.ended > since
+        columns = JOBS.c.job_id, JOBS.c.run, JOBS.c.version
         with self._reading() as connection:
             rows = connection.execute(
-                select(*columns).where(*where).order_by(_jobs.c.ended.desc(), _jobs.c.job_id.desc())
+                select(*columns).where(*where).order_by(JOBS.c.ended.desc(), JOBS.c.job_id.desc())
             )
             return [(row[0], row[1], row[2]) for row in rows]
 
@@ -246,7 +199,7 @@ class JobStore:
         wanted = set(keys)
         ids = sorted({job_id for job_id, _ in wanted})
         for start in range(0, len(ids), READ_AT_ONCE):
-            found = self._read(select(*_READ).where(_jobs.c.job_id.in_(ids[start : start + READ_AT_ONCE])))
+            found = self._read(select(*_READ).where(JOBS.c.job_id.in_(ids[start : start + READ_AT_ONCE])))
             yield from (record for record in found if record.key in wanted)
 
     def waiting(self) -> int:
@@ -256,30 +209,30 @@ class JobStore:
     def counts(self) -> dict[str, int]:
         """Status → how many runs are in it."""
         with self._reading() as connection:
-            rows = connection.execute(select(_jobs.c.status, func.count()).group_by(_jobs.c.status))
+            rows = connection.execute(select(JOBS.c.status, func.count()).group_by(JOBS.c.status))
             return {row[0]: row[1] for row in rows}
 
     def requests(self, owner: str) -> list[tuple[int, int, str]]:
         """(job id, run, request) of the jobs of an owner that something is asked of."""
-        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.request
-        where = _jobs.c.owner == owner, _jobs.c.request != "", _jobs.c.status.not_in(_ENDS)
+        columns = JOBS.c.job_id, JOBS.c.run, JOBS.c.request
+        where = JOBS.c.owner == owner, JOBS.c.request > "", JOBS.c.status.in_(_LIVE)
         with self._reading() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(select(*columns).where(*where))]
 
     def forget(self, before: float) -> "Future[dict[int, int]]":
         """Remove the runs that ended before; job id → last run of the jobs of which no run is left."""
-        other = _jobs.alias()
+        other = JOBS.alias()
         stays = or_(other.c.status.not_in(_ENDS), other.c.ended >= before)
-        old = _jobs.c.status.in_(_ENDS), _jobs.c.ended < before
+        old = JOBS.c.status.in_(_ENDS), JOBS.c.ended < before
         gone = (
-            select(_jobs.c.job_id, func.max(_jobs.c.run))
-            .where(*old, ~exists().where(other.c.job_id == _jobs.c.job_id, stays))
-            .group_by(_jobs.c.job_id)
+            select(JOBS.c.job_id, func.max(JOBS.c.run))
+            .where(*old, ~exists().where(other.c.job_id == JOBS.c.job_id, stays))
+            .group_by(JOBS.c.job_id)
         )
 
         def work(connection: Connection) -> dict[int, int]:
             found = {row[0]: row[1] for row in connection.execute(gone)}
-            connection.execute(delete(_jobs).where(*old))
+            connection.execute(delete(JOBS).where(*old))
             return found
 
         return self._write(work)
@@ -291,21 +244,21 @@ class JobStore:
         values = {**vars(node), "tags": _dump(dict(node.tags))}
 
         def work(connection: Connection) -> None:
-            if connection.execute(update(_nodes).where(_nodes.c.id == node.id).values(values)).rowcount == 0:
-                connection.execute(insert(_nodes).values(values))
+            if connection.execute(update(NODES).where(NODES.c.id == node.id).values(values)).rowcount == 0:
+                connection.execute(insert(NODES).values(values))
 
         return self._write(work, durable=False)
 
     def leave(self, node_id: str) -> "Future[int]":
         """A service ends."""
-        return self._write(lambda connection: connection.execute(delete(_nodes).where(_nodes.c.id == node_id)).rowcount)
+        return self._write(lambda connection: connection.execute(delete(NODES).where(NODES.c.id == node_id)).rowcount)
 
     def nodes(self) -> list[Node]:
         """All services that have not left, also those whose lease is over."""
         with self._reading() as connection:
             return [
                 Node(row.id, row.address, row.started, row.expires, row.slots, row.used, orjson.loads(row.tags))
-                for row in connection.execute(select(_nodes))
+                for row in connection.execute(select(NODES))
             ]
 
     # ------------------------------------------------------------------------------------------------------ inside
