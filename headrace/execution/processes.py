@@ -49,6 +49,9 @@ OWN_GROWTH_BYTES = 16 * MIB
 SILENT_BEATS = 30
 """Heartbeats in a row that a worker may miss before it counts as frozen and is replaced."""
 
+STARTING = 4
+"""So many times more it may miss before its first one: on a busy machine its imports take long."""
+
 QUIET_BEATS = 3
 """After so many a worker does not answer as a whole: a job whose tasks do not stop there need not be the cause."""
 
@@ -104,7 +107,7 @@ class _ProcessLane(Lane):
         self.jobs: dict[str, Callable[[Event], None]] = {}
         self.alone = self.ended_by = ""
         self.alive = True
-        self.silent = 0
+        self.silent, self.heard = 0, False
         self._work: dict[Hashable, str] = {}
         self._channel = Channel(ours)
         self._on_gone = on_gone
@@ -131,7 +134,7 @@ class _ProcessLane(Lane):
 
     def _listen(self) -> None:
         while (event := self._channel.receive()) is not None:
-            self.silent = 0
+            self.silent, self.heard = 0, True
             if isinstance(event, TaskEnded | TaskFailed):
                 self._work.pop((event.job, event.pipeline, event.epoch, event.task), None)
             elif isinstance(event, Reply):
@@ -282,7 +285,7 @@ class ProcessesRunner(Runner):
         while not self._over.wait(HEARTBEAT_SECONDS):
             for lane in list(self._lanes):
                 lane.silent += 1
-                if lane.silent > self._silent_beats:
+                if lane.silent > self._silent_beats * (1 if lane.heard else STARTING):
                     lane.process.kill()
 
     def pids(self) -> list[int]:

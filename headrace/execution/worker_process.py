@@ -35,10 +35,10 @@ def main(fd: int, memory: int) -> None:
             channel.send(event)
 
     worker = Worker(send, Budget(memory))
-    for registry in (sources, transforms, sinks):
-        registry.names()  # import all plugins now, while nobody waits
     threading.Thread(target=_watch_parent, args=(parent,), name="watch-parent", daemon=True).start()
     threading.Thread(target=_beat, args=(send,), name="heartbeat", daemon=True).start()
+    for registry in (sources, transforms, sinks):
+        registry.names()  # import all plugins now, while nobody waits
     while (command := channel.receive()) is not None:
         worker.handle(command)
     os._exit(0)

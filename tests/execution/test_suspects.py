@@ -1,3 +1,6 @@
+import time
+
+from headrace.execution.processes import ProcessesRunner
 from headrace.execution.suspects import HEALTHY_SECONDS, Suspects
 
 
@@ -57,3 +60,20 @@ def test_a_job_that_has_ended_leaves_its_place_to_the_next():
     for _ in range(2):
         suspects.died(["a", "c"])
     assert suspects.alone == 1
+
+
+def test_a_worker_that_is_still_starting_is_no_frozen_one(monkeypatch):
+    """On a busy machine its imports take longer than one that is frozen may be silent."""
+    monkeypatch.setattr("headrace.execution.processes.HEARTBEAT_SECONDS", 0.001)
+    runner = ProcessesRunner(1, silent_beats=30)
+    try:
+        monkeypatch.setattr("headrace.execution.processes.STARTING", 1_000_000)
+        runner.warm_up()
+        (started,) = runner.pids()
+        deadline = time.monotonic() + 60
+        while not runner._lanes[0].heard:
+            assert time.monotonic() < deadline
+            assert runner.pids() == [started]
+            time.sleep(0.01)
+    finally:
+        runner.close()
