@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
-from headrace.connector import Position, TaskContext
+from headrace.connector import Position, TaskContext, needs
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
 from headrace.formats.excel_cells import rows_of_sheet, text_of, value_of
@@ -74,6 +74,7 @@ class _Sheet(NamedTuple):
 
 def _sheet(part: FilePart, settings: ReadSettings) -> _Sheet:
     """The cells of the sheet that is read, as numbers, texts, dates and times, from the cell A1 on."""
+    needs("python_calamine", "excel", "reading Excel files")
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
     content = part.file.content()
@@ -151,6 +152,7 @@ class _ExcelWriter(FormatWriter):
         self.held += CELL_FACTOR * rows.nbytes
 
     def close(self) -> None:
+        needs("rustpy_xlsxwriter", "excel", "writing Excel files")
         from rustpy_xlsxwriter import write_worksheets
 
         table = pa.Table.from_batches(self._batches, self._schema)

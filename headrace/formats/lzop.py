@@ -3,9 +3,9 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import lzallright
+from headrace.connector import needs
 
 MAGIC = b"\x89LZO\x00\r\n\x1a\n"
 BLOCK_BYTES = 256 * 1024
@@ -31,6 +31,10 @@ def unpack(stream: BinaryIO) -> Iterator[bytes]:
         yield _block(stream, flags, plain_size)
 
 
+def _library() -> Any:
+    return needs("lzallright", "lzo", "LZO")
+
+
 def _block(stream: BinaryIO, flags: int, plain_size: int) -> bytes:
     (packed_size,) = struct.unpack(">I", _take(stream, 4))
     of_plain = [struct.unpack(">I", _take(stream, 4))[0] for flag in (_ADLER_PLAIN, _CRC_PLAIN) if flags & flag]
@@ -38,9 +42,10 @@ def _block(stream: BinaryIO, flags: int, plain_size: int) -> bytes:
         _take(stream, 4 * sum(bool(flags & flag) for flag in (_ADLER_PACKED, _CRC_PACKED)))
     data = _take(stream, packed_size)
     if packed_size < plain_size:
+        library = _library()
         try:
-            data = bytes(lzallright.LZOCompressor.decompress(data, plain_size))
-        except lzallright.LZOError as error:
+            data = bytes(library.LZOCompressor.decompress(data, plain_size))
+        except library.LZOError as error:
             raise ValueError(f"it is damaged: {error}") from error
     made = [f(data) for flag, f in ((_ADLER_PLAIN, zlib.adler32), (_CRC_PLAIN, zlib.crc32)) if flags & flag]
     if made != of_plain:
@@ -60,7 +65,7 @@ class LzopStream:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._held = stream, bytearray()
-        self._compressor = lzallright.LZOCompressor()
+        self._compressor = _library().LZOCompressor()
         # Version 1.03, library 2.08, needs 0.94; LZO1X-1, level 5; checksum of plain blocks; made on Unix; no name.
         header = struct.pack(">HHHBBIIIIB", 0x1030, 0x2080, 0x0940, 1, 5, _ADLER_PLAIN | 0x03000000, 0o100644, 0, 0, 0)
         stream.write(MAGIC + header + struct.pack(">I", zlib.adler32(header)))
