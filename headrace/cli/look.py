@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.output import print_error, print_warnings
-from headrace.cli.run import parse_variables
+from headrace.cli.variables import parse_variables
 from headrace.config.job import load_job
 from headrace.connector import Sink, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, HeadraceError, Problem

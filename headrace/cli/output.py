@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from headrace.checksums import to_text
@@ -12,6 +13,12 @@ from headrace.execution.delivery import Delivery, DeliveryReport
 
 BOX_WIDTH = 47
 """SeaTunnel's «Job Statistic Information» is as wide."""
+
+
+def tell(text: str) -> None:
+    """On stderr, which may be a terminal that is closed."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_error(error: HeadraceError) -> None:

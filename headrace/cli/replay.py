@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.output import print_error, print_warnings
-from headrace.cli.run import INTERRUPTED, Signals, make_local, parse_variables
+from headrace.cli.run import INTERRUPTED, Signals, make_local
+from headrace.cli.variables import parse_variables
 from headrace.config.job import load_job
 from headrace.errors import HeadraceError
 from headrace.execution.ledger import Ledger

@@ -12,14 +12,16 @@ from typing import Any
 
 from headrace.checkpoint.location import open_store
 from headrace.cli.guard import Guard
-from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics
+from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics, tell
+from headrace.cli.variables import parse_variables
 from headrace.config.job import load_job
-from headrace.errors import ConfigError, HeadraceError, NotEnoughSlots, Problem
+from headrace.errors import HeadraceError, NotEnoughSlots, Problem
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobSettings, Result
 from headrace.execution.progress import Progress
 from headrace.jobs.outline import outline_of
 from headrace.logs import job_log
+from headrace.options import is_slip
 from headrace.plan.plan import Plan, make_plan
 from headrace.settings import RunnerName, Settings, load_settings
 
@@ -31,38 +33,6 @@ SAVE_SECONDS = 20.0
 
 PROGRESS_SECONDS = 1.0
 """A job that is over before the first tick prints no progress at all."""
-
-
-def parse_variables(given: Sequence[str]) -> dict[str, str]:
-    """`-i a=1 -i b=2`, or `-i a=1,b=2`; commas within quotes or brackets belong to the value. Raises ConfigError."""
-    found: dict[str, str] = {}
-    wrong = []
-    for item in given:
-        for part in _split(item):
-            name, equals, value = part.partition("=")
-            if not equals or not name.strip():
-                wrong.append(Problem("-i", f"{part!r} is not name=value"))
-            else:
-                quoted = len(value) > 1 and value[0] == value[-1] == '"'
-                found[name.strip()] = value[1:-1] if quoted else value
-    if wrong:
-        raise ConfigError(wrong)
-    return found
-
-
-def _split(text: str) -> list[str]:
-    parts, depth, quoted, start = [], 0, False, 0
-    for i, char in enumerate(text):
-        if char == '"':
-            quoted = not quoted
-        elif not quoted and char in "[{":
-            depth += 1
-        elif not quoted and char in "]}":
-            depth -= 1
-        elif char == "," and not quoted and depth == 0 and "=" in text[i:]:
-            parts.append(text[start:i])
-            start = i + 1
-    return [*parts, text[start:]]
 
 
 def run_job(
@@ -158,11 +128,13 @@ def make_local(
     )
     write, close = job_log(settings.home, local.job_id)
     log.append(write)
+    for warning in plan.warnings:
+        write("warning", str(warning))
     return local, close
 
 
 class Signals:
-    """Ctrl-C cancels the job; SIGTERM saves it where `save` is given. A second one ends the process at once.
+    """Ctrl-C cancels the job; SIGTERM and a closed terminal save it where `save` is given. A second one ends at once.
 
     guarded: whether plugins run in this process, so that one may keep it from ending.
     """
@@ -176,7 +148,10 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         self._guard = Guard() if self._guarded else None
-        self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        heard = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+            heard.append(signal.SIGHUP)
+        self._before = {s: signal.signal(s, self._handle) for s in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,9 +167,8 @@ class Signals:
         self.interrupted = True
         if self._guard is not None:
             self._guard.live()
-        saves = number == signal.SIGTERM and self._save is not None
-        text = "saving the job, then stopping" if saves else "canceling; nothing that is not committed will be visible"
-        print(text, file=sys.stderr)
+        saves = number != signal.SIGINT and self._save is not None
+        tell("saving the job, then stopping" if saves else "canceling; uncommitted rows are discarded")
         threading.Thread(target=self._save if saves else self._cancel, daemon=True).start()
 
 
@@ -289,6 +263,7 @@ def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_js
                         for (step, table), c in counts.items()
                     ],
                     "deliveryReport": result.report.to_json() if result.report else None,
+                    "warnings": [str(warning) for warning in plan.warnings],
                     "error": str(result.error) if result.error else None,
                 }
             )
@@ -301,6 +276,8 @@ def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_js
         print(f"Job {result.job_id} {result.status} in {duration(ended - started)}{rate}")
     if result.error is not None:
         print_error(result.error)
+    if not quiet and not as_json:
+        print_warnings(filter(is_slip, plan.warnings))  # again: it may be far above by now
     if interrupted and result.saved:
         print(f"job {result.job_id} is saved; go on with --restore --job-id {result.job_id}", file=sys.stderr)
     if result.status == "FINISHED":

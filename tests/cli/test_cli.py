@@ -56,7 +56,7 @@ def test_json_prints_one_object(headrace, job):
 
 def test_takes_variables_a_name_and_an_id(headrace, job):
     path = job('env { job.name = "${n}" }\n' + f"source {{ {FAKE} }}\nsink {{ Console {{}} }}")
-    done = headrace("run", "--json", "-i", "n=x y,m=2", "--job-id", 42, path)
+    done = headrace("run", "--json", "-i", "n=x y", "-i", "m=2,k=3", "--job-id", 42, path)
     assert (json.loads(done.stdout)["jobId"], json.loads(done.stdout)["jobName"]) == (42, "x y")
 
 
@@ -155,7 +155,7 @@ def started(path, tmp_path, writing=1):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_cleanly_and_exits_with_130(tmp_path, job, number):
     process = started(job(slow_job(tmp_path)), tmp_path)
     process.send_signal(number)

@@ -63,7 +63,7 @@ def test_sigterm_ends_a_job_that_takes_no_checkpoints(start, tmp_path):
     run.until(lambda: list((tmp_path / "tmp").rglob("*.csv")))
     run.process.send_signal(signal.SIGTERM)
     assert (run.end()["status"], run.process.returncode) == ("CANCELED", 130)
-    assert "canceling; nothing that is not committed will be visible" in run.said
+    assert "canceling; uncommitted rows are discarded" in run.said
     assert ids(tmp_path / "out.d") == []
 
 
