@@ -55,7 +55,7 @@ class RowRule(Options):
 
 
 class ValueRule(Options):
-    """One rule for the values of a field: a type with its value, or a value to equal."""
+    """One rule for the values of a field: a type with its value, a value to equal, or both, which must both hold."""
 
     rule_type: ValueRuleType | None = Field(default=None, description="What is asked.")
     rule_value: float | None = Field(default=None, description="The bound or length.")
@@ -254,9 +254,15 @@ class _AssertWriter(SinkWriter):
 
 
 def _fits(rule: ValueRule, column: pa.Array) -> pa.BooleanArray:
-    """Which values hold the rule; null holds none but NULL and equals_to null."""
+    """Which values hold the rule: its type and the value to equal; `equals_to = null` alone asks for nulls."""
     if rule.rule_type is None:
         return _equals(rule.equals_to, column)
+    fits = _fits_type(rule, column)
+    return fits if rule.equals_to is None else pc.and_(fits, _equals(rule.equals_to, column))
+
+
+def _fits_type(rule: ValueRule, column: pa.Array) -> pa.BooleanArray:
+    """Which values the type of a rule allows; null fits NULL only."""
     if rule.rule_type is ValueRuleType.NULL:
         return pc.is_null(column)
     if rule.rule_type is ValueRuleType.NOT_NULL:

@@ -519,6 +519,28 @@ def _offsets(n: int, size: int) -> pa.Array:
     return _array(np.arange(n + 1, dtype=np.int32) * np.int32(size), pa.int32())
 
 
+def _maps(keys: pa.Array, items: pa.Array, n: int, size: int) -> pa.Array:
+    """Maps of `size` entries, fewer where a key was drawn twice: as in Java, the later value replaces the earlier."""
+    numbers = _numbered(keys)
+    rows = np.repeat(np.arange(n, dtype=np.int64), size)
+    backwards = (rows * (numbers.max(initial=0) + 1) + numbers)[::-1]
+    kept = np.sort(len(keys) - 1 - np.unique(backwards, return_index=True)[1])
+    if len(kept) == len(keys):
+        return pa.MapArray.from_arrays(_offsets(n, size), keys, items)
+    offsets = np.zeros(n + 1, np.int32)
+    np.cumsum(np.bincount(rows[kept], minlength=n), out=offsets[1:])
+    taken = _array(kept, pa.int64())
+    return pa.MapArray.from_arrays(_array(offsets, pa.int32()), keys.take(taken), items.take(taken))
+
+
+def _numbered(keys: pa.Array) -> Any:
+    """A number for each key, the same for equal ones."""
+    if pa.types.is_nested(keys.type) or isinstance(keys.type, pa.ExtensionType):
+        seen: dict[str, int] = {}
+        return np.array([seen.setdefault(repr(key), len(seen)) for key in keys.to_pylist()], np.int64)
+    return keys.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
 def _nested(dtype: Any, options: FakeTableOptions) -> Make:
     if pa.types.is_struct(dtype):
         fields = [dtype.field(i) for i in range(dtype.num_fields)]
@@ -527,8 +549,6 @@ def _nested(dtype: Any, options: FakeTableOptions) -> Make:
     if pa.types.is_map(dtype):
         size = options.map_size
         key, item = _make(dtype.key_type, options), _make(dtype.item_type, options)
-        return lambda random, n: pa.MapArray.from_arrays(
-            _offsets(n, size), key(random, n * size), item(random, n * size)
-        ).cast(dtype)
+        return lambda random, n: _maps(key(random, n * size), item(random, n * size), n, size).cast(dtype)
     inner, count = _make(dtype.value_type, options), options.array_size
     return lambda random, n: pa.ListArray.from_arrays(_offsets(n, count), inner(random, n * count)).cast(dtype)

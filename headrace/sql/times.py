@@ -78,12 +78,9 @@ def _century(size: int) -> Callable[[pa.Array], pa.Array]:
     return lambda column: pc.add(pc.divide(pc.subtract(pc.year(column), 1), size), 1)
 
 
-def _seconds_in(unit: int) -> Callable[[pa.Array], pa.Array]:
-    def make(column: pa.Array) -> pa.Array:
-        parts = pc.add(pc.multiply(pc.millisecond(column), 1000), pc.microsecond(column))
-        return pc.add(pc.multiply(pc.second(column), unit), pc.divide(parts, 1_000_000 // unit))
-
-    return make
+def _micros_of_second(column: pa.Array) -> pa.Array:
+    """SeaTunnel's releases count the parts of a second within their second: 235 ms of 20:38:45.235, never 45235."""
+    return pc.add(pc.multiply(pc.millisecond(column), 1000), pc.microsecond(column))
 
 
 def _isodow(column: pa.Array) -> pa.Array:
@@ -102,8 +99,8 @@ _DATE_FIELDS: dict[str, Callable[[pa.Array], pa.Array]] = {
 }  # fmt: skip
 _TIME_FIELDS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "HOUR": pc.hour, "MINUTE": pc.minute, "SECOND": pc.second,
-    "MILLISECOND": _seconds_in(1000), "MILLISECONDS": _seconds_in(1000),
-    "MICROSECOND": _seconds_in(1_000_000), "MICROSECONDS": _seconds_in(1_000_000),
+    "MILLISECOND": pc.millisecond, "MILLISECONDS": pc.millisecond,
+    "MICROSECOND": _micros_of_second, "MICROSECONDS": _micros_of_second,
 }  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class TestAssertSink(SinkContract):
         field("id", field_type="bigint"),
         field("name", {"rule_type": "NOT_NULL"}, {"rule_type": "MIN_LENGTH", "rule_value": 3}),
         field("name", {"equals_to": "ann"}),
+        field("name", {"rule_type": "NOT_NULL", "equals_to": "ann"}),
+        field("name", {"rule_type": "NOT_NULL", "equals_to": None}),
         {"table-names": ["db.people"]},
     ],
 )
@@ -73,6 +75,10 @@ def test_rules_that_hold(rules):
         (field("age", {"rule_type": "NULL"}), "there is no field 'age' in id, name"),
         ({"table-names": ["other"]}, "tables db.people come, other must"),
         ({"tables_configs": [{"table_path": "other", "row_rules": []}]}, "table other does not come"),
+        (field("id", {"rule_type": "NOT_NULL", "equals_to": 1}), "{'id': 2, "),
+        (field("id", {"rule_type": "MAX", "rule_value": 9, "equals_to": 1}), "{'id': 2, "),
+        (field("id", {"rule_type": "MAX", "rule_value": 1, "equals_to": 1}), "{'id': 2, "),
+        (field("name", {"rule_type": "NOT_NULL", "equals_to": "ann"}), "'name': None"),
     ],
 )
 def test_rules_that_do_not_hold_fail_with_row_and_rule(rules, message):

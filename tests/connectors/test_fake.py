@@ -176,3 +176,20 @@ def test_waits_after_a_split_only_when_asked_to():
 def test_wrong_options_say_what_is_wrong(options, message):
     problems = read_options(FakeSource.Options, options).problems
     assert any(message in str(problem) for problem in problems), [str(p) for p in problems]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["map<boolean, int>", "map<tinyint, map<boolean, string>>", "map<array<boolean>, int>"]
+)
+def test_a_map_has_no_key_twice(dtype):
+    source = make(FakeSource, schema={"fields": {"m": dtype}}, row__num=200, map__size=5)
+    maps = column(source, "m").to_pylist()
+    maps += [inner for value in maps for _, inner in value if isinstance(inner, list)]
+    assert maps
+    for entries in maps:
+        assert 0 < len({repr(key) for key, _ in entries}) == len(entries) <= 5
+
+
+def test_maps_of_many_different_keys_have_all_their_entries():
+    source = make(FakeSource, schema={"fields": {"m": "map<bigint, int>"}}, row__num=200, map__size=3)
+    assert {len(value) for value in column(source, "m").to_pylist()} == {3}
