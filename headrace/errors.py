@@ -25,6 +25,7 @@ HeadraceError
 └── NotEnoughMemory    the job cannot run in the memory it may take
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -216,3 +217,21 @@ class NotEnoughSlots(HeadraceError):
 
 class NotEnoughMemory(HeadraceError):
     """The job cannot run in the memory it may take; the text names the minimum."""
+
+
+_NAME = r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit)"
+_CLASS = re.compile(rf"(?:\({_NAME}\)|{_NAME}:)\s*")
+
+
+def told(error: BaseException) -> str:
+    """What an error says to people: its own text, and the name of its class behind it where it is not ours.
+
+    A text never begins with the name of a class, also where libraries write it there: `KeyError: 'x'` says less to who
+    knows no Python than `'x' (KeyError)`.
+    """
+    if isinstance(error, HeadraceError):
+        return str(error)
+    name, text = type(error).__name__, str(error).strip()
+    while match := _CLASS.match(text):
+        text = text[match.end() :]
+    return f"{text} ({name})" if text else f"an error without a text ({name})"

@@ -14,7 +14,7 @@ from headrace.api.paths import nearest
 from headrace.api.problems import Json, answer_to, failure
 from headrace.api.security import Guard
 from headrace.api.state import State
-from headrace.errors import HeadraceError, Problem
+from headrace.errors import HeadraceError, Problem, told
 
 
 def make_app(state: State) -> App:
@@ -89,5 +89,5 @@ def _errors(app: FastAPI, state: State) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Json:
-        state.service.log("error", f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
-        return failure(f"{type(error).__name__}: {error}", status=500)
+        state.service.log("error", f"{request.method} {request.url.path}: {told(error)}")
+        return failure(f"the server cannot answer, its log says where: {told(error)}", status=500)

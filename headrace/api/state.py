@@ -11,6 +11,7 @@ from headrace.api import answers
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
 from headrace.api.telemetry import Telemetry
+from headrace.errors import told
 from headrace.jobs.service import JobService
 from headrace.jobs.status import JobStatus
 from headrace.server_settings import ServerSettings, Wire
@@ -70,7 +71,7 @@ class State:
             try:
                 known[key] = orjson.dumps(answers.finished_job(record, self.wire))
             except Exception as error:
-                self.service.log("error", f"job {record.job_id} cannot be shown: {type(error).__name__}: {error}")
+                self.service.log("error", f"job {record.job_id} cannot be shown: {told(error)}")
         with self._finished_lock:
             self._finished.update(known)
             while len(self._finished) > REMEMBERED:
@@ -82,5 +83,5 @@ class State:
         try:
             return make()
         except Exception as error:
-            self.service.log("error", f"job {job_id} cannot be shown: {type(error).__name__}: {error}")
+            self.service.log("error", f"job {job_id} cannot be shown: {told(error)}")
             return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.config.blocks import KINDS, Append, Block, Comments, Concat, Named, Plugins, Quoted, Substitution, merge
+from headrace.config.json_slips import check_json
 from headrace.errors import ConfigError, Problem
 
 _FORBIDDEN = set('$"{}[]:=,+#`^?!@*&\\')
@@ -29,10 +30,13 @@ MAX_DEPTH = 200
 def parse_hocon(text: str, file: str = "", *, json: bool = False) -> Block:
     """The blocks of a text, substitutions not yet resolved (`config.variables` does that).
 
-    json: dots and plugin lists mean nothing special, as in SeaTunnel's JSON flavour. Raises ConfigError with line and
-    column of the first thing that is not HOCON.
+    json: dots and plugin lists mean nothing special, and nothing but JSON is taken, as in SeaTunnel. Raises ConfigError
+    with line and column of the first thing that is not HOCON, or not JSON.
     """
-    return _Parser(text, file, json=json).document()
+    document = _Parser(text, file, json=json).document()
+    if json:
+        check_json(text, file)
+    return document
 
 
 class _Parser:

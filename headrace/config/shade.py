@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.config.ciphers import Cipher, cipher_names, find_cipher, no_cipher
-from headrace.errors import ConfigError, Problem
+from headrace.errors import ConfigError, Problem, told
 from headrace.options import MISSING, look_up
 
 KEYS = ("password", "username", "auth", "token", "access_key", "secret_key")
@@ -57,8 +57,8 @@ class Shade:
         except ConfigError:
             raise
         except Exception as error:  # another package's
-            reason = f"{type(error).__name__}: {error}"
-            raise no_cipher(f"cannot use cipher {identifier!r}: {reason}", "look at env shade.properties") from error
+            text = f"cannot use cipher {identifier!r}: {told(error)}"
+            raise no_cipher(text, "look at env shade.properties") from error
         if isinstance(more, str):
             more = [part.strip() for part in more.split(",")]
         added = [str(key) for key in more] if isinstance(more, list) else []
@@ -86,7 +86,7 @@ class Shade:
         try:
             return self.cipher.encrypt(text)
         except Exception as error:  # another package's
-            raise no_cipher(f"cannot encrypt with cipher {self.identifier!r}: {type(error).__name__}") from error
+            raise no_cipher(f"cannot encrypt with cipher {self.identifier!r} ({type(error).__name__})") from error
 
     def _each(self, value: Any, change: Callable[[str], str]) -> Any:
         """A text, or each of a list; numbers count as text, blocks hold no secret of their own."""
@@ -102,8 +102,9 @@ class Shade:
         cure = (
             "`headrace encrypt JOB` prints the file with encrypted secrets; without env shade.identifier they are plain"
         )
-        reason = error if isinstance(error, ValueError) else type(error).__name__  # whose text may hold the value
-        return Problem(place, f"cannot decrypt ****** with cipher {self.identifier!r}: {reason}", cure)
+        # The text of another error may hold the value.
+        reason = f": {error}" if isinstance(error, ValueError) else f" ({type(error).__name__})"
+        return Problem(place, f"cannot decrypt ****** with cipher {self.identifier!r}{reason}", cure)
 
 
 def encrypt_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from headrace.checkpoint.coordinator import Ack
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, Position, Split, State
-from headrace.errors import HeadraceError, PluginFailed
+from headrace.errors import HeadraceError, PluginFailed, told
 from headrace.execution.progress import Counts, Flow
 from headrace.rows import TableSchema
 
@@ -233,4 +233,4 @@ def portable(error: BaseException, plugin: str = "") -> HeadraceError:
     """The error itself when it is ours; else PluginFailed with its text, which crosses any process border."""
     if isinstance(error, HeadraceError):
         return error
-    return PluginFailed(f"{type(error).__name__}: {error}", plugin)
+    return PluginFailed(told(error), plugin)

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.errors import ConfigError, Problem, Rejected
+from headrace.errors import ConfigError, Problem, Rejected, told
 from headrace.rows import type_name
 
 Value = Any
@@ -181,8 +181,8 @@ def _load() -> None:
             entry.load()
         except Exception as error:
             package = entry.dist.name if entry.dist else entry.value
-            cause = f"{type(error).__name__}: {error}"
-            raise wrong(f"cannot load the SQL functions of package {package}: {cause}", "mend or remove it") from error
+            cause = f"cannot load the SQL functions of package {package}: {told(error)}"
+            raise wrong(cause, "mend or remove it") from error
 
 
 def find(name: str) -> Function:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from headrace.errors import told
 from headrace.rows import parse_type
 from headrace.sql.functions import FUNCTIONS, Argument, Function, Value, array_of, by_row, load_built_in
 
@@ -51,7 +52,7 @@ def sql_function(
                 else:
                     made = pa.scalar(implementation(), result([]))
             except Exception as error:
-                raise ValueError(f"{type(error).__name__}: {error}") from error
+                raise ValueError(told(error)) from error
             if isinstance(made, pa.Array) and len(made) != rows:
                 raise TypeError(f"{name.upper()} gave {len(made)} values for {rows} rows")
             return made

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from headrace.connector import Batch, Choice, Options, Problem, TableSchema, TaskContext, transform
-from headrace.errors import BadRow, ConfigError, Rejected
+from headrace.errors import BadRow, ConfigError, Rejected, told
 from headrace.options import CODE, PATH, LocalPath
 from headrace.rows import Column, VectorType, parse_type, type_name
 from headrace.transforms._rows_as_json import json_rows
@@ -233,7 +233,7 @@ class _Script:
     def where(self, error: Exception) -> str:
         """An error with the last line of the code that it passed."""
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self._place]
-        what = f"{type(error).__name__}: {error}" if lines else str(error)
+        what = told(error) if lines else str(error)
         return f"{self._place}, line {lines[-1]}: {what}" if lines else what
 
     def close(self) -> None:

@@ -111,8 +111,9 @@ def test_warns_of_keys_that_do_nothing_here():
     assert any("other: unknown block" in t for t in texts)
 
 
-def test_a_misspelt_env_key_is_an_error():
-    assert "did you mean 'job.mode'" in problems("env { job.mde = BATCH }")[0]
+def test_a_misspelt_env_key_is_a_warning_with_the_right_name():
+    [warning] = [w for w in parse_job("env { job.mde = BATCH }").warnings if w.place == "env.job.mde"]
+    assert "did you mean 'job.mode'" in str(warning)
 
 
 @pytest.mark.parametrize(

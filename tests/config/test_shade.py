@@ -229,7 +229,7 @@ def test_a_package_adds_a_cipher_by_entry_point(tmp_path, runner):
     assert len(list((tmp_path / "out").glob("*.csv"))) >= 1
     (tmp_path / "job.conf").write_text((tmp_path / "job.conf").read_text().replace("suffix", "sufix"))
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert "sink[0].LocalFile.path: cannot decrypt ****** with cipher 'turned': KeyError" in done.stderr
+    assert "sink[0].LocalFile.path: cannot decrypt ****** with cipher 'turned' (KeyError)" in done.stderr
 
 
 def test_who_passes_a_job_on_needs_no_key(monkeypatch):

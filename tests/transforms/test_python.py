@@ -155,7 +155,7 @@ def test_a_batch_gives_columns(answer, values):
         ("{'c0': [1]}", "column 'c0' has 1 values for 2 rows"),
         ("[1]", "it gave list, not a RecordBatch or a dict of columns"),
         ("{'c0': ['x', 'y']}", "cannot read 'x' as INT"),
-        ("1 / 0", "source_code, line 2: ZeroDivisionError: division by zero"),
+        ("1 / 0", r"source_code, line 2: division by zero \(ZeroDivisionError\)"),
     ],
 )
 def test_a_wrong_answer_for_a_batch_is_an_error(answer, message):
@@ -173,7 +173,7 @@ def test_where_a_batch_fails_its_rows_are_tried_one_by_one():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("1 / (row['id'] - 2)", "row 2: process failed: source_code, line 2: ZeroDivisionError: division by zero"),
+        ("1 / (row['id'] - 2)", r"row 2: process failed: source_code, line 2: division by zero \(ZeroDivisionError\)"),
         ("{'c0': 1} if row['id'] == 1 else {}", "row 2: process failed: its answer has no 'c0'"),
         ("'x' if row['id'] == 2 else 1", "row 2: process failed: cannot read 'x' as INT"),
         ("[1, 2]", "row 1: process failed: its answer has 2 values for 1 columns"),
@@ -214,7 +214,7 @@ def test_code_may_stand_in_a_file(tmp_path):
 
 
 def test_code_that_cannot_start_is_an_error():
-    with pytest.raises(Rejected, match=r"the code cannot start: source_code, line 1: ModuleNotFoundError: No module"):
+    with pytest.raises(Rejected, match=r"the code cannot start: source_code, line 1: No module named"):
         new("import nothing_of_this_name\nprocess = None")
 
 
