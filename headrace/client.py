@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 from headrace.addresses import joined
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
 from headrace.jobs.status import JobStatus
+from headrace.logs import LOG_CUT, LOG_POSITION
 
 _MAPS = "/hazelcast/rest/maps"
 
@@ -40,6 +42,18 @@ class Job:
     def is_ended(self) -> bool:
         """Whether it has ended."""
         return self.status in {status.value for status in JobStatus if status.is_end}
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Bytes of a job's log. position: where the next part begins; empty for a SeaTunnel, which gives all at once.
+
+    cut: whether what lay before is no longer there.
+    """
+
+    content: bytes
+    position: str
+    cut: bool = False
 
 
 class Client:
@@ -91,9 +105,14 @@ class Client:
         name: str | None = None,
         savepoint: bool = False,
         format: str = "json",  # noqa: A002  the word of the REST API
+        strict: bool = False,
     ) -> int:
-        """Submit a job, as a dict or a text in JSON, HOCON or SQL; its id. Raises ConfigError with all problems."""
+        """Submit a job, as a dict or a text in JSON, HOCON or SQL; its id. Raises ConfigError with all problems.
+
+        strict: an unknown option is a problem; else it is a warning in the job's record.
+        """
         query = {"jobId": job_id, "jobName": name, "isStartWithSavePoint": "true" if savepoint else None}
+        query["strict"] = "true" if strict else None
         query["format"] = format if format != "json" else None
         text = job if isinstance(job, str) else json.dumps(job)
         return int(self._ask("POST", "/submit-job", query, text)["jobId"])
@@ -124,11 +143,22 @@ class Client:
         """The checkpoints of a job's pipelines, as the server answers."""
         return dict(self._ask("GET", f"/jobs/checkpoints/{job_id}"))
 
-    def wait(self, job_id: int, timeout: float | None = None, poll: float = 0.1) -> Job:
-        """The job when it has ended. Raises Unavailable after `timeout` seconds."""
+    def wait(self, job_id: int, timeout: float | None = None, poll: float = 0.1, patience: float = 60.0) -> Job:
+        """The job when it has ended. Raises Unavailable after `timeout` seconds.
+
+        patience: seconds for which the server may be away meanwhile, as when it is started anew.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        reached = time.monotonic()
         while True:
-            job = self.job(job_id)
+            try:
+                job = self.job(job_id)
+            except Unavailable:
+                if time.monotonic() > min(reached + patience, deadline or math.inf):
+                    raise
+                time.sleep(max(poll, 0.5))
+                continue
+            reached = time.monotonic()
             if job.is_ended:
                 return job
             if deadline is not None and time.monotonic() > deadline:
@@ -151,11 +181,28 @@ class Client:
         return list(self._ask("GET", "/system-monitoring-information"))
 
     def log(self, job_id: int) -> str:
-        """The end of a job's log. Raises JobNotFound when it has none."""
-        status, content = self._send("GET", f"{_MAPS}/log/job-{job_id}.log")
+        """A job's log, as far as the server still has it. Raises JobNotFound when it has none."""
+        parts = []
+        after = ""
+        while (part := self.log_part(job_id, after)).content:
+            parts.append(part.content)
+            after = part.position
+            if not after:
+                break
+        return b"".join(parts).decode("utf-8", "replace")
+
+    def log_part(self, job_id: int, after: str = "") -> LogPart:
+        """What follows a position in a job's log, up to some MB; nothing when it was read to its end.
+
+        after: the position of the part before; empty for the beginning. Raises JobNotFound when it has no log.
+        """
+        path = f"{_MAPS}/log/job-{job_id}.log"
+        status, content, headers = self._exchange("GET", f"{path}?after={quote(after)}")
+        if status != 200 and not after:  # a SeaTunnel may take the query for a part of the name
+            status, content, headers = self._exchange("GET", path)
         if status != 200:
             raise JobNotFound(f"{self._url} has no log of job {job_id}")
-        return content.decode("utf-8", "replace")
+        return LogPart(content, headers.get(LOG_POSITION, ""), headers.get(LOG_CUT) == "true")
 
     def _ask(
         self,
@@ -183,8 +230,11 @@ class Client:
         return answer
 
     def _send(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
-        """One request. What changes something is sent once only, on a new connection: nobody knows whether a server
-        that hung up has taken it."""
+        return self._exchange(method, path, body)[:2]
+
+    def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes, Mapping[str, str]]:
+        """One request: status, content, headers. What changes something is sent once only, on a new connection: nobody
+        knows whether a server that hung up has taken it."""
         content = None if body is None else body.encode()
         connection = self._take_connection()
         if method != "GET":
@@ -200,7 +250,7 @@ class Client:
                     raise Unavailable(f"cannot reach {self._url}: {error}") from error
             else:
                 self._kept.append(connection)
-                return status, content_read
+                return status, content_read, dict(answer.headers)
         raise AssertionError
 
     def _take_connection(self) -> http.client.HTTPConnection:

@@ -12,6 +12,12 @@ from headrace.texts import readable
 MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 2
 
+LOG_POSITION = "X-Headrace-Log-Position"
+"""Header of a part of a log over REST: where the next one begins."""
+
+LOG_CUT = "X-Headrace-Log-Cut"
+"""Likewise: whether what lay before the part was rotated away."""
+
 
 def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callable[[], None]]:
     """A function that writes (level, text) into the job's log file, and one that closes it.

@@ -86,27 +86,33 @@ class ReadOptions(Generic[O]):
     unknown: tuple[Problem, ...]
 
 
+_RESEMBLES = "did you mean"
+
+
+def is_slip(problem: Problem) -> bool:
+    """Whether an unknown option is likely a known one, misspelt: it is within two letters of one that is not set."""
+    return problem.message == "unknown option" and problem.cure.startswith(_RESEMBLES)
+
+
 def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
     """Make a `model` from a job file's values.
 
     An option is looked up under each of its names, first as one literal key, then as a nested path, as SeaTunnel's
     ReadonlyConfig does; a dotted key may lead into an option that holds others (`schema.fields { id = int }`). An
-    unknown key within two letters of a known one that is not set is a problem (it is a misspelling), any other unknown
-    key is only listed. Text stands for a list (`a,b`) or a map (JSON) as in SeaTunnel; null for no value.
+    unknown key is only listed, as SeaTunnel's own files hold some; see is_slip. Text stands for a list (`a,b`) or a map
+    (JSON) as in SeaTunnel; null for no value.
     """
     problems: list[Problem] = []
     unknown: list[Problem] = []
-    found = _normalise(model, values, "", problems, unknown)
+    found = _normalise(model, values, "", unknown)
     try:
         options = model.model_validate(found)
     except ValidationError as error:
-        problems += [_problem(model, item) for item in error.errors()]
+        problems = [_problem(model, item) for item in error.errors()]
     return ReadOptions(None if problems else options, tuple(problems), tuple(unknown))
 
 
-def _normalise(
-    model: type[Options], values: Mapping[str, Any], place: str, problems: list[Problem], unknown: list[Problem]
-) -> dict[str, Any]:
+def _normalise(model: type[Options], values: Mapping[str, Any], place: str, unknown: list[Problem]) -> dict[str, Any]:
     """The values under their documented names, without unknown keys; likewise for the options within them."""
     found: dict[str, Any] = {}
     used: set[tuple[str, ...]] = set()
@@ -119,9 +125,11 @@ def _normalise(
                 value = _accept_text(field.annotation, _get(values, path))
                 if value is None and Any not in _union_parts(field.annotation):
                     continue  # as if the key were left out
+                if value == {} and _is_optional_block(field.annotation):
+                    continue  # `schema {}` says nothing
                 below = f"{place}{option_name(name, field)}"
-                found.setdefault(option_name(name, field), _within(field.annotation, value, below, problems, unknown))
-    _check_unknown(model, values, used, set(found), place, problems, unknown)
+                found.setdefault(option_name(name, field), _within(field.annotation, value, below, unknown))
+    _check_unknown(model, values, used, set(found), place, unknown)
     return found
 
 
@@ -143,19 +151,24 @@ def _gathered(model: type[Options], values: Mapping[str, Any]) -> Mapping[str, A
     return found
 
 
+def _is_optional_block(annotation: Any) -> bool:
+    parts = _union_parts(annotation)
+    return type(None) in parts and any(isinstance(part, type) and issubclass(part, Options) for part in parts)
+
+
 def _holds_keys(annotation: Any) -> bool:
     kinds = [get_origin(part) or part for part in _union_parts(annotation)]
     return any(isinstance(kind, type) and issubclass(kind, Options | Mapping) for kind in kinds)
 
 
-def _within(annotation: Any, value: Any, place: str, problems: list[Problem], unknown: list[Problem]) -> Any:
+def _within(annotation: Any, value: Any, place: str, unknown: list[Problem]) -> Any:
     """The same for options that hold options, alone or in a list."""
     for part in _union_parts(annotation):
         if isinstance(part, type) and issubclass(part, Options) and isinstance(value, Mapping):
-            return _normalise(part, value, f"{place}.", problems, unknown)
+            return _normalise(part, value, f"{place}.", unknown)
         inner = get_args(part)
         if get_origin(part) is list and inner and isinstance(value, list):
-            return [_within(inner[0], item, f"{place}[{i}]", problems, unknown) for i, item in enumerate(value)]
+            return [_within(inner[0], item, f"{place}[{i}]", unknown) for i, item in enumerate(value)]
     return value
 
 
@@ -218,7 +231,6 @@ def _check_unknown(
     used: set[tuple[str, ...]],
     found: set[str],
     place: str,
-    problems: list[Problem],
     unknown: list[Problem],
 ) -> None:
     names = {n: option_name(k, f) for k, f in model.model_fields.items() for n in option_names(k, f)}
@@ -227,7 +239,7 @@ def _check_unknown(
         near = [n for n in get_close_matches(key, names, 3, 0.6) if edits(key.lower(), n.lower()) <= 2]
         free = [n for n in near if names[n] not in found]
         if free:
-            problems.append(Problem(place + key, "unknown option", f"did you mean {free[0]!r}?"))
+            unknown.append(Problem(place + key, "unknown option", f"{_RESEMBLES} {free[0]!r}?"))
         else:
             guess = get_close_matches(key, names, 1, 0.6)
             unknown.append(
@@ -260,9 +272,10 @@ def _accept_text(annotation: Any, value: Any) -> Any:
             except ValueError:
                 return value
         return [part.strip() for part in value.split(",")]
-    if dict in kinds or Mapping in kinds:
+    blocks = any(isinstance(kind, type) and issubclass(kind, Options) for kind in kinds)
+    if blocks or dict in kinds or Mapping in kinds:
         try:
-            return json.loads(value)
+            return json.loads(value, strict=False)
         except ValueError:
             return value
     return value

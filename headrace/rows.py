@@ -139,9 +139,9 @@ def parse_type(value: str | Mapping[str, Any]) -> pa.DataType:
 
 
 def _parse_row_text(text: str) -> pa.DataType:
-    """`{a = int, "b": array<string>}` as a struct."""
+    """`{a = int, "b": array<string>}` as a struct; a new line is as good as a comma, as in HOCON."""
     fields = []
-    for part in split_outside_brackets(text.strip()[1:-1], ","):
+    for part in _pairs(text.strip()[1:-1]):
         if not part.strip():
             continue
         match = re.match(r"\s*(\"[^\"]*\"|[^=:\s{]+)\s*[=:]?\s*(.*)", part, re.DOTALL)
@@ -150,6 +150,24 @@ def _parse_row_text(text: str) -> pa.DataType:
         inner = match[2].strip()
         fields.append(pa.field(match[1].strip('"'), parse_type(inner.strip('"'))))
     return pa.struct(fields)
+
+
+_PAIR = re.compile(r"\s*(\"[^\"]*\"|[^=:\s{}<>()]+)\s*[=:{]")
+"""How a field of a row begins."""
+
+
+def _pairs(text: str) -> list[str]:
+    """The fields of a row: between commas, and on lines of their own."""
+    found = []
+    for part in split_outside_brackets(text, ","):
+        pairs: list[str] = []
+        for line in split_outside_brackets(part, "\n"):
+            if not pairs or not pairs[-1].strip() or _PAIR.match(line):
+                pairs.append(line)
+            else:
+                pairs[-1] += f"\n{line}"
+        found += pairs
+    return found
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:

@@ -112,6 +112,9 @@ def load_settings(
         ) from error
 
 
+CONFIG_FILES = ("seatunnel.yaml", "hazelcast.yaml", "hazelcast-client.yaml", "headrace.yaml")
+"""What makes a directory one of SeaTunnel's configuration; any of them may be missing."""
+
 _YAML_KEYS = {
     ("checkpoint", "interval"): ("checkpoint_interval", 1000),
     ("checkpoint", "timeout"): ("checkpoint_timeout", 1000),
@@ -121,13 +124,13 @@ _YAML_KEYS = {
 
 
 def _seatunnel_yaml(place: Path, *, needed: bool, on_warning: Callable[[Problem], None]) -> dict[str, Any]:
-    """What a seatunnel.yaml says of our settings; a directory may hold none unless it was named."""
+    """What a seatunnel.yaml says of our settings; a directory may hold none, and other files of configuration."""
     file = place / "seatunnel.yaml" if place.is_dir() else place
     if not file.is_file():
-        if needed:
-            raise ConfigError(
-                [Problem("config", f"there is no {str(file)!r}", "name SeaTunnel's configuration directory")]
-            )
+        if needed and not any((place / name).is_file() for name in CONFIG_FILES):
+            names = f"{', '.join(CONFIG_FILES[:-1])} or {CONFIG_FILES[-1]}"
+            text = f"{str(place)!r} holds no {names}" if place.is_dir() else f"there is no {str(place)!r}"
+            raise ConfigError([Problem("config", text, "name SeaTunnel's configuration directory")])
         return {}
     import yaml
 

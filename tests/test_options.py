@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, Field, SecretStr
 
-from headrace.options import Choice, Options, edits, local_path, read_options
+from headrace.options import Choice, Options, edits, is_slip, local_path, read_options
 
 
 class Mode(Choice):
@@ -24,6 +24,7 @@ class Outer(Options):
     rules: list[Inner] = Field(default=[], description="x")
     secret: SecretStr | None = Field(default=None, description="x")
     properties: dict[str, str] = Field(default={}, description="x")
+    inner: Inner | None = Field(default=None, description="x")
 
 
 def problems(**values):
@@ -85,8 +86,18 @@ def test_reports_all_problems_at_once():
     ]
 
 
-def test_a_misspelt_option_is_a_problem_with_the_right_name():
-    assert problems(path="x", row__nun=3) == ["row.nun: unknown option; did you mean 'row.num'?"]
+def test_a_misspelt_option_is_listed_with_the_right_name():
+    read = read_options(Outer, {"path": "x", "row.nun": 3})
+    assert read.problems == ()
+    assert [str(p) for p in read.unknown if is_slip(p)] == ["row.nun: unknown option; did you mean 'row.num'?"]
+
+
+def test_an_empty_block_says_nothing():
+    assert read_options(Outer, {"path": "x", "inner": {}}).options.inner is None
+
+
+def test_a_block_may_be_written_as_json_text():
+    assert read_options(Outer, {"path": "x", "inner": '{"rule_type":\n"a"}'}).options.inner.rule_type == "a"
 
 
 def test_other_unknown_options_are_only_listed_also_within_lists():

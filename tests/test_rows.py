@@ -95,3 +95,16 @@ def test_a_batch_keeps_kinds_beside_their_rows():
 def test_estimates_bytes_as_seatunnel_does():
     rows = pa.RecordBatch.from_pydict({"a": pa.array([1, None], pa.int32()), "b": ["abc", None]})
     assert estimate_bytes(rows) == 4 + 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "map<string, {c_int=int\nc_string=string}>",
+        "map<string, {\n  c_int = int\n  c_string = string\n}>",
+        'map<string, {"c_int": "int", "c_string": "string"}>',
+        "map<string,\n{c_int=int,\nc_string\n=\nstring}>",
+    ],
+)
+def test_a_type_may_be_written_over_several_lines_or_as_json(text):
+    assert type_name(parse_type(text)) == type_name(parse_type("map<string, {c_int = int, c_string = string}>"))

@@ -135,3 +135,14 @@ def test_an_error_shows_no_secret(tmp_path):
         load_server_settings({"config": tmp_path}, {})
     assert "hunter2" not in str(error.value)
     assert "not 'many'" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["hazelcast.yaml", "hazelcast-client.yaml", "headrace.yaml"])
+def test_a_configuration_directory_may_lack_seatunnel_yaml(tmp_path, name):
+    (tmp_path / name).touch()
+    assert load_settings({"config": tmp_path}, {}).checkpoint_retain == 3
+
+
+def test_a_directory_without_any_configuration_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no seatunnel\.yaml, .* or headrace\.yaml"):
+        load_settings({"config": tmp_path}, {})

@@ -51,7 +51,10 @@ def finished_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
 
 
 def job(record: JobRecord, wire: Wire) -> dict[str, Any]:
-    """A job in either form: which side it waits for and why a savepoint failed, in words; and its delivery report."""
+    """A job in either form, with what SeaTunnel does not tell.
+
+    Which side it waits for and why a savepoint failed, in words; its delivery report; what its file was warned of.
+    """
     answer = finished_job(record, wire) if record.status.is_end else running_job(record, wire)
     if record.error:
         answer["errorMsg"] = record.error
@@ -59,6 +62,8 @@ def job(record: JobRecord, wire: Wire) -> dict[str, Any]:
         answer["slowSide"] = record.metrics.slow_side
     if record.metrics.report is not None:
         answer["deliveryReport"] = record.metrics.report
+    if record.outline.warnings:
+        answer["warnings"] = list(record.outline.warnings)
     return answer
 
 

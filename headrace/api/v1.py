@@ -24,6 +24,7 @@ from headrace.config.shade import encrypt_config
 from headrace.errors import HeadraceError, Problem
 from headrace.jobs.service import PreparedJob, Submission
 from headrace.jobs.status import JobStatus
+from headrace.logs import LOG_CUT, LOG_POSITION
 
 MAX_TAGS = 20_000
 """Characters of a node's attributes, which are stored every second."""
@@ -74,6 +75,7 @@ _SUBMIT_QUERY = (
     _query("jobId", {"type": "integer", "minimum": 1}),
     _query("jobName", {"type": "string"}),
     _query("isStartWithSavePoint", {"type": "boolean"}),
+    _query("strict", {"type": "boolean"}),
 )
 _PARAMS = 'add "params": {"jobName": "…"}'
 _STOP_BODY = {
@@ -245,7 +247,8 @@ def _changing(routes: APIRouter, state: State) -> None:
             raise BadRequest("Invalid Params format in Params.", [Problem("params", "they are empty", _PARAMS)])
         need_blocks(job)
         text = json.dumps({key: value for key, value in job.items() if key != "params"})
-        found = submission(service.prepare(text, format="json"), {key: _text(value) for key, value in given.items()})
+        params = {key: _text(value) for key, value in given.items()}
+        found = submission(service.prepare(text, format="json", strict=truth(params.get("strict", ""))), params)
         if found.job_id is not None:
             if found.job_id in [other.job_id for other in others]:
                 text = f"the jobId {found.job_id} is that of another job in the list"
@@ -259,7 +262,8 @@ def _changing(routes: APIRouter, state: State) -> None:
         return own
 
     def take(text: str, form: str, params: Mapping[str, str]) -> Response:
-        job = service.prepare(checked(text) if form == "json" else text, format=form)
+        strict = truth(params.get("strict", ""))
+        job = service.prepare(checked(text) if form == "json" else text, format=form, strict=strict)
         (taken,) = service.submit_all([submission(job, params)])
         return Json(answers.submitted(taken.job_id, taken.name, wire))
 
@@ -439,10 +443,16 @@ def _logs(routes: APIRouter, state: State) -> None:
         """A page of this node's log files."""
         return html(page([(f"log/{quote(name)}", name) for name in logs.names()]))
 
-    @routes.get("/log/{name}", responses=text)
-    def one_log(name: str) -> Response:
-        """The content of a log file."""
-        return file(name)
+    @routes.get("/log/{name}", responses=text, openapi_extra={"parameters": [_query("after", {"type": "string"})]})
+    def one_log(request: Request, name: str) -> Response:
+        """The content of a log file; with `after` what follows a position, from the rotated parts on."""
+        if "after" not in request.query_params:
+            return file(name)
+        part = logs.part(name, query_value(request, "after"))
+        if part is None:
+            return Response(status_code=400)
+        told = {LOG_POSITION: part.position, LOG_CUT: str(part.cut).lower()}
+        return Response(part.content, headers={"Content-Type": "text/plain", **told})
 
     @routes.get("/get-all-log-name", responses={200: {"content": {"text/plain": {}}}})
     def log_names() -> Response:

@@ -183,12 +183,15 @@ def submit(
     name: Annotated[str | None, typer.Option("--name", help="The job's name instead of env job.name.")] = None,
     restore: Annotated[bool, typer.Option("--restore", help="Go on from the saved state of --job-id.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit code 0 when it FINISHED.")] = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """Submit a job file to a server and print the job's id."""
     from headrace.cli.remote import submit_job
 
-    raise typer.Exit(submit_job(server, job, variable or [], job_id, name, restore=restore, wait=wait, as_json=json))
+    raise typer.Exit(
+        submit_job(server, job, variable or [], job_id, name, restore=restore, wait=wait, strict=strict, as_json=json)
+    )
 
 
 @app.command()

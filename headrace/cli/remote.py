@@ -1,19 +1,24 @@
 """Commands that talk to a server."""
 
+import codecs
 import json
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from headrace.cli.output import amount, print_error
-from headrace.cli.run import parse_variables
+from headrace.cli.variables import parse_variables
 from headrace.client import Client, Job
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
 
 POLL_SECONDS = 0.5
+
+PATIENCE_SECONDS = 60.0
+"""How long a server may be away before a command that waits for a job gives up; the job may go on without it."""
 
 
 def submit_job(
@@ -25,15 +30,19 @@ def submit_job(
     *,
     restore: bool,
     wait: bool,
+    strict: bool,
     as_json: bool,
 ) -> int:
     """Submit a job file; the exit code."""
 
     def act(client: Client) -> int:
         text, form = job_text(file, variables)
-        number = client.submit(text, job_id=job_id, name=name, savepoint=restore, format=form)
+        number = client.submit(text, job_id=job_id, name=name, savepoint=restore, format=form, strict=strict)
         if not wait:
             print(json.dumps({"jobId": number}) if as_json else number)
+            if not as_json:
+                with suppress(HeadraceError):  # the job is taken, whatever can be told of it
+                    _print_job_warnings(client.job(number))
             return 0
         return _follow(client, number, as_json=as_json)
 
@@ -110,18 +119,42 @@ def print_log(server: str | None, job_id: int, *, follow: bool) -> int:
     """Print a job's log; the exit code."""
 
     def act(client: Client) -> int:
-        shown = ""
+        printed = _Log(client, job_id)
         while True:
             ended = client.job(job_id).is_ended
-            text = client.log(job_id)
-            new = text[len(shown) :] if text.startswith(shown) else text
-            print(new, end="", flush=True)
-            shown = text
+            try:
+                printed.go_on()
+            except JobNotFound:
+                if ended or not follow:
+                    raise  # a job that waits for its start has no log yet
             if ended or not follow:
                 return 0
             time.sleep(POLL_SECONDS)
 
     return talk(server, act)
+
+
+class _Log:
+    """A job's log as far as it is printed."""
+
+    def __init__(self, client: Client, job_id: int) -> None:
+        self._client, self._job_id = client, job_id
+        self._after, self._whole = "", b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def go_on(self) -> None:
+        """Print what came since."""
+        while (part := self._client.log_part(self._job_id, self._after)).content:
+            if part.cut:
+                print("warning: what the log says before this was rotated away", file=sys.stderr)
+            content = part.content
+            if not part.position:  # a SeaTunnel tells all of the file each time
+                content = content[len(self._whole) :] if content.startswith(self._whole) else content
+                self._whole = part.content
+            print(self._decoder.decode(content), end="", flush=True)
+            self._after = part.position
+            if not part.position:
+                return
 
 
 def talk(server: str | None, act: Callable[[Client], int]) -> int:
@@ -176,7 +209,7 @@ def _follow(client: Client, job_id: int, *, as_json: bool) -> int:
     before: tuple[int, float] | None = None
     said = ""
     while True:
-        job = client.job(job_id)
+        job = _patiently(lambda: client.job(job_id), job_id)
         if job.is_ended:
             break
         now = time.monotonic()
@@ -198,6 +231,24 @@ def _follow(client: Client, job_id: int, *, as_json: bool) -> int:
     return 0 if job.status in ("FINISHED", "SAVEPOINT_DONE") else 1
 
 
+def _patiently(ask: Callable[[], Job], job_id: int) -> Job:
+    """The answer; asked again while the server is away, as when it is started anew. Raises Unavailable in the end."""
+    since = time.monotonic()
+    told = False
+    while True:
+        try:
+            return ask()
+        except Unavailable as error:
+            if time.monotonic() - since > PATIENCE_SECONDS:
+                raise Unavailable(
+                    f"{error}; waited {PATIENCE_SECONDS:.0f} s for it. Job {job_id} may go on: `headrace job {job_id}`"
+                ) from error
+            if not told:
+                print(f"\r{error}; waiting for it, the job may go on", file=sys.stderr, flush=True)
+                told = True
+            time.sleep(2 * POLL_SECONDS)
+
+
 def _print_job(job: Job) -> None:
     print(f"Job {job.id} {job.name}: {job.status}")
     print(f"  created {job.created}" + (f", ended {job.finished}" if job.finished else ""))
@@ -211,6 +262,12 @@ def _print_job(job: Job) -> None:
         print(f"  {job.raw['deliveryReport']['summary']}")
     if job.error:
         print(f"  error: {job.error}")
+    _print_job_warnings(job)
+
+
+def _print_job_warnings(job: Job) -> None:
+    for warning in job.raw.get("warnings") or ():
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _reason(client: Client, job_id: int) -> str:

@@ -42,17 +42,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Outline:
-    """A job's pipelines."""
+    """A job's pipelines. warnings: what its file was warned of, such as options that nothing knows."""
 
     lines: tuple[Line, ...]
+    warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> dict[str, Any]:
         """As values of JSON."""
-        return [asdict(line) for line in self.lines]
+        return {"lines": [asdict(line) for line in self.lines], "warnings": list(self.warnings)}
 
     @classmethod
-    def from_json(cls, values: Sequence[Mapping[str, Any]]) -> "Outline":
-        """What `to_json` gave."""
+    def from_json(cls, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> "Outline":
+        """What `to_json` gave; version 0.1.0 stored the lines alone."""
+        lines, warnings = (values["lines"], values["warnings"]) if isinstance(values, Mapping) else (values, ())
         return cls(
             tuple(
                 Line(
@@ -60,8 +62,9 @@ class Outline:
                     line["parallelism"],
                     tuple(_part_from_json(part) for part in line["parts"]),
                 )
-                for line in values
-            )
+                for line in lines
+            ),
+            tuple(warnings),
         )
 
     def parts(self) -> list[Part]:
@@ -80,7 +83,8 @@ def _part_from_json(values: Mapping[str, Any]) -> Part:
 
 def outline_of(plan: Plan, tables: Mapping[int, Sequence[TableSchema]]) -> Outline:
     """The outline of a plan. tables: step id → its tables, of the steps where they are known."""
-    return Outline(tuple(_line(pipeline, tables) for pipeline in plan.pipelines))
+    warnings = tuple(map(str, plan.warnings))
+    return Outline(tuple(_line(pipeline, tables) for pipeline in plan.pipelines), warnings)
 
 
 def _line(pipeline: Pipeline, tables: Mapping[int, Sequence[TableSchema]]) -> Line:

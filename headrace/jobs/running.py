@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.checkpoint.history import History
-from headrace.errors import HeadraceError, JobExists
+from headrace.errors import HeadraceError, JobExists, told
 from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
@@ -216,7 +216,7 @@ class RunningJob:
     def _end(self, status: JobStatus, error: BaseException | None = None, **values: Any) -> None:
         if self._abandoned:
             return
-        text = self._mask(str(error)) if error is not None else ""
+        text = self._mask(told(error)) if error is not None else ""
         if text:
             self.log("error", text)
         values |= {"error": text, "ended": time.time(), "request": ""}

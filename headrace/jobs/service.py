@@ -153,15 +153,16 @@ class JobService:
         *,
         format: str = "json",  # noqa: A002  the word of the REST API
         variables: Mapping[str, str] | None = None,
+        strict: bool = False,
     ) -> PreparedJob:
-        """Check a job without taking it.
+        """Check a job without taking it. strict: an unknown option is an error.
 
         Raises ConfigError when it is wrong, NotEnoughSlots or NotEnoughMemory when it can never run.
         """
         job = parse_job(text, format=format, variables=variables)
         check_numbers(job)
         self.settings.permissions.check_plugins(job)
-        plan = make_plan(job)
+        plan = make_plan(job, strict=strict)
         self.settings.permissions.check(plan)
         self.runner.check(plan)
         outline = outline_of(plan, names_of_tables(plan))

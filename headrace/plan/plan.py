@@ -10,7 +10,7 @@ from headrace.config.error_handlers import ErrorHandlerOptions, Stage
 from headrace.config.job import JobConfig, Plugin, placed
 from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, Problem
-from headrace.options import read_options
+from headrace.options import is_slip, read_options
 from headrace.plan.graph import Graph, connect
 from headrace.plan.spooled import SpooledSink
 
@@ -118,7 +118,8 @@ class Plan:
 def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
     """Find the plugins, read their options, connect them. Raises ConfigError with the problems of env and all plugins.
 
-    strict: an unknown option is a problem, not a warning.
+    strict: an unknown option is a problem, not a warning. One that is likely a misspelling is named with the problems
+    of a job that is refused anyway: what was mended must not bring up more of the kind.
     """
     problems = list(job.problems)
     warnings = list(job.warnings)
@@ -135,7 +136,8 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
         problems += error.problems
     problems += _unbounded(job, made)
     if problems or graph is None:
-        raise ConfigError(sorted(problems, key=attrgetter("line")))
+        slips = [w for w in warnings if is_slip(w) and w not in problems]
+        raise ConfigError(sorted([*problems, *slips], key=attrgetter("line")))
     return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
 
 

@@ -158,3 +158,47 @@ def test_a_job_that_failed_ends_job_and_watch_with_1(call, tmp_path):
     assert (code, "FAILED" in said, "is a file" in said) == (1, True, True)
     number = re.search(r"^Job (\d+) ", said, re.MULTILINE)[1]
     assert call("job", number)[0] == 1
+
+
+def test_submit_waits_on_while_the_server_is_started_anew(tmp_path):
+    server = Server(tmp_path / "home").start()
+    file = job_file(tmp_path, rows=600, speed=100)
+    command = [sys.executable, "-m", "headrace", "submit", str(file), "--job-id", "11", "--wait"]
+    command += ["--server", f"http://localhost:{server.port}"]
+    waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("RUNNING" in line for line in iter(waiting.stderr.readline, ""))
+    server.stop()
+    assert any("waiting for it" in line for line in iter(waiting.stderr.readline, ""))
+    server.arguments = ("--port", str(server.port))
+    server.start()
+    try:
+        printed, said = waiting.communicate(timeout=120)
+        assert (waiting.returncode, "FINISHED" in printed) == (0, True), said
+        assert count_rows(tmp_path) == 600
+    finally:
+        server.stop()
+
+
+def test_a_misspelt_option_is_told_at_the_end_and_kept_with_the_job(call, server, tmp_path):
+    file = job_file(tmp_path)
+    file.write_text(file.read_text().replace("row.num = 5", "row.nun = 5"))
+    code, said = call("submit", file, "--wait", "--job-id", 7_050)
+    assert (code, said.splitlines()[-1].startswith("warning: ")) == (0, True), said
+    assert "row.nun: unknown option; did you mean 'row.num'?" in said.splitlines()[-1]
+    [warning] = server.get("job-info/7050").json["warnings"]
+    assert "did you mean 'row.num'?" in warning
+    code, said = call("submit", file, "--strict")
+    assert (code, "did you mean 'row.num'?" in said) == (1, True)
+
+
+def test_a_log_is_printed_whole_over_its_rotations(call, tmp_path):
+    file = tmp_path / "job.conf"
+    file.write_text(
+        """source { FakeSource { row.num = 130000, schema { fields { id = int, name = string } } } }
+sink { Console {} }"""
+    )
+    code, said = call("submit", file, "--job-id", 7_060)
+    code, said = call("logs", 7_060, "--follow")
+    assert (code, said.count("rowIndex=")) == (0, 130_000)
+    code, said = call("logs", 7_060)
+    assert (code, said.count("rowIndex=")) == (0, 130_000)

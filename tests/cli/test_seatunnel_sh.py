@@ -14,6 +14,7 @@ import pytest
 from headrace.cli.seatunnel.arguments import UsageError, parse_arguments
 from headrace.cli.seatunnel.members import addresses, adopt_installation
 from headrace.cli.seatunnel.texts import pretty
+from headrace.errors import ConfigError
 from tests.api.compare import differences
 from tests.api.servers import Server
 
@@ -210,18 +211,34 @@ def test_a_missing_job_file_is_a_config_error(seatunnel):
     assert seatunnel("-n", "x").returncode == 1
 
 
-def closed(script, server, job, *arguments):
+def closed(script, server, job, *arguments, by=signal.SIGTERM):
     process = script("seatunnel.sh", "-c", job(ENDLESS), *arguments, HEADRACE_SERVER=f"localhost:{server.port}")
     number = submitted(process.stdout.readline())
     server.wait(number, "RUNNING")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(by)
     process.communicate(timeout=60)
     return number, process.returncode
 
 
-def test_ending_the_client_cancels_the_job(script, server, job):
-    number, code = closed(script, server, job)
-    assert (server.get(f"job-info/{number}").json["jobStatus"], code) == ("CANCELED", 128 + signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ending_the_client_or_its_terminal_cancels_the_job(script, server, job, number):
+    job_id, code = closed(script, server, job, by=number)
+    assert (server.get(f"job-info/{job_id}").json["jobStatus"], code) == ("CANCELED", 128 + number)
+
+
+def test_a_client_under_nohup_does_not_hear_the_end_of_its_terminal(script, server, job):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = script("seatunnel.sh", "-c", job(ENDLESS), HEADRACE_SERVER=f"localhost:{server.port}")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    number = submitted(process.stdout.readline())
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    server.wait(number, "CANCELED")
 
 
 def test_a_job_outlives_its_client_when_asked(script, server, job, seatunnel):
@@ -463,12 +480,40 @@ def test_addresses_come_from_the_environment_then_the_file_then_this_host(tmp_pa
     assert addresses({**named, "HEADRACE_SERVER": "https://c"}) == ["https://c"]
 
 
-def test_scripts_in_a_seatunnel_directory_use_its_configuration(tmp_path):
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ("a:1", ["http://a:1"]),
+        ("a:1, b", ["http://a:1", "http://b:5801"]),
+        ("['http://a:1/', 'https://b']", ["http://a:1", "https://b:5801"]),
+        ("['::1', '10.0.0.1']", ["http://[::1]:5801", "http://10.0.0.1:5801"]),
+        ("[]", ["http://localhost:5801"]),
+    ],
+)
+def test_members_are_read_as_people_write_them(tmp_path, members, found):
+    file = tmp_path / "client.yaml"
+    file.write_text(f"hazelcast-client:\n  network:\n    cluster-members: {members}\n")
+    assert addresses({"HAZELCAST_CLIENT_CONFIG": str(file)}) == found
+
+
+@pytest.mark.parametrize("members", ["5701", "[a b]", "{a: 1}", "['ftp://a']", "[[a]]", "['http://']"])
+def test_members_that_are_no_addresses_are_refused_with_file_and_key(tmp_path, members):
+    file = tmp_path / "client.yaml"
+    file.write_text(f"hazelcast-client:\n  network:\n    cluster-members: {members}\n")
+    with pytest.raises(ConfigError) as raised:
+        addresses({"HAZELCAST_CLIENT_CONFIG": str(file)})
+    [problem] = raised.value.problems
+    assert (problem.place, problem.file) == ("hazelcast-client.network.cluster-members", str(file))
+    assert problem.cure == "write HOST:PORT"
+
+
+@pytest.mark.parametrize("name", ["seatunnel.yaml", "hazelcast.yaml", "hazelcast-client.yaml"])
+def test_scripts_in_a_seatunnel_directory_use_its_configuration(tmp_path, name):
     environment = {"SEATUNNEL_HOME": str(tmp_path)}
     adopt_installation(environment)
     assert environment == {"SEATUNNEL_HOME": str(tmp_path)}
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "seatunnel.yaml").touch()
+    (tmp_path / "config" / name).touch()
     adopt_installation(environment)
     assert (environment["SEATUNNEL_CONFIG"], environment["HEADRACE_HOME"]) == (
         str(tmp_path / "config"),

@@ -88,8 +88,8 @@ def test_parallelism_is_the_sources_own_or_that_of_the_job():
         (f"source {{ {source()} }}\nsink {{ Consol {{}} }}", "unknown sink 'Consol'"),
         ("source { FakeSource {} }\nsink { Console {} }", "please specify [schema] as non-empty"),
         (
-            f"source {{ {source('a', FAKE + ', row.nun = 3')} }}\nsink {{ Console {{}} }}",
-            "row.nun: unknown option; did you mean 'row.num'",
+            f"source {{ {source('a', FAKE + ', row.nun = 3, row.num = x')} }}\nsink {{ Console {{}} }}",
+            "row.num: Input should be a valid integer",
         ),
         (
             f"source {{ {source('a', FAKE + ', row.num = x')} }}\nsink {{ Console {{}} }}",
@@ -106,6 +106,13 @@ def test_reports_the_problems_of_all_plugins_with_their_lines():
     lines = [text.split(": ")[0] for text in found]
     assert lines == sorted(lines)
     assert {"job.conf:2", "job.conf:3", "job.conf:7", "job.conf:8"} <= set(lines)
+
+
+def test_a_misspelt_option_is_a_warning_and_with_strict_an_error():
+    text = f"source {{ {source('a', FAKE + ', row.nun = 3')} }}\nsink {{ Console {{}} }}"
+    [warning] = [str(w) for w in plan(text).warnings]
+    assert "row.nun: unknown option; did you mean 'row.num'?" in warning
+    assert any("did you mean 'row.num'?" in text for text in problems(text, strict=True))
 
 
 def test_wrong_options_of_env_hide_no_problem_of_a_plugin():

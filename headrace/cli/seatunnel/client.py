@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headrace.cli.output import print_error, statistics
+from headrace.cli.output import print_error, statistics, tell
 from headrace.cli.seatunnel import USAGE_EXIT
 from headrace.cli.seatunnel.arguments import Arguments, UsageError, parse_arguments, usage
 from headrace.cli.seatunnel.members import Cluster, adopt_installation, progress_interval
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 60.0
 """How long no server may be reachable before a waiting client gives up; the job may go on without it."""
 
 _BANNER = "=" * 79
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OLD_NAME = "-e and --deploy-mode deprecated in 2.3.1, please use -m and --master instead of it"
 
 
@@ -113,7 +113,7 @@ def _save(client: Client, job_id: int) -> None:
 
 
 def _check(arguments: Arguments) -> int:
-    from headrace.cli.run import parse_variables
+    from headrace.cli.variables import parse_variables
     from headrace.config.job import load_job
     from headrace.plan.plan import make_plan
 
@@ -153,7 +153,9 @@ def _run_there(arguments: Arguments) -> int:
     cluster = Cluster(os.environ)
     with cluster.client() as client:
         number = client.submit(text, job_id=job_id, name=arguments.name, savepoint=restore, format=form)
-        name = client.job(number).name
+        name = arguments.name or "SeaTunnel"
+        with suppress(Unavailable):  # the job is taken: what happens to the server now is a matter of waiting
+            name = client.job(number).name
     _print_submitted(number, name)
     return 0 if arguments.run_async else _wait(cluster, number, close_job=arguments.close_job)
 
@@ -171,7 +173,7 @@ def _wait(cluster: Cluster, job_id: int, *, close_job: bool) -> int:
         job = _follow(cluster, job_id)
     except _ClosedError as closed:
         if close_job:
-            print("Task will be closed due to client shutdown.", file=sys.stderr)
+            tell("Task will be closed due to client shutdown.")
             _cancel(cluster, job_id)
         return 128 + closed.number
     print(f"Job ({job_id}) end with state {job.status}")
@@ -215,7 +217,7 @@ def _cancel(cluster: Cluster, job_id: int) -> None:
             while not client.job(job_id).is_ended and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
     except HeadraceError as error:
-        print(f"Cancel job failed: {error}", file=sys.stderr)
+        tell(f"Cancel job failed: {error}")
 
 
 class _ClosedError(Exception):
@@ -227,14 +229,18 @@ class _ClosedError(Exception):
 
 
 def _end_on_signals() -> None:
-    """Ctrl-C and SIGTERM raise _ClosedError; a second one ends the process at once."""
+    """Ctrl-C, SIGTERM and a closed terminal raise _ClosedError; a second one ends the process at once.
+
+    nohup, which ignores the end of the terminal, keeps the job.
+    """
+    heard = [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
     def close(number: int, frame: object) -> None:
-        for either in _SIGNALS:
+        for either in heard:
             signal.signal(either, signal.SIG_DFL)
         raise _ClosedError(number)
 
-    for number in _SIGNALS:
+    for number in heard:
         signal.signal(number, close)
 
 

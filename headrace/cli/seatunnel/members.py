@@ -1,13 +1,15 @@
 """Where a scheduler's commands find the server: the environment, SeaTunnel's hazelcast-client.yaml, or this host."""
 
+import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from headrace.addresses import joined
 from headrace.client import Client
 from headrace.errors import ConfigError, HeadraceError, Problem, Unavailable
+from headrace.settings import CONFIG_FILES
 
 DEFAULT_PORT = 5801
 DEFAULT_INTERVAL = 60.0
@@ -19,7 +21,7 @@ def adopt_installation(environment: MutableMapping[str, str]) -> None:
     The scripts say where they lie by SEATUNNEL_HOME. What the environment names itself stays.
     """
     home = environment.get("SEATUNNEL_HOME")
-    if home and (Path(home) / "config" / "seatunnel.yaml").is_file():
+    if home and any((Path(home) / "config" / name).is_file() for name in CONFIG_FILES):
         environment.setdefault("HEADRACE_HOME", str(Path(home) / ".headrace"))
         if not environment.get("HEADRACE_CONFIG"):
             environment.setdefault("SEATUNNEL_CONFIG", str(Path(home) / "config"))
@@ -41,8 +43,10 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
     if file is not None and (named or file.is_file()):
         network = _section(_section(_read(file), "hazelcast-client"), "network")
         members = network.get("cluster-members")
-        if isinstance(members, list) and members:
-            return [_url(str(member)) for member in members]
+        if isinstance(members, str):
+            members = [part for part in members.split(",") if part.strip()]
+        if members is not None and members != []:
+            return [_url(member, file) for member in (members if isinstance(members, list) else [members])]
     return [f"http://localhost:{DEFAULT_PORT}"]
 
 
@@ -91,11 +95,31 @@ class Cluster:
         )
 
 
-def _url(member: str) -> str:
-    host, _, port = member.strip().rpartition(":")
+def _url(member: Any, file: Path) -> str:
+    """The address of a member as people write it. Raises ConfigError, naming file and key."""
+    text = str(member).strip().removesuffix("/")
+    scheme, slashes, rest = text.partition("://")
+    if slashes and scheme.lower() in ("http", "https"):
+        return f"{scheme.lower()}://{_with_port(rest)}" if _ADDRESS.fullmatch(rest) else _refuse(member, file)
+    if isinstance(member, Mapping | list) or not (_ADDRESS.fullmatch(text) or _IPV6.fullmatch(text)):
+        _refuse(member, file)
+    return f"http://{_with_port(text)}"
+
+
+_ADDRESS = re.compile(r"(?:[\w.-]*[A-Za-z_.-][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+def _with_port(address: str) -> str:
+    host, _, port = address.rpartition(":")
     if port.isdigit() and host and (":" not in host or host.endswith("]")):
-        return f"http://{host}:{port}"
-    return f"http://{joined(member.strip(), DEFAULT_PORT)}"
+        return address
+    return joined(address, DEFAULT_PORT)
+
+
+def _refuse(member: Any, file: Path) -> NoReturn:
+    place = "hazelcast-client.network.cluster-members"
+    raise ConfigError([Problem(place, f"{member!r} is not an address", "write HOST:PORT", str(file))])
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -211,10 +211,11 @@ class FileSource(Source):
         files = readable_files(options)
         if declared is not None:
             table = declared
-        elif form.own_schema:
+        elif form.own_schema and (files or form.fixed_schema is not None):
             table = TableSchema.from_arrow(form.fixed_schema or _schema_of(files, form, options), path)
-        else:
-            table = TableSchema(path, (Column(NO_SCHEMA_COLUMN, pa.string()),))
+        else:  # as in SeaTunnel, also where no file is there to tell its columns
+            names = (not files and form.own_schema and options.read_columns) or [NO_SCHEMA_COLUMN]
+            table = TableSchema(path, tuple(Column(name, pa.string()) for name in names))
         if options.read_columns:
             known = {c.name: c for c in table.columns}
             if unknown := [name for name in options.read_columns if name not in known]:
@@ -237,8 +238,6 @@ def nothing_to_read(options: FileTableOptions) -> str:
 
 def _schema_of(files: Sequence[FoundFile], form: FileFormat, options: FileTableOptions) -> pa.Schema:
     """The columns of the files, or of the first where more come later or where finding them costs unpacking."""
-    if not files:
-        raise Rejected(f"{nothing_to_read(options)}; give a schema, or {form.name} files, which tell their columns")
     most = 1 if options.is_packed or options.is_continuous else LOOKED_AT
     return united((file.path, _file_schema(file.path, form, options)) for file in files[:most])
 
