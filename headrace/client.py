@@ -232,7 +232,7 @@ class Client:
     def _send(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
         return self._exchange(method, path, body)[:2]
 
-    def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes, Mapping[str, str]]:
+    def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes, http.client.HTTPMessage]:
         """One request: status, content, headers. What changes something is sent once only, on a new connection: nobody
         knows whether a server that hung up has taken it."""
         content = None if body is None else body.encode()
@@ -250,7 +250,7 @@ class Client:
                     raise Unavailable(f"cannot reach {self._url}: {error}") from error
             else:
                 self._kept.append(connection)
-                return status, content_read, dict(answer.headers)
+                return status, content_read, answer.headers
         raise AssertionError
 
     def _take_connection(self) -> http.client.HTTPConnection:
