@@ -9,7 +9,7 @@ from headrace.errors import ConfigError
     [
         ('{"env": {},\n "source": [,], "sink": [{}]}', 2, "a value is missing"),
         ('{"source": [],\n"sink": [{"plugin_name": "Console",}]}', 2, "double quotes is missing"),
-        ('{"source": [],\n\n"sink": [{"a": tru}]}', 3, "a value is missing"),
+        ('{"source": [],\n\n"sink": [{"a": yes}]}', 3, "a value is missing"),
         ('// a job\n{"source": []}', 1, "JSON has no comments"),
         ('{"source": []\n"sink": []}', 2, ""),
         ("{'source': []}", 1, "double quotes is missing"),
