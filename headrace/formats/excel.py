@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headrace.connector import Position, TaskContext, needs
 from headrace.errors import Rejected
+from headrace.formats.byte_texts import decoded
 from headrace.formats.cells import cell_texts
 from headrace.formats.excel_cells import rows_of_sheet, text_of, value_of
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
@@ -168,7 +169,8 @@ class _ExcelWriter(FormatWriter):
         if not table.num_rows:  # names alone make no row
             yield dict.fromkeys(table.column_names)
         for batch in table.to_batches():
-            cells = [_cells(column, self._settings) for column in batch.columns]
+            named = zip(batch.schema.names, batch.columns, strict=True)
+            cells = [_cells(name, column, self._settings) for name, column in named]
             for row in zip(*cells, strict=True):
                 record = dict(zip(batch.schema.names, row, strict=True))
                 if all(value is None or value == "" for value in row):  # a row without cells would not be there
@@ -176,8 +178,10 @@ class _ExcelWriter(FormatWriter):
                 yield record
 
 
-def _cells(column: pa.Array, settings: WriteSettings) -> list[Any]:
+def _cells(name: str, column: pa.Array, settings: WriteSettings) -> list[Any]:
     dtype = column.type
+    if pa.types.is_binary(dtype):
+        return list(decoded(name, column))
     if pa.types.is_boolean(dtype) or pa.types.is_null(dtype):
         return list(column.to_pylist())
     if pa.types.is_floating(dtype):

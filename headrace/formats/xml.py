@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from headrace.connector import Position, TaskContext
 from headrace.errors import BadRow, Rejected
+from headrace.formats.byte_texts import decoded
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
@@ -52,10 +53,10 @@ class XmlFormat(FileFormat):
         done, held = position or 0, []
         given, size, names = done, 0, _Names(schema, settings, part)
         try:
-            for number, fields in enumerate(_rows(part, settings, task), 1):
+            for number, (fields, others) in enumerate(_rows(part, settings, task), 1):
                 if number <= done:
                     continue
-                found = names.of(fields)
+                found = names.of(fields, others)
                 if (values := _values(found, fields, number, schema, settings, part, task, table)) is not None:
                     held.append(values)
                     size += sum(len(text) for field in fields.values() for text in field.texts)
@@ -83,8 +84,11 @@ class Field(NamedTuple):
     inner: list[str]
 
 
-def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[dict[str, Field]]:
-    """The fields of each row by name; what was read is forgotten, so that memory does not grow."""
+def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[tuple[dict[str, Field], bool]]:
+    """The fields of each row by name, and whether it has others, attributes beside children or the other way round.
+
+    What was read is forgotten, so that memory does not grow.
+    """
     open_elements: list[ElementTree.Element] = []
     for event, element in _events(part, settings, task):
         if event == "start":
@@ -92,7 +96,10 @@ def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator
             continue
         open_elements.pop()
         if _tag(element) == settings.xml_row_tag:
-            yield _attributes(element) if settings.xml_attributes else _children(element)
+            if settings.xml_attributes:
+                yield _attributes(element), len(element) > 0
+            else:
+                yield _children(element), bool(element.attrib)
             if open_elements:
                 open_elements[-1].remove(element)
 
@@ -161,11 +168,12 @@ class _Names:
         self._names, self._settings, self._part = schema.names, settings, part
         self._seen: set[str] = set()
         self._known: dict[str, None] = {}
-        self._is_new, self._rows = True, 0
+        self._rows, self._others = 0, False
 
-    def of(self, fields: dict[str, Field]) -> list[Field | None]:
+    def of(self, fields: dict[str, Field], others: bool) -> list[Field | None]:
         """The field of each column in one row."""
         self._rows += 1
+        self._others = self._others or others
         if not fields.keys() <= self._known.keys():
             self._known.update(dict.fromkeys(fields))
         found = [fields.get(name) for name in self._names]
@@ -179,8 +187,8 @@ class _Names:
         return found
 
     def check(self) -> None:
-        """Raises Rejected when rows were read and not one column was in them."""
-        if self._seen or not self._rows:
+        """Raises Rejected when rows were read that had fields, and not one column was among them."""
+        if self._seen or not (self._known or self._others):
             return
         way = "attributes" if self._settings.xml_attributes else "elements"
         other = "false" if self._settings.xml_attributes else "true"
@@ -199,7 +207,7 @@ class _Names:
                 self._settings.xml_row_tag,
             )
             return
-        for name in self._names:
+        for name in self._names if self._known else ():
             if name not in self._seen:
                 near = get_close_matches(name, self._known, 1)
                 hint = f"did you mean {near[0]}?" if near else f"they have {', '.join(self._known)}"
@@ -246,8 +254,9 @@ def _value(field: Field, column: pa.Field, settings: ReadSettings) -> Any:
             )
         return [parse_text_cell(text, dtype.value_type, settings) for text in field.texts]
     text = field.texts[0]
-    if pa.types.is_string(dtype):  # an element that is there has a text, if only an empty one
-        return None if text == settings.null_format else text
+    if pa.types.is_string(dtype) or pa.types.is_binary(dtype):  # what is there has a text, if only an empty one
+        found = text.encode() if pa.types.is_binary(dtype) else text
+        return None if text == settings.null_format else found
     return parse_text_cell(text, dtype, settings)
 
 
@@ -324,7 +333,7 @@ def _texts(name: str, column: pa.Array, settings: WriteSettings) -> list[str | N
     if pa.types.is_nested(column.type) or isinstance(column.type, pa.ExtensionType):
         return values_as_json(column)
     if pa.types.is_binary(column.type):
-        found = _decoded(name, column)
+        found = decoded(name, column)
     else:
         texts = cell_texts(column, settings.formats())
         found = pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist()
@@ -333,16 +342,4 @@ def _texts(name: str, column: pa.Array, settings: WriteSettings) -> list[str | N
             if text is not None and (odd := _FORBIDDEN.search(text)):
                 shown = f"column {name}: {text[:100]!r} has the character U+{ord(odd[0]):04X}"
                 raise BadRow(f"{shown}, which no xml file can hold; take it out, or write another format", row=row)
-    return found
-
-
-def _decoded(name: str, column: pa.Array) -> list[str | None]:
-    """Bytes as the text that they are in UTF-8, which is how they are read."""
-    found: list[str | None] = []
-    for row, value in enumerate(column.to_pylist(), 1):
-        try:
-            found.append(None if value is None else value.decode())
-        except UnicodeDecodeError as error:
-            text = f"column {name}: the bytes {value[:20].hex()} are not a text in UTF-8"
-            raise BadRow(f"{text}, and xml files hold texts only; write another format", row=row) from error
     return found

@@ -41,7 +41,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("dtype", VALUES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_every_type_comes_back_as_it_was_written(dtype, data):
     values = data.draw(st.lists(st.none() | VALUES[dtype], min_size=1, max_size=5))

@@ -42,7 +42,7 @@ def test_a_big_whole_number_is_not_its_neighbour():
 
 
 @pytest.mark.parametrize(("left", "right"), [*itertools.combinations(TYPES, 2)])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_numbers_of_any_two_types_have_the_order_of_their_digits(left, right, data):
     a = data.draw(st.lists(TYPES[left], min_size=1, max_size=5))
