@@ -13,8 +13,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from headrace import __version__
+
+        typer.echo(f"headrace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Runs Apache SeaTunnel's job files on Arrow, without a JVM."""
+
 
 JobFile = Annotated[Path, typer.Argument(help="A job file: HOCON, or JSON or SQL by its suffix.", metavar="JOB")]
 Variables = Annotated[
@@ -31,7 +50,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="What all processes together may hold: 512M, 2G, or 30% of the machine or container; half of it else.",
+        help="Memory limit for all processes together, such as 512M, 2G or 30%; default: half of what is available.",
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
@@ -77,7 +96,7 @@ def replay(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
     json: Json = False,
 ) -> None:
-    """Send the bad rows that a job has set aside in again, from the plugin that refused them; each row once.
+    """Replay rejected rows, each once, from the plugin that refused it.
 
     The job's error sink says where they are. Exit code 0 when every row is delivered, or there was none.
     """

@@ -38,7 +38,7 @@ def _step(step: Step, tables: Mapping[int, list[TableSchema]], indent: str, *, l
         if len(tables[step.id]) > 8:
             lines.append(f"{below}   … and {len(tables[step.id]) - 8} more tables")
     else:
-        lines.append(f"{below}   columns are known when the source is asked")
+        lines.append(f"{below}   columns unknown until the source is opened (use --connect)")
     for i, output in enumerate(step.outputs):
         lines += _step(output, tables, below, last=i == len(step.outputs) - 1)
     return lines

@@ -122,6 +122,12 @@ def test_version(headrace):
     assert headrace("version").stdout.startswith("headrace ")
 
 
+def test_the_version_and_the_help_have_their_usual_options(headrace):
+    assert headrace("--version").stdout.startswith("headrace ")
+    assert "Usage: " in headrace("-h").stdout
+    assert "--job-id" in headrace("run", "-h").stdout
+
+
 def test_help_needs_no_arrow():
     code = """
 import sys
