@@ -76,6 +76,15 @@ class RunningJob:
             self._acted = "savepoint"
             self.log("info", "a savepoint is being taken")
             self._master.savepoint().add_done_callback(self._savepoint_answered)
+        elif request == "savepoint" and self.record.status is JobStatus.PENDING:  # it began to wait after it was asked
+            self.refuse_savepoint()
+
+    def refuse_savepoint(self) -> None:
+        """Say why the savepoint of a job that waits for slots is not taken."""
+        text = refusal(self.record.job_id)
+        if not self.record.error.startswith(text):
+            self.log("error", text)
+            self.change(request="", error=f"{text}; {self.record.error}")
 
     def abandon(self) -> None:
         """Stop as if this process had died: what is stored stays as it is."""
@@ -250,6 +259,11 @@ class RunningJob:
             text = self._mask(f"the savepoint failed and the job goes on: {problem}")
             self.log("error", text)
             self.change(request="", error=text)
+
+
+def refusal(job_id: int) -> str:
+    """Why no savepoint of a job that waits for slots is taken."""
+    return f"the savepoint is refused: job {job_id} is PENDING, nothing of it can be saved before it runs"
 
 
 def _one_line(name: str) -> str:

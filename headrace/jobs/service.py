@@ -33,7 +33,7 @@ from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.rounds import Rounds
-from headrace.jobs.running import RunningJob
+from headrace.jobs.running import RunningJob, refusal
 from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import JobStore
@@ -257,13 +257,12 @@ class JobService:
     def _refuse_savepoint(self, job_id: int) -> None:
         record = self.store.get(job_id)
         if record is not None and record.status is JobStatus.PENDING:
-            text = f"the savepoint is refused: job {job_id} is PENDING, nothing of it can be saved before it runs"
             with self._lock:
                 job = self._running.get(record.key)
-            if job is not None and not record.error.startswith(text):
-                job.log("error", text)
-                job.change(error=f"{text}; {record.error}")
-            raise ConfigError([Problem("isStopWithSavePoint", text, "cancel it, or ask again when it is RUNNING")])
+            if job is not None:
+                job.refuse_savepoint()
+            cure = "cancel it, or ask again when it is RUNNING"
+            raise ConfigError([Problem("isStopWithSavePoint", refusal(job_id), cure)])
 
     def _act_unstored(self, job_id: int, request: str, error: HeadraceError) -> bool:
         """Do what is asked though the store cannot be written: whose disk is full stops jobs first of all."""

@@ -26,6 +26,17 @@ def test_the_savepoint_of_a_job_that_waits_for_slots_is_refused(begin, home):
     assert service.job(2).error == ""
 
 
+def test_a_savepoint_that_was_asked_for_before_the_job_began_to_wait_is_refused(begin):
+    service = begin(slots=2, wait=True)
+    submit(service, endless(), job_id=1)
+    wait_for(service, 1, "RUNNING")
+    submit(service, endless(), job_id=2)
+    wait_for(service, 2, "PENDING")
+    assert service.store.request(2, "savepoint").result()  # as it was stored before
+    wait_until(lambda: service.job(2).error.startswith("the savepoint is refused: job 2 is PENDING"))
+    assert service.store.requests(service.id) == []
+
+
 def test_the_savepoint_of_a_job_that_is_still_preparing_is_given_up_after_the_checkpoints_timeout(service, tmp_path):
     target = tmp_path / "target.db"
     with closing(sqlite3.connect(target, isolation_level=None)) as database:
