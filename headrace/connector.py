@@ -175,7 +175,10 @@ class TaskContext:
     job: JobContext
     index: int = 0
     batch_rows: int = TARGET_ROWS
-    """Rows a source should put in a batch, at most; fewer than usual when the job limits its rate."""
+    """Rows a source should put in a batch, at most; fewer than usual when the job limits its rate.
+
+    For a source that does not read alike again it follows what rows cost, and may be another for each batch.
+    """
     batch_bytes: int = TARGET_BYTES
     """Bytes of such a batch, at most, or one row; fewer than usual under a small memory budget."""
     memory_bytes: int = 16 * TARGET_BYTES
@@ -276,6 +279,15 @@ class Source(ABC):
         """Whether reading ends by itself in a `BATCH` or `STREAMING` job. An unbounded source in BATCH is refused."""
         return mode == "BATCH"
 
+    def rereads_alike(self, mode: str) -> bool:
+        """Whether the rows after a position are the same in the same order whenever they are read.
+
+        Then a checkpoint need not wait for the end of a batch whose rows are slow to write: a restart reads it again
+        and leaves out those that were through. A table that others change meanwhile, or a directory that fills, is not
+        read alike again: its batches are made small where rows are slow.
+        """
+        return True
+
     def describes_offline(self) -> bool:
         """Whether `tables` needs nothing but the options; then `headrace check` calls it, too."""
         return False
@@ -353,6 +365,10 @@ class Transform(ABC):
     def tables(self, tables: list[TableSchema]) -> list[TableSchema]:
         """All tables after the transform. Override it only to drop, merge or add tables."""
         return [self.schema(table) for table in tables]
+
+    def rows_at_once(self) -> int:
+        """How many rows it sends to a service together, where that saves calls. Slow rows come one by one otherwise."""
+        return 1
 
     @abstractmethod
     def apply(self, batch: Batch, task: TaskContext) -> Batch | list[Batch]:

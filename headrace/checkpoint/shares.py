@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from headrace.checkpoint.checkpoint import Checkpoint
+from headrace.checkpoint.midway import Midway
 from headrace.connector import Position, Share, Split
 
 
@@ -46,14 +47,15 @@ def source_ids(splits: Iterable[Split]) -> list[str]:
 
 
 def told_positions(checkpoint: Checkpoint) -> dict[str, Position]:
-    """The positions a source may be told are safe: not those that a share still stands before."""
+    """The positions a source may be told are safe, as it knows them: not those that a share still stands before."""
     behind = {
         split.share.of
         for split in checkpoint.splits
         if split.share and split.share.only and split.id not in checkpoint.finished
     }
-    known = set(source_ids(checkpoint.splits))
-    return {split: position for split, position in checkpoint.positions.items() if split in known - behind}
+    known = set(source_ids(checkpoint.splits)) - behind
+    safe = {split: Midway.read(position).after for split, position in checkpoint.positions.items() if split in known}
+    return {split: position for split, position in safe.items() if position is not None}
 
 
 def source_split(split: Split) -> Split:

@@ -106,6 +106,13 @@ class Buffer:
             self._taken += size
             self._bytes += size
 
+    def next_control(self) -> Any | None:
+        """A control item that is there already; None when there is none."""
+        if not self._control:
+            return None
+        with self._changed:
+            return self._control.popleft() if self._control else None
+
     def get_control(self) -> Any:
         """The next control item; waits as long as it takes."""
         with self._changed:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -53,6 +53,8 @@ from headrace.execution.messages import (
     portable,
 )
 from headrace.execution.notes import Notes
+from headrace.execution.pace import PacedContext, Paces
+from headrace.execution.reached import Reached
 from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
@@ -117,7 +119,11 @@ class Task:
         self._notes = Notes(spec.index, spec.context.epoch)
         self.readers: list[threading.Thread] = []
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
-        self._positions: dict[str, Position] = {}
+        self._reached = Reached()
+        transforms = [step.instance for step in pipeline.steps() if isinstance(step.instance, Transform)]
+        self._paces = Paces(max((transform.rows_at_once() for transform in transforms), default=1))
+        self._rereads = self._source.rereads_alike(spec.context.mode)
+        self._postponed: list[Barrier] = []
         self._finished: set[str] = set()
         self._sessions: dict[int, SinkSession] = {}
         self._writers: dict[tuple[int, str], SinkWriter] = {}
@@ -148,8 +154,7 @@ class Task:
             self._send(Idle(*self._address, None))
             while True:
                 self._take(self._buffer.get(REPORT_SECONDS))
-                if time.monotonic() - self._reported >= REPORT_SECONDS:
-                    self._report()
+                self._report_now_and_then()
         except _Stopped:
             ending = TaskEnded(*self._address)
         except Exception as error:  # whatever a plugin raises ends this task only
@@ -173,6 +178,7 @@ class Task:
                 if self._blame and (split := self._splits.get(item.split)):
                     self._blame.handling = split.table
                 raise item.error
+            self._reached.end(item.split)
             self._finished.add(item.split)
             self._send(Idle(*self._address, item.split))
         elif isinstance(item, Assign):
@@ -183,22 +189,55 @@ class Task:
             raise _Stopped
 
     def _handle(self, split: str, read: Read, rejected: tuple[BadRecord, ...] = ()) -> None:
-        """Bring one batch to all sinks, then remember the position after it."""
-        source = self._pipeline.source
-        batch = read.batch
-        share = self._splits[split].share
+        """Bring one batch to all sinks, then remember the position after it.
+
+        What its source set aside belongs to that position, and comes with it: in the middle of the batch a barrier's
+        answer holds the position before it.
+        """
+        batch, share = read.batch, self._splits[split].share
+        through = self._reached.through(split, batch)
+        if through < batch.num_rows and (share is None or share.takes(batch.table)):
+            self._hand_on(split, batch, through)
+            self._batches += 1
         if rejected:
             self._set_aside(self._mine(split, rejected))
-        if batch.num_rows and (share is None or share.takes(batch.table)):
-            if self._blame:
-                self._blame.handling = batch.table
-            for part in _parts(batch, self._batch_bytes):
-                self._tally.read(source, part)
-                self._pass_on(source, part)
-            self._batches += 1
-            if self._blame:
-                self._blame.handling = ""
-        self._positions[split] = read.position
+        self._reached.done(split, read.position)
+        while self._postponed:
+            self._take(self._postponed.pop(0))
+
+    def _hand_on(self, split: str, batch: Batch, through: int) -> None:
+        """Bring what is left of a batch to all sinks in slices; between two of them a barrier or a stop is heard."""
+        pace, most = self._paces.of(batch.table), _fitting_rows(batch, self._batch_bytes)
+        while True:
+            left = batch.num_rows - through
+            rows = _even(left, min(pace.rows, most))
+            part = batch if rows == batch.num_rows else batch.slice(through, rows)
+            with self._handling(batch.table), pace.measured(rows):
+                self._tally.read(self._pipeline.source, part)
+                self._pass_on(self._pipeline.source, part)
+            through += rows
+            if rows == left:
+                return
+            self._reached.part(split, batch, through)
+            self._between_slices()
+
+    def _between_slices(self) -> None:
+        """Where the rows of a batch may not come again as they were, a barrier waits for the end of the batch."""
+        while (item := self._buffer.next_control()) is not None:
+            if isinstance(item, Barrier) and not self._rereads:
+                self._postponed.append(item)
+            else:
+                self._take(item)
+        self._report_now_and_then()
+
+    @contextmanager
+    def _handling(self, table: str) -> Iterator[None]:
+        """An error meanwhile concerns this table of the source."""
+        if self._blame:
+            self._blame.handling = table
+        yield
+        if self._blame:
+            self._blame.handling = ""
 
     def _pass_on(self, step: Step, batch: Batch) -> None:
         for output in step.outputs:
@@ -310,14 +349,14 @@ class Task:
                 self._tally.told(step_id, table, written)
         self._tally.settle()
         self._letters.prepare(barrier.checkpoint_id, committables, states)
-        notes = self._noted(barrier, committables, states)
+        notes, reached = self._noted(barrier, committables, states), self._reached.positions()
         for step_id, session in self._sessions.items():
             self._step = step_id
-            positions = self._positions
+            positions = reached
             if self._steps[step_id].sink.kind is SinkKind.TRANSACTIONAL:
                 positions = {**positions, **notes}
             session.commit_positions(barrier.checkpoint_id, dict(positions), sorted(self._finished))
-        ack = Ack(dict(self._positions), frozenset(self._finished), states, committables, self._tally.by_name())
+        ack = Ack(reached, frozenset(self._finished), states, committables, self._tally.by_name())
         self._report()
         self._send(Acked(*self._address, barrier.checkpoint_id, ack))
         if barrier.pause:
@@ -347,7 +386,8 @@ class Task:
     def _start_reader(self, assign: Assign) -> None:
         name = f"read-{self._pipeline.id}-{self._spec.index}-{assign.split.id}"
         self._splits[assign.split.id] = assign.split
-        reader = threading.Thread(target=self._read, args=(assign.split, assign.position), name=name, daemon=True)
+        start = self._reached.begin(assign.split.id, assign.position)
+        reader = threading.Thread(target=self._read, args=(assign.split, start), name=name, daemon=True)
         self.readers = [r for r in self.readers if r.is_alive()] + [reader]
         reader.start()
 
@@ -358,6 +398,8 @@ class Task:
         if Stage.SOURCE in self._pipeline.aside:
             aside = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=aside)
+        if not self._rereads:
+            context = PacedContext.of(context, self._paces, split.table)
         expected = 0
         try:
             with closing(self._source.read(source_split(split), position, context)) as reading:  # type: ignore[type-var]
@@ -472,6 +514,10 @@ class Task:
         step = self._steps.get(self._step)
         return step.plugin.place if step else ""
 
+    def _report_now_and_then(self) -> None:
+        if time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._report()
+
     def _report(self) -> None:
         self._reported = time.monotonic()
         counts = self._tally.counts()
@@ -495,12 +541,22 @@ def _batches(result: Batch | list[Batch]) -> list[Batch]:
 
 def _parts(batch: Batch, most: int) -> Iterator[Batch]:
     """A batch that is far bigger than batches should be, in parts that share its memory; others as they are."""
-    size = batch.nbytes
-    if size <= 2 * most or batch.num_rows < 2:
+    rows = _fitting_rows(batch, most)
+    if rows >= batch.num_rows:
         yield batch
         return
-    rows = max(batch.num_rows * most // size, 1)
     yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+
+def _fitting_rows(batch: Batch, most: int) -> int:
+    """How many rows of a batch make one of `most` bytes; all of them unless it is far bigger."""
+    size = batch.nbytes
+    return batch.num_rows if size <= 2 * most else max(batch.num_rows * most // size, 1)
+
+
+def _even(rows: int, most: int) -> int:
+    """The first part of so many rows in as few parts of about the same size as `most` allows."""
+    return -(-rows // -(-rows // most))
 
 
 def _batch_rows(rows_per_second: int | None, bytes_per_second: int | None) -> int:

@@ -89,6 +89,10 @@ class EmbeddingTransform(TableTransform):
         super().__init__(options)
         self._models: dict[int, _Model] = {}
 
+    def rows_at_once(self) -> int:  # noqa: D102
+        sets = [options for _, options in self.option_sets()]
+        return max((o.single_vectorized_input_number * o.model_parallel_requests for o in sets), default=1)
+
     def describe(self, table: TableSchema, options: EmbeddingOptions) -> TableSchema:  # noqa: D102
         for name, field in options.vectorization_fields.items():
             need_columns(f"vectorization_fields.{name}", [field.field], table)

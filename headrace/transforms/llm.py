@@ -87,6 +87,10 @@ class LLMTransform(TableTransform):
         super().__init__(options)
         self._services: dict[int, Service] = {}
 
+    def rows_at_once(self) -> int:  # noqa: D102
+        sets = [options for _, options in self.option_sets()]
+        return max((o.process_batch_size * o.model_parallel_requests for o in sets), default=1)
+
     def describe(self, table: TableSchema, options: LLMOptions) -> TableSchema:  # noqa: D102
         need_columns("inference_columns", options.inference_columns, table)
         column = Column(options.column(table.names), parse_type(options.output_data_type.value))

@@ -96,6 +96,10 @@ class FileSource(Source):
             name = f"{table.path}:{path}:{start}-{end}"
             yield Split(name, weight, table.path, data=data | {"start": start, "end": end})
 
+    def rereads_alike(self, mode: str) -> bool:
+        """See Source.rereads_alike; a directory that is followed has other files after a restart."""
+        return self._follower is None
+
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """See Source.read; a file that is no longer the one that was listed is refused."""
         split = self._in_its_table(split)

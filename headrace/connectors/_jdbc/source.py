@@ -42,6 +42,10 @@ class JdbcSource(Source):
                 for part in database.parts(entry, self._splitting(options, parallelism))
             ]
 
+    def rereads_alike(self, mode: str) -> bool:
+        """See Source.rereads_alike: others may change the table meanwhile."""
+        return False
+
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:
         """Yield the split's rows."""
         if task.index == 0 and not self._told:
