@@ -107,6 +107,7 @@ class JobContext:
 
     run: counts the starts of the job id by a user. epoch: counts the starts of this pipeline in all runs, for fencing;
     whatever is prepared or committed by an older epoch must be refused. mode: `BATCH` or `STREAMING`.
+    parallelism_before: how many tasks the start had whose saved state this one goes on from; 0 at the first.
     """
 
     job_id: int
@@ -116,6 +117,7 @@ class JobContext:
     name: str = "SeaTunnel_Job"
     mode: str = "BATCH"
     parallelism: int = 1
+    parallelism_before: int = 0
     owner: Owner = field(default_factory=lambda: Owner("", ""))
 
 
@@ -300,14 +302,19 @@ class Source(ABC):
     def tables(self) -> list[TableSchema]:
         """The tables this source gives, with their columns. Read-only. Raises Unavailable, Rejected, ConfigError."""
 
+    too_many_splits: ClassVar[str] = "read it in bigger parts"
+    """What to do when `splits` names more than the engine takes, in words that go on after `; `."""
+
     @abstractmethod
-    def splits(self, parallelism: int) -> list[Split]:
+    def splits(self, parallelism: int) -> Iterable[Split]:
         """Name the independent parts of the data. Called once at the first start of a job, never on restore.
 
+        They may be made one after the other: of more than 1,000,000, or of more than the memory has room for, no more
+        are asked for and the job is refused; nor are they when the job is canceled meanwhile.
         parallelism: how many tasks will read; a hint for how finely to split, not a number to reach.
         """
 
-    def new_splits(self, known: Collection[str]) -> list[Split]:
+    def new_splits(self, known: Collection[str]) -> Iterable[Split]:
         """Parts of an unbounded source that have appeared since; asked now and then while the job runs."""
         return []
 
@@ -468,8 +475,8 @@ class SinkSession:
     ) -> None:
         """Transactional sinks: commit the rows written since the last call and the positions they reach, together.
 
-        positions: split → position after its last written row; a few of the engine's own are among them, which the
-        target keeps likewise. finished: splits that were read to their end.
+        positions: split → position after its last written row, for those that moved since the last call; a few of the
+        engine's own are among them, which the target keeps likewise. finished: splits that have ended since.
         Called right after `flush`. Raises Rejected when a newer epoch owns the pipeline.
         """
 

@@ -1,11 +1,12 @@
 """What must survive a crash: how far each split was read, what writers know, what is prepared but not yet visible."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from headrace.checkpoint.finished import Finished, of_spans
 from headrace.connector import Committable, Position, Share, Split, State
 
 
@@ -35,13 +36,14 @@ class Checkpoint:
 
     id: counts from 1 over all starts of the job; 0 is the START record. epoch: the start of the pipeline that saved it.
     splits: all that are known, fixed at the first start for a bounded source. positions: split → after its last row
-    that was handed to the sinks before the barrier. finished: splits read to their end.
+    that was handed to the sinks before the barrier, for those that are being read or were finished since the checkpoint
+    before. finished: splits read to their end.
     states: sink's name → table → the states of all its writers. committables: sink's name → what to make visible.
     counts: execution.tally.flow_key → the fields of execution.progress.Counts. steps: names of all, in plan order.
     wiring: how rows go through the steps, and how their delivery is proved. before: the counts from before the job file
     was last changed in its wiring; `counts` does not hold them, for only what passed the same steps balances.
     columns: table of the source → column → type. triggered, completed: seconds since 1970. parallelism: tasks of the
-    start that saved it, for information.
+    start that saved it. stored_bytes: what it takes where it was read from.
     """
 
     job_id: int
@@ -52,7 +54,7 @@ class Checkpoint:
     kind: CheckpointKind = CheckpointKind.CHECKPOINT
     splits: tuple[Split, ...] = ()
     positions: Mapping[str, Position] = field(default_factory=dict)
-    finished: frozenset[str] = frozenset()
+    finished: Set[str] = frozenset()
     states: Mapping[str, Mapping[str, list[State]]] = field(default_factory=dict)
     committables: Mapping[str, list[Committable]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -63,29 +65,33 @@ class Checkpoint:
     parallelism: int = 1
     triggered: float = field(default_factory=time.time)
     completed: float = field(default_factory=time.time)
+    stored_bytes: int = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["splits"] = [
-            {**vars(s), "after": list(s.after), "data": dict(s.data), "share": s.share and vars(s.share)}
-            for s in self.splits
-        ]
-        values["finished"] = sorted(self.finished)
+        """As plain JSON values, all splits among them."""
+        values = self.to_json_without_splits()
+        return {**values, "splits": [split_to_json(split) for split in self.splits]}
+
+    def to_json_without_splits(self) -> dict[str, Any]:
+        """As plain JSON values; the splits are saved elsewhere, in this order."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("splits", "stored_bytes")}
+        if isinstance(self.finished, Finished):
+            values["finished"] = {"spans": self.finished.spans()}
+        else:
+            values["finished"] = sorted(self.finished)
         values["kind"] = str(self.kind)
         return values
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Checkpoint":
-        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when the values are not a checkpoint's."""
-        splits = tuple(
-            Split(**{**s, "after": tuple(s["after"]), "share": _share(s.get("share"))}) for s in values["splits"]
-        )
+    def from_json(cls, values: Mapping[str, Any], splits: tuple[Split, ...] | None = None) -> "Checkpoint":
+        """The inverse of both. Raises KeyError, TypeError or ValueError when the values are not a checkpoint's."""
+        found = tuple(map(split_from_json, values["splits"])) if splits is None else splits
+        told = values["finished"]
         return cls(
             **{
                 **values,
-                "splits": splits,
-                "finished": frozenset(values["finished"]),
+                "splits": found,
+                "finished": of_spans(found, told["spans"]) if isinstance(told, Mapping) else frozenset(told),
                 "kind": CheckpointKind(values["kind"]),
                 "steps": tuple(values["steps"]),
                 "wiring": tuple(values.get("wiring", ())),
@@ -96,7 +102,7 @@ class Checkpoint:
     def is_whole(self) -> bool:
         """Whether it was taken after all rows: nothing is left to do but to commit what it names (guarantee 4)."""
         ended = self.kind is CheckpointKind.COMPLETED
-        return ended and self.finished.issuperset(split.id for split in self.splits)
+        return ended and all(split.id in self.finished for split in self.splits)
 
     def counts_in_all(self) -> dict[str, dict[str, int]]:
         """Also those from before the job file was changed."""
@@ -111,11 +117,30 @@ class Checkpoint:
             return replace(self, steps=steps)
         return replace(self, steps=steps, wiring=wiring, before=self.counts_in_all(), counts={})
 
-    def with_target_positions(self, positions: Mapping[str, Position], finished: frozenset[str]) -> "Checkpoint":
+    def with_target_positions(self, positions: Mapping[str, Position], finished: Set[str]) -> "Checkpoint":
         """The same with what a transactional target tells of its splits, whatever was saved here."""
         return replace(
             self, positions={**self.positions, **positions}, finished=(self.finished - set(positions)) | finished
         )
+
+
+def split_to_json(split: Split) -> dict[str, Any]:
+    """As plain JSON values."""
+    share = split.share and vars(split.share)
+    return {
+        "id": split.id,
+        "size": split.size,
+        "table": split.table,
+        "after": list(split.after),
+        "data": dict(split.data),
+        "share": share,
+    }
+
+
+def split_from_json(values: Mapping[str, Any]) -> Split:
+    """The inverse. Raises KeyError, TypeError or ValueError when the values are not a split's."""
+    share = _share(values.get("share"))
+    return Split(values["id"], values["size"], values["table"], tuple(values["after"]), values["data"], share)
 
 
 def _share(values: Mapping[str, Any] | None) -> Share | None:

@@ -1,10 +1,11 @@
 """When to take a checkpoint, who has answered, when it is complete, when it is given up. No clock, threads or sockets:
 time and answers come in, actions go out, so that a simulation can play every history."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind, add_counts
+from headrace.checkpoint.finished import FinishedMarks
 from headrace.connector import Committable, Position, Split, State
 
 EXPIRED = (
@@ -29,12 +30,12 @@ class CheckpointSettings:
 class Ack:
     """A task's answer to a barrier: exactly what it handed to the sinks before it (guarantee 1).
 
-    positions, finished: of the splits it read in this epoch. states, committables: by sink name. counts: since the
-    start of the task.
+    positions, finished: of the splits it read in this epoch, those that moved since its last answer. states,
+    committables: by sink name. counts: since the start of the task.
     """
 
     positions: Mapping[str, Position] = field(default_factory=dict)
-    finished: frozenset[str] = frozenset()
+    finished: Set[str] = frozenset()
     states: Mapping[str, Mapping[str, State]] = field(default_factory=dict)
     committables: Mapping[str, list[Committable]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -113,12 +114,21 @@ class Coordinator:
     base: the saved state this start began from. tasks: 0 … tasks-1, all of which answer every barrier.
     Every method returns the actions to take, in order; the caller reports their results. Calls of an older epoch never
     reach it: the caller makes one coordinator for each epoch and drops what is not of it (guarantee 9).
-    date: seconds since 1970 at `now`, for the times in checkpoints; `now` itself when left out.
+    date: seconds since 1970 at `now`, for the times in checkpoints; `now` itself when left out. tells_ends: whether the
+    first checkpoint after the end of a split holds where it ended, for a source that is told; later ones never do.
     """
 
     def __init__(
-        self, base: Checkpoint, tasks: int, settings: CheckpointSettings, now: float, date: float | None = None
+        self,
+        base: Checkpoint,
+        tasks: int,
+        settings: CheckpointSettings,
+        now: float,
+        date: float | None = None,
+        *,
+        tells_ends: bool = True,
     ) -> None:
+        self._tells_ends = tells_ends
         self._to_date = 0.0 if date is None else date - now
         self.base, self.tasks, self.settings = base, tasks, settings
         self.last = base
@@ -128,7 +138,9 @@ class Coordinator:
         self._committing: Checkpoint | None = None
         self._carried: dict[str, list[Committable]] = {}
         self._doubtful: dict[str, list[Committable]] = {}
-        self._splits = {split.id: split for split in base.splits}
+        self._finished = FinishedMarks(base.splits, base.finished)
+        self._positions = {split: at for split, at in base.positions.items() if split not in base.finished}
+        self._read_out: set[str] = set()
         self._savepoint_wanted = False
         self._all_read = False
         self._ended = False
@@ -210,12 +222,13 @@ class Coordinator:
 
     def add_splits(self, splits: Iterable[Split]) -> None:
         """Splits of an unbounded source that have appeared; the next checkpoint holds them."""
-        self._splits.update((split.id, split) for split in splits)
+        self._finished.extend(splits)
 
     def acked(self, task: int, checkpoint_id: int, ack: Ack, now: float) -> list[Action]:
         """A task answered. An answer that comes after its checkpoint was given up still prepared rows: they are carried
         into the next one, so nothing is lost."""
         pending = self._pending
+        self._move(ack)
         if pending is None or pending.id != checkpoint_id:
             self._carry(ack.committables)
             return []
@@ -233,6 +246,9 @@ class Coordinator:
         if checkpoint is None or checkpoint.id != checkpoint_id:
             return []
         self._saving, self.last, self._last_success, self._failing_since = None, checkpoint, now, None
+        for split in [split for split in self._read_out if split in checkpoint.finished]:
+            self._read_out.remove(split)  # where it ended was told once
+            self._positions.pop(split, None)
         if any(checkpoint.committables.values()):
             self._committing = checkpoint
             return [Commit(checkpoint)]
@@ -303,21 +319,29 @@ class Coordinator:
         self._ended = True
         return [Fail(EXPIRED)]
 
+    def _move(self, ack: Ack) -> None:
+        """What a task says moved since its last answer: no two of them are under way to the same checkpoint."""
+        self._positions.update(ack.positions)
+        for split in ack.finished:
+            self._finished.add(split)
+        if self._tells_ends:
+            self._read_out.update(ack.finished)
+        else:
+            for split in ack.finished:
+                self._positions.pop(split, None)
+
     def _carry(self, committables: Mapping[str, list[Committable]]) -> None:
         for sink, items in committables.items():
             self._carried.setdefault(sink, []).extend(items)
 
     def _merge(self, pending: _Pending, now: float) -> Checkpoint:
         """The answers of all tasks as one checkpoint; splits nobody read in this epoch stay where the base has them."""
-        positions, finished = dict(self.base.positions), set(self.base.finished)
         states: dict[str, dict[str, list[State]]] = {}
         committables = {sink: list(items) for sink, items in self._doubtful.items()}
         for sink, items in self._carried.items():
             committables.setdefault(sink, []).extend(items)
         counts = {key: dict(values) for key, values in self.base.counts.items()}
         for _, ack in sorted(pending.acks.items()):
-            positions.update(ack.positions)
-            finished.update(ack.finished)
             for sink, items in ack.committables.items():
                 committables.setdefault(sink, []).extend(items)
             for sink, tables in ack.states.items():
@@ -329,9 +353,9 @@ class Coordinator:
             self.base,
             id=pending.id,
             kind=pending.kind,
-            splits=tuple(self._splits.values()),
-            positions=positions,
-            finished=frozenset(finished),
+            splits=self._finished.splits,
+            positions=dict(self._positions),
+            finished=self._finished.now(),
             states=states,
             committables=committables,
             counts=counts,

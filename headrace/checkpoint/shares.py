@@ -14,6 +14,8 @@ def isolate(base: Checkpoint, tables: Collection[str]) -> Checkpoint:
     The split goes on without them; each of them gets a share of its own, which starts where the split stands in `base`:
     at the table's last commit. Splits that were divided before, or that have one table, stay as they are.
     """
+    if not tables:
+        return base
     divided = [
         part
         for split in base.splits
@@ -48,12 +50,10 @@ def source_ids(splits: Iterable[Split]) -> list[str]:
 
 def told_positions(checkpoint: Checkpoint) -> dict[str, Position]:
     """The positions a source may be told are safe, as it knows them: not those that a share still stands before."""
-    behind = {
-        split.share.of
-        for split in checkpoint.splits
-        if split.share and split.share.only and split.id not in checkpoint.finished
-    }
-    known = set(source_ids(checkpoint.splits)) - behind
+    shared = [split for split in checkpoint.splits if split.share]
+    behind = {s.share.of for s in shared if s.share and s.share.only and s.id not in checkpoint.finished}
+    of_shares = {s.id for s in shared if s.share and s.id != s.share.of}
+    known = checkpoint.positions.keys() - behind - of_shares
     safe = {split: Midway.read(position).after for split, position in checkpoint.positions.items() if split in known}
     return {split: position for split, position in safe.items() if position is not None}
 

@@ -1,9 +1,16 @@
 """Who reads what: splits are given to idle tasks, the biggest first, after those they wait for."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from headrace.connector import Position, Split
+
+
+def reading_order(split: Split) -> tuple[int, str]:
+    """The biggest first, so that none is left over when all others are done."""
+    return -split.size, split.id
 
 
 class SplitAssigner:
@@ -16,27 +23,38 @@ class SplitAssigner:
     def __init__(self, splits: Iterable[Split], positions: Mapping[str, Position], finished: Iterable[str]) -> None:
         self.splits = {split.id: split for split in splits}
         self.positions = dict(positions)
-        self.finished = set(finished) & self.splits.keys()
-        self._waiting = sorted(self.splits.keys() - self.finished, key=self._order)
+        self.finished = self.splits.keys() & set(finished)
+        self._ready: deque[Split] = deque()
+        self._freed: list[tuple[tuple[int, str], Split]] = []
+        self._held: dict[str, Split] = {}
         self._owner: dict[str, int] = {}
         self._sizes = _Sizes()
         for split in self.splits.values():
             self._sizes.add(split)
         for split_id in self.finished:
             self._sizes.done += self.splits[split_id].size
+        for split in sorted((s for s in self.splits.values() if s.id not in self.finished), key=reading_order):
+            self._queue(split)
 
-    def _order(self, split_id: str) -> tuple[int, str]:
-        return -self.splits[split_id].size, split_id
+    def _queue(self, split: Split) -> None:
+        if self._may_start(split):
+            self._ready.append(split)
+        else:
+            self._held[split.id] = split
+
+    def _may_start(self, split: Split) -> bool:
+        return all(before in self.finished for before in split.after if before in self.splits)
 
     def next_split(self, task: int) -> Split | None:
         """The split `task` shall read now; None when there is none for it now."""
-        for split_id in self._waiting:
-            split = self.splits[split_id]
-            if self.finished.issuperset(s for s in split.after if s in self.splits):
-                self._waiting.remove(split_id)
-                self._owner[split_id] = task
-                return split
-        return None
+        if self._freed and (not self._ready or self._freed[0][0] < reading_order(self._ready[0])):
+            split = heappop(self._freed)[1]
+        elif self._ready:
+            split = self._ready.popleft()
+        else:
+            return None
+        self._owner[split.id] = task
+        return split
 
     def deal(self, tasks: int) -> dict[int, list[Split]]:
         """All waiting splits, dealt out to tasks 0 … tasks-1 so that each has about as many."""
@@ -44,12 +62,13 @@ class SplitAssigner:
         for owner in self._owner.values():
             load[owner] += 1
         dealt: dict[int, list[Split]] = {}
-        for split_id in self._waiting:
+        waiting = [*self._ready, *(split for _, split in self._freed), *self._held.values()]
+        for split in waiting:
             task = min(load, key=lambda t: (load[t], t))
             load[task] += 1
-            self._owner[split_id] = task
-            dealt.setdefault(task, []).append(self.splits[split_id])
-        self._waiting = []
+            self._owner[split.id] = task
+            dealt.setdefault(task, []).append(split)
+        self._ready, self._freed, self._held = deque(), [], {}
         return dealt
 
     def add(self, splits: Iterable[Split]) -> None:
@@ -57,15 +76,18 @@ class SplitAssigner:
         for split in splits:
             if split.id not in self.splits:
                 self.splits[split.id] = split
-                self._waiting.append(split.id)
                 self._sizes.add(split)
+                self._queue(split)
 
     def finish(self, split_id: str) -> None:
         """A task read a split to its end."""
         if split_id not in self.finished:
             self._sizes.done += self.splits[split_id].size
         self.finished.add(split_id)
+        self.positions.pop(split_id, None)
         self._owner.pop(split_id, None)
+        for split in [held for held in self._held.values() if split_id in held.after and self._may_start(held)]:
+            heappush(self._freed, (reading_order(split), self._held.pop(split.id)))
 
     def all_read(self) -> bool:
         """Whether every split was read to its end."""

@@ -1,19 +1,21 @@
 """Where checkpoints are kept: one contract, and its rules over any place of small contents."""
 
 import hashlib
-import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-
-import orjson
+from typing import Any
 
 from headrace.checkpoint.blobs import Blobs, FileBlobs
 from headrace.checkpoint.checkpoint import Checkpoint
 from headrace.checkpoint.history import History
+from headrace.checkpoint.json_values import dump_values, load_values
+from headrace.checkpoint.split_sets import Names, SplitSets
+from headrace.connector import Split
 from headrace.errors import CheckpointError, Replaced, StoreUnavailable
 
 CLAIM_TRIES = 100
@@ -59,6 +61,9 @@ class CheckpointStore(ABC):
     def delete(self, job_id: int) -> None:
         """Forget a job's checkpoints and epochs."""
 
+    def release(self, job_id: int) -> None:
+        """Nobody here saves checkpoints of the job any more: what is kept in memory for it can go."""
+
     def latest(self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None) -> Checkpoint | None:
         """The newest checkpoint of a pipeline. Raises CheckpointError when it cannot be read.
 
@@ -72,15 +77,18 @@ class CheckpointStore(ABC):
 class BlobStore(CheckpointStore):
     """`<job id>/<pipeline>-<epoch>-<checkpoint id>.json`, and `<job id>/<pipeline>.epoch` with the newest epoch.
 
+    Sets of many splits lie beside them: see split_sets.
+
     A save puts the checkpoint first and looks at the epoch after that: either the start that claimed a newer one finds
     the checkpoint and goes on from it, or the save is refused. A refused one stays, for that start may have found it.
     """
 
     def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
+        self._blobs, self._split_sets = blobs, SplitSets(blobs)
 
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:  # noqa: D102
         name = f"{job_id}/{pipeline}.epoch"
+        self._split_sets.release(job_id, pipeline)
         for _ in range(CLAIM_TRIES):
             found = self._blobs.get(name)
             newest = self._number(found[0], name) if found else 0
@@ -117,7 +125,8 @@ class BlobStore(CheckpointStore):
         job_id, pipeline = checkpoint.job_id, checkpoint.pipeline
         self._check_epoch(checkpoint)
         name = f"{job_id}/{pipeline}-{checkpoint.epoch:06d}-{checkpoint.id:012d}.json"
-        content = _encode(checkpoint)
+        splits = self._split_sets.refer(job_id, pipeline, checkpoint.splits)
+        content = _encode({**checkpoint.to_json_without_splits(), "splits": splits})
         self._blobs.put(name, content)
         self._check_epoch(checkpoint)
         with suppress(StoreUnavailable):  # the next save removes them
@@ -132,10 +141,10 @@ class BlobStore(CheckpointStore):
     def all(  # noqa: D102
         self, job_id: int, pipeline: int | None = None, on_broken: Callable[[int, int, str], None] | None = None
     ) -> list[Checkpoint]:
-        found = []
+        found, sets = [], dict[Names, tuple[Split, ...]]()
         for name in self._names(job_id, pipeline):
             try:
-                found.append(self._read(name))
+                found.append(self._read(name, sets))
             except CheckpointError as error:
                 if on_broken is None or isinstance(error, StoreUnavailable):
                     raise
@@ -151,9 +160,10 @@ class BlobStore(CheckpointStore):
         self, job_id: int, pipeline: int, skip_broken: Callable[[str], None] | None = None
     ) -> Checkpoint | None:
         problem: CheckpointError | None = None
+        sets: dict[Names, tuple[Split, ...]] = {}
         for name in reversed(self._names(job_id, pipeline)):
             try:
-                found = self._read(name)
+                found = self._read(name, sets)
             except StoreUnavailable:
                 raise
             except CheckpointError as error:
@@ -163,10 +173,15 @@ class BlobStore(CheckpointStore):
                 skip_broken(str(error))
                 continue
             if found is not None:
+                for names, splits in sets.items():
+                    self._split_sets.are_stored(job_id, pipeline, names, splits)
                 return found
         if problem is not None:
             raise problem
         return None
+
+    def release(self, job_id: int) -> None:  # noqa: D102
+        self._split_sets.release(job_id)
 
     def delete(self, job_id: int) -> None:
         """Only what is ours: SeaTunnel may keep its files in the same directory.
@@ -174,20 +189,24 @@ class BlobStore(CheckpointStore):
         The newest goes last: whoever finds a part of it must not go on from an older one.
         """
         epochs = [name for name in self._blobs.names(str(job_id)) if re.search(r"/\d+\.epoch$", name)]
-        self._blobs.delete([*self._names(job_id, None), *epochs])
+        self._blobs.delete(self._names(job_id, None))
+        self._split_sets.forget(job_id)
+        self._blobs.delete(epochs)
 
     def _names(self, job_id: int, pipeline: int | None) -> list[str]:
         """Checkpoints, oldest first."""
         found = [(numbers, name) for name in self._blobs.names(str(job_id)) if (numbers := _numbers(name))]
         return [name for numbers, name in sorted(found) if pipeline in (None, numbers[0])]
 
-    def _read(self, name: str) -> Checkpoint | None:
-        """None when retention has removed it meanwhile."""
+    def _read(self, name: str, sets: dict[Names, tuple[Split, ...]]) -> Checkpoint | None:
+        """None when retention has removed it meanwhile. sets: see SplitSets.read."""
         found = self._blobs.get(name)
         if found is None:
             return None
         try:
-            return _decode(found[0])
+            values = _decode(found[0])
+            splits = self._split_sets.read(values["job_id"], values["splits"], sets)
+            return replace(Checkpoint.from_json(values, splits), stored_bytes=len(found[0]))
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"cannot read checkpoint {name} in {self._blobs.place}: {error}; put it back from a backup. Without it "
@@ -206,7 +225,7 @@ def stored_histories(store: CheckpointStore, job_id: int) -> list[History]:
     found: dict[int, list[tuple[Checkpoint, int]]] = {}
     broken: list[tuple[int, int, str]] = []
     for checkpoint in store.all(job_id, on_broken=lambda *what: broken.append(what)):
-        found.setdefault(checkpoint.pipeline, []).append((checkpoint, len(_encode(checkpoint))))
+        found.setdefault(checkpoint.pipeline, []).append((checkpoint, checkpoint.stored_bytes))
     for pipeline, _, _ in broken:
         found.setdefault(pipeline, [])
     histories = {pipeline: History.of_stored(pipeline, stored) for pipeline, stored in sorted(found.items())}
@@ -227,26 +246,22 @@ _MIDDLE = b'","checkpoint":'
 _DIGEST = 64
 
 
-def _encode(checkpoint: Checkpoint) -> bytes:
+def _encode(values: Mapping[str, Any]) -> bytes:
     """JSON that holds its own checksum."""
-    content = checkpoint.to_json()
-    try:
-        body = orjson.dumps(content)
-    except TypeError:  # half surrogates: a split may be a file whose name is no UTF-8
-        body = json.dumps(content, separators=(",", ":")).encode()
+    body = dump_values(values)
     return _HEAD + hashlib.sha256(body).hexdigest().encode() + _MIDDLE + body + b"}"
 
 
-def _decode(content: bytes) -> Checkpoint:
-    """Raises ValueError when it was cut or changed."""
+def _decode(content: bytes) -> dict[str, Any]:
+    """Raises ValueError when it was cut or changed, or is not an object."""
     start = len(_HEAD) + _DIGEST + len(_MIDDLE)
     digest, body = content[len(_HEAD) : len(_HEAD) + _DIGEST], content[start:-1]
     if not content.startswith(_HEAD) or hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError(f"its {len(content)} bytes do not have the checksum they were stored with")
-    try:
-        return Checkpoint.from_json(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        return Checkpoint.from_json(json.loads(body))
+    values = load_values(body)
+    if not isinstance(values, dict):
+        raise ValueError("it is not an object")
+    return values
 
 
 def replaced(job_id: int, pipeline: int, epoch: int, newest: int) -> Replaced:

@@ -247,8 +247,9 @@ class FakeSource(Source):
     def tables(self) -> list[TableSchema]:  # noqa: D102
         return [table for options in self._configs() for table in _tables(options, self.output)]
 
-    def splits(self, parallelism: int) -> list[Split]:  # noqa: D102
-        found = []
+    too_many_splits = "lower split.num"
+
+    def splits(self, parallelism: int) -> Iterator[Split]:  # noqa: D102
         for number, options in enumerate(self._configs()):
             for table in _tables(options, self.output):
                 share, rest = divmod(options.row_num, options.split_num)
@@ -260,8 +261,7 @@ class FakeSource(Source):
                         name = f"{table.path}_{task * options.split_num + part}"
                         first = task * options.row_num + part * share
                         data = {"config": number, "rows": rows, "first": first}
-                        found.append(Split(name, rows, table.path, data=data))
-        return found
+                        yield Split(name, rows, table.path, data=data)
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:  # noqa: D102
         options, table = self._table_of(split)

@@ -94,6 +94,11 @@ class Budget:
                 keep_nothing()
             return share
 
+    @property
+    def call_bytes(self) -> int:
+        """What a call beside the tasks may keep: half of what a process has beside what it takes without any task."""
+        return max(self._limit - max(self._idle, PROCESS_BYTES), 0) // 2
+
     def leave(self, share: Share) -> None:
         """The task has ended."""
         with self._lock:

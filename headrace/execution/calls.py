@@ -1,23 +1,36 @@
 """What a worker does for a job beside running tasks, from describe to commit: plain functions of a plan."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.config.job import placed
 from headrace.connector import Committable, JobContext, Position, Sink, Source, Split, State, TargetPositions
-from headrace.errors import ConfigError, Problem, Rejected
+from headrace.errors import ConfigError, JobCanceled, Problem, Rejected
+from headrace.memory import show_size
 from headrace.plan.plan import Plan, Step
 from headrace.plan.schemas import describe as describe_plan
 from headrace.rows import TableSchema
 
+MOST_SPLITS = 1_000_000
+"""A source that names more is refused: each is named to a task, and saved."""
+
+SPLIT_BYTES = 500
+"""What a split takes in memory beside its texts."""
+
 
 @dataclass
 class LoadedJob:
-    """A job as a worker knows it. tables: step id → tables that reach a sink, or that a source or transform gives."""
+    """A job as a worker knows it. tables: step id → tables that reach a sink, or that a source or transform gives.
+
+    memory_bytes: what a call may keep; None where nobody counts. ended: set when nobody waits for its calls any more.
+    """
 
     plan: Plan
     tables: Mapping[int, list[TableSchema]] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def step(self, step_id: int) -> Step:
         """The step with this id."""
@@ -67,7 +80,7 @@ def describe(job: LoadedJob) -> Mapping[int, list[TableSchema]]:
 
 def splits(job: LoadedJob, step: int, parallelism: int) -> list[Split]:
     """The source's splits."""
-    return job.source(step).splits(parallelism)
+    return _taken(job, step, job.source(step).splits(parallelism))
 
 
 def _emptied_sources(job: LoadedJob, sink: Sink, tables: list[TableSchema]) -> Iterator[Problem]:
@@ -84,7 +97,35 @@ def _emptied_sources(job: LoadedJob, sink: Sink, tables: list[TableSchema]) -> I
 
 def new_splits(job: LoadedJob, step: int, known: Collection[str]) -> list[Split]:
     """Splits of an unbounded source that have appeared."""
-    return job.source(step).new_splits(known)
+    return _taken(job, step, job.source(step).new_splits(known))
+
+
+def _taken(job: LoadedJob, step: int, given: Iterable[Split]) -> list[Split]:
+    """The splits that a source names, as long as they are not too many and somebody waits for them."""
+    found: list[Split] = []
+    size, source = 0, job.step(step)
+    for split in given:
+        if job.ended.is_set():
+            raise JobCanceled("the job has ended")
+        if len(found) == MOST_SPLITS:
+            raise Rejected(
+                f"there are more than {MOST_SPLITS:,} splits; {source.source.too_many_splits}", source.plugin.place
+            )
+        found.append(split)
+        size += _split_bytes(split)
+        if job.memory_bytes is not None and size > job.memory_bytes:
+            raise Rejected(
+                f"the first {len(found):,} splits take {show_size(size)} of memory, and its worker has "
+                f"{show_size(job.memory_bytes)} for them; raise --memory, or {source.source.too_many_splits}",
+                source.plugin.place,
+            )
+    return found
+
+
+def _split_bytes(split: Split) -> int:
+    """About what a split takes in memory."""
+    values = sum(len(value) if isinstance(value, str) else 32 for value in split.data.values())
+    return SPLIT_BYTES + 2 * len(split.id) + values
 
 
 def checkpointed(job: LoadedJob, step: int, positions: Mapping[str, Position]) -> None:

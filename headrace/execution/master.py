@@ -170,6 +170,7 @@ class JobMaster:
             self._within_the_end(lambda: self._clean_up(status))
         self._end_calls()
         self._runner.detach(self._key)
+        self._store.release(self.job_id)
         self._ended, self._status = time.time(), status
         self._savepoints.close(status)
         saved = status == "SAVEPOINT_DONE" or self._abandoned

@@ -29,7 +29,7 @@ from headrace.checkpoint.coordinator import (
 from headrace.checkpoint.fit import changed_wiring, check_fit, columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
-from headrace.checkpoint.splits import SplitAssigner
+from headrace.checkpoint.splits import SplitAssigner, reading_order
 from headrace.checkpoint.store import CheckpointStore, replaced
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
@@ -281,9 +281,14 @@ class PipelineRun:
         self._base = self._last = self._tried_from = base
         if base.is_whole:
             return base.kind
-        self._given = set(source_ids(base.splits))
+        self._given = set() if self._bounded else set(source_ids(base.splits))
         coordinator = Coordinator(
-            base, self._pipeline.parallelism, self._settings.checkpoints, time.monotonic(), time.time()
+            base,
+            self._pipeline.parallelism,
+            self._settings.checkpoints,
+            time.monotonic(),
+            time.time(),
+            tells_ends=self._source.hears_checkpoints(),
         )
         try:
             self._start_tasks(base)
@@ -325,6 +330,7 @@ class PipelineRun:
     def _begin(self) -> Checkpoint:
         """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
         base = self._patiently(self._latest)
+        self.context = replace(self.context, parallelism_before=base.parallelism if base is not None else 0)
         for step in self._sinks.values():
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
@@ -402,7 +408,7 @@ class PipelineRun:
             self.context.epoch,
             0,
             CheckpointKind.START,
-            splits=tuple(splits),
+            splits=tuple(sorted(splits, key=reading_order)),
             steps=self._step_names(),
             wiring=self._wiring(),
             columns=self._columns,
@@ -574,7 +580,7 @@ class PipelineRun:
 
     def _readable(self, splits: Iterable[Split]) -> list[Split]:
         splits = list(splits)
-        waiting = held(splits, self.failed)
+        waiting = held(splits, self.failed) if self.failed else frozenset()
         return [split for split in splits if split.id not in waiting]
 
     # ----------------------------------------------------------------------------------------------- the actions

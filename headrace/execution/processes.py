@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,6 +45,9 @@ WORKER_BYTES = PROCESS_BYTES + 64 * MIB
 
 OWN_GROWTH_BYTES = 16 * MIB
 """What progress, checkpoints and logs of its jobs may add to a process that commands workers."""
+
+LEAVING_SECONDS = 4.0
+"""How long a call may go on when its job is over; then its worker is replaced, at the next heartbeat."""
 
 SILENT_BEATS = 30
 """Heartbeats in a row that a worker may miss before it counts as frozen and is replaced."""
@@ -108,7 +111,8 @@ class _ProcessLane(Lane):
         self.alone = self.ended_by = ""
         self.alive = True
         self.silent, self.heard = 0, False
-        self._work: dict[Hashable, str] = {}
+        self._work: dict[tuple[Any, ...], str] = {}
+        self._leaving: dict[str, float] = {}
         self._channel = Channel(ours)
         self._on_gone = on_gone
         threading.Thread(target=self._listen, name=self.name, daemon=True).start()
@@ -126,6 +130,22 @@ class _ProcessLane(Lane):
         """The jobs whose tasks or calls run in it, also calls that nobody waits for any more; the oldest job first."""
         working = set(self._work.values())
         return [job for job in list(self.jobs) if job in working] + sorted(working - self.jobs.keys())
+
+    def forget(self, job: str) -> None:
+        """The job is over: its calls get a moment to end."""
+        if any(key[0] == job for key in list(self._work)):
+            self._leaving[job] = time.monotonic() + LEAVING_SECONDS
+        self.send(Forget(job))
+
+    def end_overdue(self) -> None:
+        """End the process where a job that is over still works in it."""
+        now, working = time.monotonic(), set(self._work.values())
+        for job, until in list(self._leaving.items()):
+            if job not in working:
+                self._leaving.pop(job, None)
+            elif now >= until:
+                self.ended_by = job
+                self.process.kill()
 
     def kill(self) -> None:
         """End the process now."""
@@ -241,7 +261,7 @@ class ProcessesRunner(Runner):
             self._share_again()
             spare = self._take_spare()
         for lane in mine:
-            lane.send(Forget(job))
+            lane.forget(job)
         for lane in spare:
             lane.kill()
 
@@ -284,6 +304,7 @@ class ProcessesRunner(Runner):
         """Kill workers that are frozen. Beats are counted, not seconds: none pass while this process is frozen."""
         while not self._over.wait(HEARTBEAT_SECONDS):
             for lane in list(self._lanes):
+                lane.end_overdue()
                 lane.silent += 1
                 if lane.silent > self._silent_beats * (1 if lane.heard else STARTING):
                     lane.process.kill()

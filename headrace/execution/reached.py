@@ -13,7 +13,8 @@ class Reached:
     """The positions of the splits that a task reads in this epoch."""
 
     def __init__(self) -> None:
-        self._positions: dict[str, Position] = {}
+        self._moved: dict[str, Position] = {}
+        self._finished: list[str] = []
         self._before: dict[str, Position | None] = {}
         self._skipped: dict[str, Midway] = {}
         self._batch: tuple[str, Batch, int] | None = None
@@ -52,21 +53,24 @@ class Reached:
         """A batch is through, and this is the position after it."""
         self._batch, self._before[split] = None, position
         left = self._skipped.get(split)
-        self._positions[split] = position if left is None else replace(left, after=position).to_json()
+        self._moved[split] = position if left is None else replace(left, after=position).to_json()
 
     def end(self, split: str) -> None:
         """The split was read to its end. Raises Rejected when not all rows came again that were through."""
         if split in self._skipped:
             raise _changed(split, f"{self._skipped[split].rows:,} fewer than those")
+        self._before.pop(split, None)
+        self._finished.append(split)
 
-    def positions(self) -> Mapping[str, Position]:
-        """Split → after its last row that is through, for those of which any batch or a part of one is."""
-        if self._batch is None:
-            return dict(self._positions)
-        split, batch, rows = self._batch
-        columns = tuple(batch.rows.schema.names)
-        here = Midway(self._before[split], rows, _checksum(batch.slice(0, rows), columns), columns)
-        return {**self._positions, split: here.to_json()}
+    def take(self) -> tuple[Mapping[str, Position], list[str]]:
+        """What moved since the last call: split → after its last row that is through; the splits that have ended."""
+        (moved, self._moved), (finished, self._finished) = (self._moved, {}), (self._finished, [])
+        if self._batch is not None:
+            split, batch, rows = self._batch
+            columns = tuple(batch.rows.schema.names)
+            here = Midway(self._before[split], rows, _checksum(batch.slice(0, rows), columns), columns)
+            moved[split] = here.to_json()
+        return moved, sorted(finished)
 
 
 def _less(known: Midway, batch: Batch) -> int | None:

@@ -124,7 +124,6 @@ class Task:
         self._paces = Paces(max((transform.rows_at_once() for transform in transforms), default=1))
         self._rereads = self._source.rereads_alike(spec.context.mode)
         self._postponed: list[Barrier] = []
-        self._finished: set[str] = set()
         self._sessions: dict[int, SinkSession] = {}
         self._writers: dict[tuple[int, str], SinkWriter] = {}
         sinks = {step.id for step in pipeline.sinks()}
@@ -179,7 +178,7 @@ class Task:
                     self._blame.handling = split.table
                 raise item.error
             self._reached.end(item.split)
-            self._finished.add(item.split)
+            self._splits.pop(item.split, None)
             self._send(Idle(*self._address, item.split))
         elif isinstance(item, Assign):
             self._start_reader(item)
@@ -349,14 +348,15 @@ class Task:
                 self._tally.told(step_id, table, written)
         self._tally.settle()
         self._letters.prepare(barrier.checkpoint_id, committables, states)
-        notes, reached = self._noted(barrier, committables, states), self._reached.positions()
+        notes = self._noted(barrier, committables, states)
+        reached, finished = self._reached.take()
         for step_id, session in self._sessions.items():
             self._step = step_id
             positions = reached
             if self._steps[step_id].sink.kind is SinkKind.TRANSACTIONAL:
                 positions = {**positions, **notes}
-            session.commit_positions(barrier.checkpoint_id, dict(positions), sorted(self._finished))
-        ack = Ack(reached, frozenset(self._finished), states, committables, self._tally.by_name())
+            session.commit_positions(barrier.checkpoint_id, dict(positions), finished)
+        ack = Ack(reached, frozenset(finished), states, committables, self._tally.by_name())
         self._report()
         self._send(Acked(*self._address, barrier.checkpoint_id, ack))
         if barrier.pause:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from headrace.config.job import parse_job
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, JobCanceled
 from headrace.execution.budget import Budget, Share
 from headrace.execution.calls import CALLS, LoadedJob
 from headrace.execution.messages import (
@@ -40,7 +40,7 @@ class Worker:
 
     def load(self, job: str, plan: Plan) -> None:
         """Know a job by its plan: the embedded way, where plugins may hold Python objects."""
-        self._jobs[job] = LoadedJob(plan)
+        self._jobs[job] = LoadedJob(plan, memory_bytes=self._budget.call_bytes)
 
     def handle(self, command: Command) -> None:
         """Act on a command."""
@@ -59,7 +59,9 @@ class Worker:
             if task is not None:
                 task.deliver(command)
         elif isinstance(command, Forget):
-            self._jobs.pop(command.job, None)
+            loaded = self._jobs.pop(command.job, None)
+            if loaded is not None:
+                loaded.ended.set()
             self._broken.pop(command.job, None)
 
     def stuck(self, job: str) -> list[threading.Thread]:
@@ -84,17 +86,20 @@ class Worker:
                 raise self._broken[call.job]
             loaded = self._jobs.get(call.job)
             if loaded is None:
-                return
+                raise JobCanceled("the job has ended")
             reply = Reply(call.job, call.id, CALLS[call.name](loaded, *call.arguments))
         except Exception as error:  # whatever a plugin raises is the answer
             reply = Reply(call.job, call.id, error=portable(error))
         self._send(reply)
 
     def _start(self, command: StartTask) -> None:
-        loaded = self._jobs[command.job]
         context = command.spec.context
-        pipeline = next(p for p in loaded.plan.pipelines if p.id == context.pipeline)
         key = (command.job, context.pipeline, context.epoch, command.spec.index)
+        loaded = self._jobs.get(command.job)
+        if loaded is None:  # its plan failed here, or it was forgotten meanwhile
+            self._send(TaskFailed(*key, self._broken.get(command.job, JobCanceled("the job has ended"))))
+            return
+        pipeline = next(p for p in loaded.plan.pipelines if p.id == context.pipeline)
         tasks = sum(p.parallelism for p in loaded.plan.pipelines)
         share = self._budget.join(math.ceil(tasks * command.spec.neighbours / pipeline.parallelism))
         try:

@@ -24,6 +24,9 @@ class OwnedStore(CheckpointStore):
         self._check(job_id)
         self._inner.delete(job_id)
 
+    def release(self, job_id: int) -> None:  # noqa: D102
+        self._inner.release(job_id)
+
     def _check(self, job_id: int) -> None:
         if not self._is_owner():
             raise Replaced(f"job {job_id} was taken over by another service")

@@ -176,12 +176,34 @@ def test_what_was_prepared_but_never_saved_can_be_aborted(coordinator):
 
 
 def test_positions_of_splits_nobody_read_in_this_epoch_are_kept():
-    base = Checkpoint(7, 1, 1, 1, 4, splits=(Split("a"), Split("b")), positions={"b": 9}, finished=frozenset({"b"}))
+    splits = Split("a"), Split("b"), Split("c")
+    base = Checkpoint(7, 1, 1, 1, 4, splits=splits, positions={"b": 9}, finished=frozenset({"c"}))
     coordinator = Coordinator(base, 1, SETTINGS, now=0)
     coordinator.tick(10)
     [save] = coordinator.acked(0, 5, ack(3), 11)
     assert save.checkpoint.positions == {"a": 3, "b": 9}
-    assert save.checkpoint.finished == {"b"}
+    assert save.checkpoint.finished == {"c"}
+
+
+def test_where_a_split_ended_is_told_once():
+    base = Checkpoint(7, 1, 1, 1, 4, splits=(Split("a"), Split("b")))
+    coordinator, found = Coordinator(base, 1, SETTINGS, now=0), []
+    for number, answer in ((5, Ack({"a": 3, "b": 1}, {"a"})), (6, Ack({"b": 2})), (7, Ack())):
+        coordinator.tick(10 * number)
+        [save] = coordinator.acked(0, number, answer, 10 * number + 1)
+        coordinator.saved(number, 10 * number + 2)
+        found.append((save.checkpoint.positions, set(save.checkpoint.finished)))
+    assert found == [({"a": 3, "b": 1}, {"a"}), ({"b": 2}, {"a"}), ({"b": 2}, {"a"})]
+
+
+def test_where_a_split_ended_is_told_again_where_the_checkpoint_was_not_saved():
+    coordinator = Coordinator(Checkpoint(7, 1, 1, 1, 4, splits=(Split("a"),)), 1, SETTINGS, now=0)
+    coordinator.tick(10)
+    coordinator.acked(0, 5, Ack({"a": 3}, {"a"}), 11)
+    coordinator.save_failed(5, "full", 12)
+    coordinator.tick(30)
+    [save] = coordinator.acked(0, 6, Ack(), 31)
+    assert (save.checkpoint.positions, set(save.checkpoint.finished)) == ({"a": 3}, {"a"})
 
 
 def test_a_save_without_an_answer_may_have_been_stored_so_nothing_of_it_is_aborted(coordinator):

@@ -110,16 +110,23 @@ def loses_what_is_carried_over(monkeypatch):
 
 
 def forgets_positions_of_splits_nobody_read(monkeypatch):
-    real = Coordinator._merge
+    real = Coordinator.__init__
 
-    def merge(self, pending, now):
-        base, self.base = self.base, replace(self.base, positions={})
-        try:
-            return real(self, pending, now)
-        finally:
-            self.base = base
+    def begin(self, *arguments, **more):
+        real(self, *arguments, **more)
+        self._positions = {}
 
-    monkeypatch.setattr(Coordinator, "_merge", merge)
+    monkeypatch.setattr(Coordinator, "__init__", begin)
+
+
+def forgets_what_moved_before_a_late_answer(monkeypatch):
+    real = Coordinator._move
+
+    def move(self, ack):
+        if self._pending is not None:
+            real(self, ack)
+
+    monkeypatch.setattr(Coordinator, "_move", move)
 
 
 def reads_finished_splits_again(monkeypatch):
@@ -220,6 +227,7 @@ def counts_nothing_where_the_target_is_ahead(monkeypatch):
         does_not_finish_owed_commits,
         loses_what_is_carried_over,
         forgets_positions_of_splits_nobody_read,
+        forgets_what_moved_before_a_late_answer,
         reads_finished_splits_again,
         forgets_savepoints,
         saves_what_an_older_epoch_has,

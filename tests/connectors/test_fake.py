@@ -15,7 +15,7 @@ PEOPLE = {"fields": {"id": "bigint", "name": "string"}}
 
 
 def read(source, parallelism=1, job=None):
-    splits = source.splits(parallelism)
+    splits = list(source.splits(parallelism))
     return [item.batch for split in splits for item in source.read(split, None, task(job)) if item is not None]
 
 
@@ -122,7 +122,7 @@ def test_saved_splits_find_their_table_whatever_its_place_is_now():
         }
         for name, start in (("a", 1), ("b", 101))
     ]
-    saved = make(FakeSource, tables_configs=tables).splits(1)
+    saved = list(make(FakeSource, tables_configs=tables).splits(1))
     source = make(FakeSource, tables_configs=tables[::-1])
     found = [item.batch for split in saved for item in source.read(split, None, task())]
     assert [(batch.table, batch.rows["id"].to_pylist()) for batch in found] == [("a", [1, 2]), ("b", [101, 102])]

@@ -188,7 +188,7 @@ def test_all_tasks_read_one_state_of_the_database(shop):
     shop.query("CREATE TABLE t (id int PRIMARY KEY)")
     shop.query("INSERT INTO t SELECT generate_series(1, 1000)")
     first, second = shop.source(table_path="t", split__size=300), shop.source(table_path="t", split__size=300)
-    splits = first.splits(2)
+    splits = list(first.splits(2))
     seen = sum(read.batch.num_rows for read in first.read(splits[0], None, task()) if read is not None)
     shop.query("DELETE FROM t WHERE id % 2 = 0")
     readings = [(first, splits[1]), *((second, split) for split in splits[2:])]

@@ -220,7 +220,7 @@ def test_a_big_row_group_is_read_in_parts(tmp_path):
     source = files(tmp_path / "a.parquet", "parquet")
     del noise
     before = pa.total_allocated_bytes()
-    reading = source.read(source.splits(1)[0], None, task(batch_bytes=MIB, memory_bytes=16 * MIB))
+    reading = source.read(next(iter(source.splits(1))), None, task(batch_bytes=MIB, memory_bytes=16 * MIB))
     assert max(pa.total_allocated_bytes() - before for _ in reading) < 16 * MIB
 
 

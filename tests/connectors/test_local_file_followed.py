@@ -28,7 +28,7 @@ class Job:
     def __init__(self, folder, **options):
         self.folder, self.options = folder, options
         self.source = followed(folder, **options)
-        self.splits, self.positions = self.source.splits(1), {}
+        self.splits, self.positions = list(self.source.splits(1)), {}
         self.scans = 5
 
     def restart(self):
@@ -306,7 +306,7 @@ def test_tables_are_followed_side_by_side(tmp_path):
         options = {"discovery_mode": "continuous", "scan_interval": "1MS", "file_format_type": "csv"}
         tables.append({"path": str(tmp_path / name), "schema": schema, **options})
     source = make(LocalFileSource, tables_configs=tables)
-    splits = source.splits(1)
+    splits = list(source.splits(1))
     assert {split.table for split in splits} == {"db.a", "db.b"}
     assert len({split.id for split in splits}) == len(splits)
     (tmp_path / "b" / "x").write_text("1,b\n")
@@ -570,6 +570,6 @@ def test_a_backup_on_another_file_system_is_refused_at_once(tmp_path):
     backup = f"/dev/shm/{tmp_path.name}-{os.getpid()}"
     try:
         with pytest.raises(Rejected, match="they are on two file systems"):
-            followed(tmp_path, post_sync_action="backup", backup_path=backup).splits(1)
+            list(followed(tmp_path, post_sync_action="backup", backup_path=backup).splits(1))
     finally:
         os.rmdir(backup)

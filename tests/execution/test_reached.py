@@ -15,7 +15,7 @@ def batch(*numbers, **more):
 
 
 def saved(reached):
-    return json.loads(json.dumps(reached.positions()))
+    return json.loads(json.dumps(reached.take()[0]))
 
 
 def stopped(numbers, through, position=None, **more):
@@ -41,11 +41,23 @@ def read_again(position, *batches):
 def test_between_batches_a_position_is_the_sources_own():
     reached = Reached()
     assert reached.begin("s", [3, "ü"]) == [3, "ü"]
-    assert reached.positions() == {}
+    assert reached.take() == ({}, [])
     assert reached.through("s", batch(1, 2)) == 0
     reached.part("s", batch(1, 2), 1)
     reached.done("s", [5, "ü"])
     assert saved(reached) == {"s": [5, "ü"]}
+
+
+def test_a_barrier_is_told_only_what_moved_since_the_one_before():
+    reached = Reached()
+    for split in ("a", "b"):
+        reached.begin(split, None)
+        reached.done(split, 1)
+    assert reached.take() == ({"a": 1, "b": 1}, [])
+    reached.done("b", 2)
+    reached.end("a")
+    assert reached.take() == ({"b": 2}, ["a"])
+    assert reached.take() == ({}, [])
 
 
 @pytest.mark.parametrize("position", [None, 0, 7, {"file": "a", "at": 3}])

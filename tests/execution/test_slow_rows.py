@@ -159,14 +159,12 @@ def test_bad_rows_of_a_batch_are_set_aside_once_when_it_is_read_again(start, tmp
 def test_a_table_that_others_change_is_read_in_batches_as_small_as_its_rows_are_slow(start, tmp_path):
     job = text(tmp_path, from_sqlite(tmp_path), into_files(tmp_path))
     run = start(job)
-    run.until(lambda: (saved := last(tmp_path)) is not None and saved.id > 2)
+    run.until(lambda: len(delivered(tmp_path)) > 10)
     run.kill()
     with closing(sqlite3.connect(tmp_path / "in.db")) as database:
-        done = set(delivered(tmp_path))
         database.execute("DELETE FROM t WHERE rowid <= 2")  # rows that are through
         database.commit()
     assert start(job, "--restore").end()["status"] == "FINISHED"
-    assert done
     assert delivered(tmp_path) == list(range(1, ROWS + 1))
 
 

@@ -65,11 +65,13 @@ class FileSource(Source):
         """The schema option's columns, or the file's own; then the partitions of the path."""
         return [self._describe(number)[0] for number in range(len(self.options.tables()))]
 
-    def splits(self, parallelism: int) -> list[Split]:
+    too_many_splits = "raise file_split_size, set enable_file_split = false, or read fewer files at a time"
+
+    def splits(self, parallelism: int) -> Iterator[Split]:
         """Every file, cut where it is big; every file of an archive. Shares of the directory where it is followed."""
         if self._follower is not None:
-            return self._follower.splits(parallelism)
-        found: list[Split] = []
+            yield from self._follower.splits(parallelism)
+            return
         for number, options in enumerate(self.options.tables()):
             table, _ = self.table(number)
             files = readable_files(options)
@@ -77,8 +79,7 @@ class FileSource(Source):
                 LOG.warning("%s: 0 rows of table %s", nothing_to_read(options), table.path)
             for file in files:
                 if not is_copied(file, options):
-                    found += self._file_splits(number, table, file, options)
-        return found
+                    yield from self._file_splits(number, table, file, options)
 
     def _file_splits(
         self, number: int, table: TableSchema, file: FoundFile, options: FileTableOptions

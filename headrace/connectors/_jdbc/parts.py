@@ -1,5 +1,6 @@
 """Splitting by the values of a column, as far as it is the same in all databases."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from headrace.connectors._jdbc.dialect import Entry, Splitting
@@ -23,14 +24,15 @@ def part_column(entry: Entry, wanted: Splitting) -> Column:
     return found
 
 
-def equal_ranges(low: Any, high: Any, count: int) -> list[dict[str, Any]]:
+def equal_ranges(low: Any, high: Any, count: int) -> Iterator[dict[str, Any]]:
     """From `low` to `high` in parts of the same width; each ends where the next begins, the last with `high`.
 
     `from` and `upto` belong to a part, `below` does not.
     """
-    if isinstance(low, int) and isinstance(high, int):
-        edges = [low + (high - low + 1) * i // count for i in range(count)]
-    else:
-        edges = [low + (high - low) * i / count for i in range(count)]
-    ends: list[dict[str, Any]] = [{"below": edge} for edge in edges[1:]]
-    return [{"from": edge, **end} for edge, end in zip(edges, [*ends, {"upto": high}], strict=True)]
+    whole = isinstance(low, int) and isinstance(high, int)
+    edge: Any = low
+    for number in range(1, count):
+        after = low + (high - low + 1) * number // count if whole else low + (high - low) * number / count
+        yield {"from": edge, "below": after}
+        edge = after
+    yield {"from": edge, "upto": high}

@@ -33,14 +33,15 @@ class JdbcSource(Source):
         """The tables as the database describes them."""
         return [entry.schema for _, entry in self._entries]
 
-    def splits(self, parallelism: int) -> list[Split]:
+    too_many_splits = "lower partition_num, or raise split.size"
+
+    def splits(self, parallelism: int) -> Iterator[Split]:
         """Ranges of keys or row numbers, or of the partition column."""
         with self._database() as database:
-            return [
-                Split(f"{number}:{part.name}", part.size, entry.schema.path, data=self._counted(entry) | part.data)
-                for number, (options, entry) in enumerate(self._entries)
-                for part in database.parts(entry, self._splitting(options, parallelism))
-            ]
+            for number, (options, entry) in enumerate(self._entries):
+                for part in database.parts(entry, self._splitting(options, parallelism)):
+                    data = self._counted(entry) | part.data
+                    yield Split(f"{number}:{part.name}", part.size, entry.schema.path, data=data)
 
     def rereads_alike(self, mode: str) -> bool:
         """See Source.rereads_alike: others may change the table meanwhile."""

@@ -125,7 +125,7 @@ def _ranges(
 def _spread(database: "Postgresql", column: Column, low: Any, high: Any, count: int) -> list[dict[str, Any]]:
     if pa.types.is_integer(column.type):
         low, high = math.ceil(low), math.floor(high)
-        return equal_ranges(low, high, max(1, min(count, high - low + 1)))
+        return list(equal_ranges(low, high, max(1, min(count, high - low + 1))))
     declared = column.source_type
     if pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
         edges = [float(low) + (float(high) - float(low)) * i / count for i in range(count)]

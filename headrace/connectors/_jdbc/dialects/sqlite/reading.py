@@ -74,13 +74,12 @@ def _partitions(database: "Sqlite", entry: Entry, wanted: Splitting) -> Iterator
     if pa.types.is_integer(column.type):
         start, end = math.ceil(start), math.floor(end)
         count = max(1, min(count, end - start + 1))
-    ranges = equal_ranges(start, end, count)
-    if low is None:
-        del ranges[0]["from"]
-    if high is None:  # whatever is no number comes after all numbers, and must be read to be noticed
-        del ranges[-1]["upto"]
-        ranges[-1].setdefault("null", False)
-    for number, data in enumerate(ranges):
+    for number, data in enumerate(equal_ranges(start, end, count)):
+        if low is None and number == 0:
+            del data["from"]
+        if high is None and "upto" in data:  # what is no number comes after all numbers, and must be read to be noticed
+            del data["upto"]
+            data.setdefault("null", False)
         yield Part(str(number), data=here | data)
 
 
