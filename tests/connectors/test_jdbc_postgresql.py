@@ -284,6 +284,21 @@ def test_a_new_start_ends_the_transaction_of_a_task_that_was_replaced(shop):
 
 
 @service
+def test_tasks_without_rows_commit_side_by_side(shop):
+    sink = shop.sink(table="people")
+    load(sink)
+    sink.start(JobContext(2))
+    first, second = (sink.open(task(JobContext(2), index)) for index in (0, 1))
+    for session in (first, second):
+        session._begin()
+        session._record.save(session.task.job, 1, {}, session.task.index)
+    for session in (first, second):
+        session.database.commit()
+        session.close()
+    assert sink.positions(JobContext(2)) is not None
+
+
+@service
 def test_a_deadlock_is_worth_another_try_and_leaves_nothing(shop):
     sink = shop.sink(table="people", primary_keys=["id"])
     load(sink, batch((1, "a"), (2, "b")))
@@ -381,6 +396,14 @@ def test_question_marks_stand_for_values_only_outside_of_texts_names_and_comment
     assert "a ? 'b'" in found
     assert "LIKE '%%'" in found
     assert list(text.statements("a; 'b;c'; $$d;$$ ;; -- e;")) == ["a", " 'b;c'", " $$d;$$ ", " -- e;"]
+
+
+@service
+def test_a_database_that_is_only_read_is_told_before_anything_runs(shop):
+    shop.query(f"ALTER DATABASE {shop.name} SET default_transaction_read_only = on")
+    [problem] = shop.sink(table="people").check([TABLE])
+    assert "only read" in str(problem)
+    assert "default_transaction_read_only = off" in str(problem)
 
 
 @service

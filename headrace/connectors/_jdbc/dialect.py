@@ -235,8 +235,8 @@ class Database(ABC):
         """What reads a table back; asked only where `unverified` says nothing. number: the table's, in this session."""
         return None
 
-    def look(self, *, writes: bool) -> Iterable[Problem]:
-        """What of the login's rights, the version and the settings of the server is in a job's way, with its cure."""
+    def look(self) -> Iterable[Problem]:
+        """What of the server's version, state and settings keeps a sink from writing, each with its cure."""
         return ()
 
 
@@ -263,6 +263,8 @@ class Dialect(ABC):
     streams: ClassVar[bool] = True
     """Whether a transaction may stay open from barrier to barrier while others write; else rows wait in the task."""
     words: ClassVar[Mapping[Sql, str]]
+    usual_schema: ClassVar[str] = ""
+    """The schema of tables that name none."""
     empty: ClassVar[str] = "TRUNCATE TABLE"
     """The statement that empties a table, before its name."""
     sqlglot: ClassVar[str] = ""

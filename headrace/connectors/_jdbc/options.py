@@ -55,6 +55,12 @@ class Connection:
         return self.dialect.is_there(self.settings)
 
 
+def place_of(connection: Connection, table: tuple[str, ...]) -> str:
+    """Where a table lies, as a path that tells databases apart; a table's schema is left out where it is the usual."""
+    outer = [part for part in table[:-1] if part != connection.dialect.usual_schema]
+    return "/".join((f"/{connection.dialect.name}", connection.settings.shown.lstrip("/"), *outer, table[-1]))
+
+
 class JdbcOptions(Options):
     """What source and sink share."""
 

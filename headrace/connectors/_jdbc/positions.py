@@ -13,8 +13,8 @@ POSITIONS, EPOCHS = "headrace_positions", "headrace_epochs"
 
 _MINE = "WHERE job_id = ? AND pipeline = ?"
 
-_BEGUN = ""
-"""The split of a row that only says that the pipeline has committed; no split has an empty name."""
+_BEGUN = " headrace: task {} has committed"
+"""The split of a row that only says that the pipeline has committed; one for each task, so that none waits."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,19 @@ class TargetRecord:
             frozenset(split for split, _, finished in rows if finished),
         )
 
-    def save(self, job: JobContext, checkpoint_id: int, changed: Mapping[str, tuple[Position | None, bool]]) -> None:
-        """Within the transaction that commits the rows. changed: split → its position, and whether it is finished."""
+    def save(
+        self,
+        job: JobContext,
+        checkpoint_id: int,
+        changed: Mapping[str, tuple[Position | None, bool]],
+        task: int = 0,
+    ) -> None:
+        """Within the transaction that commits the rows. changed: split → its position, and whether it is finished.
+
+        task: the number of the task whose rows they are.
+        """
         mine = (job.job_id, job.pipeline)
-        for split, (position, finished) in (changed or {_BEGUN: (None, False)}).items():
+        for split, (position, finished) in (changed or {_BEGUN.format(task): (None, False)}).items():
             values = (dump_json(position), finished, checkpoint_id, job.epoch)
             here = (*mine, split)
             known = self._database.execute(f"SELECT 1 FROM {self._positions} {_MINE} AND split = ?", here)

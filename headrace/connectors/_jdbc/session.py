@@ -194,7 +194,7 @@ class JdbcSession(SinkSession):
                 self._record.check_epoch(self.task.job)
             before = self._committed or {}
             changed = {split: state for split, state in now.items() if before.get(split) != state}
-            self._record.save(self.task.job, checkpoint_id, changed)
+            self._record.save(self.task.job, checkpoint_id, changed, self.task.index)
             self.database.commit()
         finally:
             self._roll_back()

@@ -15,7 +15,7 @@ from headrace.connector import (
     TaskContext,
 )
 from headrace.connectors._jdbc.dialect import Database
-from headrace.connectors._jdbc.options import JdbcSinkOptions, SchemaSaveMode
+from headrace.connectors._jdbc.options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode, place_of
 from headrace.connectors._jdbc.pages import notes
 from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
 from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_mode, has_rows
@@ -61,6 +61,8 @@ class JdbcSink(Sink):
         """Keys and columns that the options or the target name must be there."""
         database = self.database(read_only=True) if self.options.connection().is_there else None
         try:
+            if database is not None:
+                yield from database.look()
             for table in tables:
                 yield from check_table(self.options_for(table), table, database)
         finally:
@@ -83,6 +85,18 @@ class JdbcSink(Sink):
                 recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
                 if not recreate and (problem := has_rows(database, options)) is not None:
                     yield problem
+
+    def emptied(self, tables: Sequence[TableSchema]) -> Mapping[str, str]:
+        """Tables that are dropped or emptied first."""
+        found = {}
+        for table in tables:
+            options: JdbcSinkOptions = self.options_for(table)
+            place = "" if options.query else place_of(options.connection(), target_table(options))
+            if place and options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA:
+                found[place] = "schema_save_mode = RECREATE_SCHEMA"
+            elif place and options.data_save_mode is DataSaveMode.DROP_DATA:
+                found[place] = "data_save_mode = DROP_DATA"
+        return found
 
     def save_mode(self, table: TableSchema) -> None:
         """Act on the target table in one transaction. Not with a query, as in SeaTunnel."""

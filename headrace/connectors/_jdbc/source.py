@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._jdbc.dialect import Database, Entry, Snapshot, Splitting
-from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions
+from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions, place_of
 from headrace.errors import ConfigError, Rejected
 from headrace.javaregex import compile_regex
 
@@ -34,6 +34,11 @@ class JdbcSource(Source):
         return [entry.schema for _, entry in self._entries]
 
     too_many_splits = "lower partition_num, or raise split.size"
+
+    def places(self) -> list[str]:
+        """The tables, by database."""
+        connection = self.options.connection()
+        return [place_of(connection, entry.name) for _, entry in self._entries if entry.name is not None]
 
     def splits(self, parallelism: int) -> Iterator[Split]:
         """Ranges of keys or row numbers, or of the partition column."""

@@ -30,6 +30,7 @@ class PostgresqlDialect(Dialect):
     drivers = ("postgresql",)
     sqlglot = "postgres"
     bulk = True
+    usual_schema = "public"
     types = TABLE
     uses = frozenset({"table_options"})
     idle: ClassVar[Mapping[str, str]] = {}

@@ -195,6 +195,6 @@ class Postgresql(Database):
         """See Database.read."""
         return reading.read(self, entry, data, position, task)
 
-    def look(self, *, writes: bool) -> Iterable[Problem]:
+    def look(self) -> Iterable[Problem]:
         """See Database.look."""
-        return looking.look(self, writes=writes)
+        return looking.look(self)
