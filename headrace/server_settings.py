@@ -70,6 +70,9 @@ class ServerSettings(Settings):
     tls_certificate: Path | None = Field(default=None, description="PEM file with the certificate: serve HTTPS.")
     tls_key: Path | None = Field(default=None, description="PEM file with its key.")
     max_body: int = Field(default=10 * 1024 * 1024, gt=0, description="Bytes of a request's body, at most.")
+    request_timeout: float = Field(
+        default=60.0, gt=0, description="Seconds until the head of a request is there, or that its body may pause."
+    )
     max_log: int = Field(default=64 * 1024 * 1024, gt=0, description="Bytes of a log's end that are answered.")
     database: str | None = Field(
         default=None, description="SQLAlchemy URL of the store; a file in `home` when left out."

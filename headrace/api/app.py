@@ -5,11 +5,13 @@ from importlib.resources import files
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from headrace import __version__
 from headrace.api import hazelcast, v1
-from headrace.api.gate import App, Gate, TooLarge, too_large
+from headrace.api.encoding import TooLarge
+from headrace.api.gate import App, Gate, too_large
 from headrace.api.paths import nearest
 from headrace.api.problems import Json, answer_to, failure
 from headrace.api.security import Guard
@@ -71,6 +73,11 @@ def _errors(app: FastAPI, state: State) -> None:
     @app.exception_handler(TooLarge)
     def large(request: Request, error: TooLarge) -> Json:
         return too_large(error.limit)
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(request: Request, error: ClientDisconnect) -> Response:
+        state.service.log("info", f"{request.method} {request.url.path}: the client went away within its body")
+        return Response(status_code=400)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Json:

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from headrace.api.encoding import TooLarge, encodings, not_unpacked, unpacked
 from headrace.api.paths import GET, MAPS, POST, group, route
 from headrace.api.problems import Json, failure
 from headrace.api.security import Guard
@@ -36,7 +38,7 @@ class Gate:
         traffic = self._state.traffic
         traffic.running += 1
         try:
-            await self._pass(scope, receive, send)
+            await self._pass(_in_origin_form(scope), receive, send)
         finally:
             traffic.running -= 1
             traffic.answered += 1
@@ -61,10 +63,12 @@ class Gate:
         if odd is not None:
             await odd(scope, receive, send)
             return
-        await self._app(scope, _limited(receive, settings.max_body), send)
+        receive = _limited(receive, settings.max_body)
+        packed = encodings(_headers(scope).get("content-encoding", ""))
+        await self._app(scope, unpacked(receive, settings.max_body) if packed else receive, send)
 
     def _refusal(self, scope: Scope, method: str) -> Json | None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         strange = self._guard.strangeness(headers.get("host", ""), headers.get("origin", ""))
         if strange:
             return failure(strange, [Problem("", strange, "")], status=403)
@@ -79,21 +83,35 @@ class Gate:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._state.settings.max_body:
             return too_large(self._state.settings.max_body)
+        strange = not_unpacked(encodings(headers.get("content-encoding", "")))
+        if strange:
+            answer = failure(strange, [Problem("Content-Encoding", strange, "")], status=415)
+            answer.headers["Accept-Encoding"] = "gzip"
+            return answer
         return None
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """A request whose target is the whole URL, as for a proxy: its host counts for that of Host. RFC 9112, 3.2.2."""
+    raw = bytes(scope.get("raw_path") or b"")
+    scheme, found, rest = raw.partition(b"://")
+    if not found or scheme.lower() not in (b"http", b"https"):
+        return scope
+    host, slash, path = rest.partition(b"/")
+    raw = slash + path or b"/"
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    path_text = unquote(raw.decode("ascii"))
+    return {**scope, "raw_path": raw, "path": path_text, "headers": [(b"host", host.rpartition(b"@")[2]), *headers]}
 
 
 def _path(scope: Scope) -> str:
     """Paths of v1 are taken as they were sent: SeaTunnel does not decode them."""
     raw = scope.get("raw_path") or b""
     return raw.decode("latin-1") if raw.startswith(MAPS.encode()) else str(scope["path"])
-
-
-class TooLarge(Exception):
-    """A body without a length turned out to be too large."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
 
 
 def too_large(limit: int) -> Json:

@@ -19,7 +19,7 @@ from headrace import __version__
 from headrace.addresses import joined
 from headrace.api.app import make_app
 from headrace.api.descriptors import ACCEPTED_AT_ONCE, tell_once
-from headrace.api.protocol import IDLE_SECONDS, LenientProtocol
+from headrace.api.protocol import IDLE_SECONDS, protocol
 from headrace.api.security import check_listening
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 lifespan="off",
-                http=LenientProtocol,
+                http=protocol(settings.request_timeout),
                 timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=5,
                 backlog=ACCEPTED_AT_ONCE,

@@ -370,13 +370,17 @@ def _changing(routes: APIRouter, state: State) -> None:
     )
     async def encrypt(request: Request) -> Response:
         """The same job with its secrets encoded as env shade.identifier says."""
-        text = text_of(await request.body())
-        job, _ = object_of(text, wire)
-        for kind in ("source", "sink"):
-            if not isinstance(job.get(kind), list):
-                cure = f'add "{kind}": [{{"plugin_name": …}}]'
-                raise BadRequest(f"{kind}: the job has no {kind!r}", [Problem(kind, f"the job has no {kind!r}", cure)])
-        return Json(encrypt_config(job))
+        body = await request.body()
+
+        def work() -> Response:
+            job, _ = object_of(text_of(body), wire)
+            for kind in ("source", "sink"):
+                if not isinstance(job.get(kind), list):
+                    text, cure = f"the job has no {kind!r}", f'add "{kind}": [{{"plugin_name": …}}]'
+                    raise BadRequest(f"{kind}: {text}", [Problem(kind, text, cure)])
+            return Json(encrypt_config(job))
+
+        return await run_in_threadpool(work)
 
     tags_route: dict[str, Any] = {
         "responses": {200: {"model": models.Done}},
@@ -387,13 +391,18 @@ def _changing(routes: APIRouter, state: State) -> None:
     @routes.post("/update-tags", **tags_route)
     async def update_tags(request: Request) -> Response:
         """Replace the attributes of this node."""
-        tags, _ = object_of(text_of(await request.body()), wire)
-        texts = {key: "" if value is None else _text(value) for key, value in tags.items()}
-        if sum(map(len, (*texts, *texts.values()))) > MAX_TAGS:
-            text = f"the attributes have more than {MAX_TAGS} characters"
-            raise BadRequest(text, [Problem("", text, "send fewer or shorter ones")])
-        await run_in_threadpool(service.set_tags, texts)
-        return Json({"status": "success", "message": "update node tags done."})
+        body = await request.body()
+
+        def work() -> Response:
+            tags, _ = object_of(text_of(body), wire)
+            texts = {key: "" if value is None else _text(value) for key, value in tags.items()}
+            if sum(map(len, (*texts, *texts.values()))) > MAX_TAGS:
+                text = f"the attributes have more than {MAX_TAGS} characters"
+                raise BadRequest(text, [Problem("", text, "send fewer or shorter ones")])
+            service.set_tags(texts)
+            return Json({"status": "success", "message": "update node tags done."})
+
+        return await run_in_threadpool(work)
 
 
 def _text(value: Any) -> str:
