@@ -46,6 +46,29 @@ class ServerSettings(Settings):
     port: int = Field(default=5801, ge=0, le=65535, description="The port of REST v1; 0 takes a free one.")
     port_count: int = Field(default=100, ge=1, description="How many ports to try, from `port` on.")
     auto_increment: bool = Field(default=True, description="Whether to try the next port when one is taken.")
+    http_enabled: bool = Field(default=True, description="Whether REST v2 and the page answer, on a port of their own.")
+    http_port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        description="The port of REST v2; 0 takes a free one, as `port` 0 does for both. Where nobody named it and it "
+        "is taken, v1 goes on alone.",
+    )
+    http_dynamic_port: bool = Field(default=False, description="Whether to try the ports behind `http_port`.")
+    http_port_range: int = Field(default=100, ge=1, description="How many ports to try then.")
+    http_context_path: str = Field(default="", description="What the paths of REST v2 begin with, such as /seatunnel.")
+    https_enabled: bool = Field(default=False, description="Whether REST v2 answers on a port for HTTPS, too.")
+    https_port: int = Field(default=8443, ge=0, le=65535, description="That port.")
+    key_store: Path | None = Field(
+        default=None,
+        description="PKCS12 or PEM file with its key and certificate; left out: `tls_certificate` and `tls_key`.",
+    )
+    key_store_password: SecretStr | None = Field(default=None, description="Password of the key store.")
+    key_manager_password: SecretStr | None = Field(default=None, description="Password of its key, where another.")
+    trust_store: Path | None = Field(
+        default=None, description="PKCS12 or PEM file with certificates: clients must show one that they signed."
+    )
+    trust_store_password: SecretStr | None = Field(default=None, description="Password of the trust store.")
     rest_enabled: bool = Field(default=True, description="Whether REST v1 answers at all.")
     groups: dict[str, bool] = Field(
         default={"CLUSTER_READ": True, "CLUSTER_WRITE": True, "HEALTH_CHECK": True, "DATA": True},
@@ -98,6 +121,17 @@ class ServerSettings(Settings):
         description="Plugins jobs may use; left out, or with `*`: all that run no code of a job's own.",
     )
 
+    @property
+    def second_port(self) -> int:
+        """The port of REST v2: a free one where v1 takes a free one and nobody named another."""
+        return 0 if self.port == 0 and "http_port" not in self.model_fields_set else self.http_port
+
+    @property
+    def base_path(self) -> str:
+        """What the paths of REST v2 begin with: empty, or with a slash before and none behind."""
+        path = self.http_context_path.strip("/")
+        return f"/{path}" if path else ""
+
 
 _LISTS = {**dict.fromkeys(("allowed_paths", "allowed_hosts", "allowed_plugins"), os.pathsep), "allowed_origins": ","}
 """Settings that are lists → what stands between their values in the environment; addresses of pages hold colons."""
@@ -113,6 +147,18 @@ _SEATUNNEL: dict[str, Conversion] = {
     "checkpoint.storage.max-retained": ("checkpoint_retain", None),
     "telemetry.metric.enabled": ("telemetry", None),
     "telemetry.logs.scheduled-deletion-enable": ("delete_logs", None),
+    "http.enable-http": ("http_enabled", None),
+    "http.port": ("http_port", None),
+    "http.enable-dynamic-port": ("http_dynamic_port", None),
+    "http.port-range": ("http_port_range", None),
+    "http.context-path": ("http_context_path", None),
+    "http.enable-https": ("https_enabled", None),
+    "http.https-port": ("https_port", None),
+    "http.key-store-path": ("key_store", None),
+    "http.key-store-password": ("key_store_password", None),
+    "http.key-manager-password": ("key_manager_password", None),
+    "http.trust-store-path": ("trust_store", None),
+    "http.trust-store-password": ("trust_store_password", None),
     "http.enable-basic-auth": ("_basic_auth", None),
     "http.basic-auth-username": ("user", None),
     "http.basic-auth-password": ("password", None),
@@ -135,7 +181,8 @@ _NO_MEANING = {
     "checkpoint.max-concurrent": "one checkpoint is taken at a time",
     "checkpoint.tolerable-failure": "see the setting checkpoint_patience",
     "jar-storage": "there are no jars",
-    **dict.fromkeys(("http", "enable-http", "port", "context-path"), "it configures REST v2, which is not served"),
+    "http": "see the settings of REST v2",
+    **dict.fromkeys(("enable-http", "port", "context-path"), "these keys lie below seatunnel.engine.http"),
     "event-report-http": "no events are sent",
     "slot-service": "slots have no classes of memory",
     "metalake": "no outside catalogue is asked",

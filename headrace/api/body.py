@@ -8,6 +8,7 @@ from email.parser import BytesParser
 from typing import Any
 from urllib.parse import unquote_plus
 
+from headrace.api.operations import no_block
 from headrace.api.problems import BadRequest
 from headrace.errors import Problem
 from headrace.server_settings import Wire
@@ -138,6 +139,32 @@ def query_of(query: str) -> dict[str, str]:
     return found
 
 
+def jetty_query(query: str) -> dict[str, str]:
+    """The parameters of a query as Jetty reads them: what stands behind the first `=`; the last of equal names wins.
+
+    Raises BadRequest for what cannot be decoded.
+    """
+    if broken := _BROKEN_ESCAPE.search(query):
+        cure = "write a percent sign as %25"
+        problem = Problem("", f"{broken[0]!r} in the query is not an escape of a character", cure)
+        raise BadRequest("Unable to parse URI query", [problem])
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {unquote_plus(name, errors="replace"): unquote_plus(value, errors="replace") for name, _, value in pairs}
+
+
+def tags_of(query: str) -> dict[str, str]:
+    """Attributes of nodes in a query, not decoded, as Hazelcast's listener takes them. Raises BadRequest for one that
+    stands twice."""
+    tags: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if name in tags:
+            text = f"Duplicate key {name} (attempted merging values {tags[name]} and {value})"
+            raise BadRequest(text, [Problem(name, "the attribute is given twice", "ask for one value")])
+        tags[name] = value
+    return tags
+
+
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})(.{0,2})")
 
 
@@ -177,8 +204,7 @@ def need_blocks(job: Mapping[str, Any]) -> None:
         problems.append(Problem("env", "No configuration setting found for key 'env'", 'add "env": {}'))
     for kind in ("source", "sink"):
         if job.get(kind) is None:
-            cure = f'add "{kind}": [{{"plugin_name": …}}]'
-            problems.append(Problem(kind, f"the job has no {kind!r}", cure))
+            problems.append(no_block(kind))
         elif not isinstance(job[kind], list):
             text = f"must be an array of plugins, not {type(job[kind]).__name__}"
             problems.append(Problem(kind, text, f'write "{kind}": [{{"plugin_name": …}}]'))

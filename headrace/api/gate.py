@@ -1,16 +1,16 @@
-"""What happens to a request before a route sees it: groups, authentication, size, SeaTunnel's way with paths."""
+"""What happens to a request before a route sees it: authentication, size, packing, and a listener's way with paths."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.responses import Response
 
 from headrace.api.encoding import TooLarge, encodings, not_unpacked, unpacked
-from headrace.api.paths import GET, MAPS, POST, group, route
+from headrace.api.listener import HangUp, Listener
+from headrace.api.paths import MAPS
 from headrace.api.problems import Json, failure
-from headrace.api.security import Guard
 from headrace.api.state import State
 from headrace.errors import Problem
 
@@ -20,15 +20,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_METHODS = ("GET", "HEAD", "POST", "PUT")
-_OPEN_GROUPS = ("/docs", "/openapi.json")
-
 
 class Gate:
-    """The outermost layer of the server's application."""
+    """The outermost layer of a listener's application. document: gives its OpenAPI document."""
 
-    def __init__(self, app: App, state: State, guard: Guard) -> None:
-        self._app, self._state, self._guard = app, state, guard
+    def __init__(self, app: App, state: State, listener: Listener, document: Callable[[], dict[str, Any]]) -> None:
+        self._app, self._state, self._listener = app, state, listener
+        self.document = document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -44,45 +42,48 @@ class Gate:
             traffic.answered += 1
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], _path(scope)
-        settings = self._state.settings
-        of = group(method, path)
-        if of is not None and (not settings.rest_enabled or not settings.groups.get(of, False)):
+        listener, method, path = self._listener, scope["method"], _path(scope)
+        query, headers = scope["query_string"].decode("latin-1"), _headers(scope)
+        if method == "HEAD":
+            send = _without_body(send)
+        found = self._answer(method, path, query, headers)
+        if isinstance(found, HangUp):
             await _hang_up(send)
             return
-        refusal = self._refusal(scope, method)
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        if isinstance(found, Response):
+            await found(scope, receive, send)
             return
-        scope = {**scope, "asked_path": path, "path": route(method, path)}
-        if method == "HEAD":
-            scope["method"], send = "GET", _without_body(send)
-        elif method == "PUT":
-            scope["method"] = "POST"
-        odd = _other_way_round(scope["method"], path)
-        if odd is not None:
-            await odd(scope, receive, send)
-            return
-        receive = _limited(receive, settings.max_body)
-        packed = encodings(_headers(scope).get("content-encoding", ""))
-        await self._app(scope, unpacked(receive, settings.max_body) if packed else receive, send)
+        served_method, served_path = found
+        scope = {**scope, "asked_path": path, "method": served_method, "path": served_path}
+        receive = _limited(receive, listener.max_body)
+        packed = encodings(headers.get("content-encoding", ""))
+        receive = unpacked(receive, listener.max_body) if packed else receive
+        await self._app(scope, receive, _typed(send, listener.types) if listener.types else send)
 
-    def _refusal(self, scope: Scope, method: str) -> Json | None:
-        headers = _headers(scope)
-        strange = self._guard.strangeness(headers.get("host", ""), headers.get("origin", ""))
+    def _answer(
+        self, method: str, path: str, query: str, headers: dict[str, str]
+    ) -> "Response | HangUp | tuple[str, str]":
+        """An answer that needs no route, or the method and the path of the route."""
+        manners, guard, accept = self._listener.manners, self._listener.guard, headers.get("accept", "")
+        early = manners.before(method, path, query)
+        if early is not None:
+            return early
+        strange = guard.strangeness(headers.get("host", ""), headers.get("origin", ""))
         if strange:
             return failure(strange, [Problem("", strange, "")], status=403)
-        if not self._guard.allows(headers.get("authorization", "")):
-            answer = failure("authentication is needed", status=401)
-            answer.headers["WWW-Authenticate"] = self._guard.challenge
+        if not guard.allows(headers.get("authorization", "")):
+            answer = manners.unauthenticated(path, accept)
+            answer.headers["WWW-Authenticate"] = guard.challenge
             return answer
-        if method not in _METHODS:
-            answer = failure(f"the method {method} is not allowed", status=405)
-            answer.headers["Allow"] = ", ".join(_METHODS)
-            return answer
+        routed = manners.routed(method, path, query, accept)
+        if isinstance(routed, Response):
+            return routed
+        return self._refusal(headers) or routed
+
+    def _refusal(self, headers: dict[str, str]) -> Json | None:
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._state.settings.max_body:
-            return too_large(self._state.settings.max_body)
+        if length.isdigit() and int(length) > self._listener.max_body:
+            return too_large(self._listener.max_body)
         strange = not_unpacked(encodings(headers.get("content-encoding", "")))
         if strange:
             answer = failure(strange, [Problem("Content-Encoding", strange, "")], status=415)
@@ -120,18 +121,6 @@ def too_large(limit: int) -> Json:
     return failure("Request body is too large.", [problem], status=413)
 
 
-def _other_way_round(method: str, path: str) -> Response | None:
-    """GET of what is posted has no body; POST to what is read is a write to a map without a name."""
-    if not path.startswith(f"{MAPS}/"):
-        return None
-    name = path[len(MAPS) + 1 :].removesuffix("/")
-    if method == "GET" and name in POST:
-        return Response(status_code=400)
-    if method == "POST" and name in GET:
-        return failure("Missing map name")
-    return None
-
-
 def _limited(receive: Receive, limit: int) -> Receive:
     seen = 0
 
@@ -144,6 +133,23 @@ def _limited(receive: Receive, limit: int) -> Receive:
         return message
 
     return counted
+
+
+def _typed(send: Send, types: Mapping[str, str]) -> Send:
+    """The content types of the routes as a listener sends them."""
+
+    async def with_type(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, types.get(value.decode("latin-1"), value.decode("latin-1")).encode("latin-1"))
+                if name.lower() == b"content-type"
+                else (name, value)
+                for name, value in message["headers"]
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return with_type
 
 
 def _without_body(send: Send) -> Send:

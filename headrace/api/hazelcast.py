@@ -90,12 +90,12 @@ def _cluster(routes: APIRouter, state: State) -> None:
     @routes.get("/rest/instance/metrics", responses=text)
     def metrics() -> Response:
         """Metrics for Prometheus; empty unless telemetry is on."""
-        return _metrics(state, openmetrics=False)
+        return exposition(state, openmetrics=False)
 
     @routes.get("/rest/instance/openmetrics", responses=text)
     def openmetrics() -> Response:
         """The same in OpenMetrics' format."""
-        return _metrics(state, openmetrics=True)
+        return exposition(state, openmetrics=True)
 
     @routes.get("/rest/log-level")
     def log_levels() -> Response:
@@ -120,6 +120,7 @@ def _cluster(routes: APIRouter, state: State) -> None:
         return Json({"status": "SUCCESS"})
 
 
-def _metrics(state: State, *, openmetrics: bool) -> Response:
+def exposition(state: State, *, openmetrics: bool) -> Response:
+    """The metrics as an answer."""
     content = state.telemetry.text(openmetrics=openmetrics) if state.telemetry is not None else b""
     return Response(content, headers={"Content-Type": "text/plain"})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class Edge(BaseModel):
@@ -34,6 +34,17 @@ class JobAnswer(BaseModel):
     createTime: str | None = Field(default=None, description="yyyy-MM-dd HH:mm:ss in the server's zone.")
     jobDag: Dag | None = None
     metrics: dict[str, Any] | None = None
+
+
+class JobPage(BaseModel):
+    """Part of a list of jobs, when `page` was asked for."""
+
+    data: list[JobAnswer]
+    total: int
+
+
+class JobList(RootModel[list[JobAnswer] | JobPage]):
+    """Jobs, or one page of them."""
 
 
 class SubmitAnswer(BaseModel):

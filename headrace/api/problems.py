@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from headrace.api.operations import ID_TOO_SMALL, NO_BLOCK, NO_ID_TO_GO_ON, Refused
 from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
 from headrace.secrets import mask_urls
 from headrace.server_settings import Wire
@@ -41,7 +42,7 @@ class Json(Response):
             return json.dumps(storable_values(content), ensure_ascii=False, separators=(",", ":")).encode()
 
 
-MISTAKES = (BadRequest, ConfigError, JobExists, NotEnoughSlots)
+MISTAKES = (BadRequest, ConfigError, JobExists, NotEnoughSlots, Refused)
 """Errors that whoever asks can mend."""
 
 
@@ -65,6 +66,9 @@ def told(error: HeadraceError, wire: Wire) -> tuple[str, list[Problem]]:
         return error.message, error.problems
     if isinstance(error, ConfigError):
         return _message(error.problems[0], wire), error.problems
+    if isinstance(error, Refused):
+        mistakes = {f"[{number}]": mistake for number, mistake in error.errors.items()}
+        return told(next(iter(mistakes.values())), wire)[0], _problems_of(mistakes, wire)
     if isinstance(error, NotEnoughSlots):
         cure = "raise slot-service.slot-num, or lower the parallelism"
         return f"{error}; {cure}", [Problem("env.parallelism", str(error), cure)]
@@ -74,14 +78,14 @@ def told(error: HeadraceError, wire: Wire) -> tuple[str, list[Problem]]:
     return str(error), []
 
 
-def all_of(errors: Mapping[str, HeadraceError], wire: Wire) -> BadRequest:
-    """One refusal for the mistakes of several jobs, by the place of each; the message is that of the first."""
+def _problems_of(errors: Mapping[str, HeadraceError], wire: Wire) -> list[Problem]:
+    """The mistakes of several jobs, by the place of each."""
     problems = []
     for place, error in errors.items():
         message, found = told(error, wire)
         problems += [replace(problem, place=f"{place}.{problem.place}".rstrip(".")) for problem in found]
         problems += [] if found else [Problem(place, message)]
-    return BadRequest(told(next(iter(errors.values())), wire)[0], problems)
+    return problems
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -106,6 +110,12 @@ def _message(problem: Problem, wire: Wire) -> str:
             f"Json parsing exception, value '{value[1] if value else ''}', and expected type "
             "'org.apache.seatunnel.common.constants.JobMode'"
         )
+    if problem.code == NO_ID_TO_GO_ON:
+        return "Please provide jobId when start with save point."
+    if problem.code == ID_TOO_SMALL:
+        return f'For input string: "{problem.message.partition(" ")[0]}"'
+    if problem.code == NO_BLOCK:
+        return f"{problem.place}: {problem.message}"
     if problem.code == "seatunnel":
         return f"{problem.message} {problem.place}: {problem.cure}"
     if problem.code == "unknown-plugin" and found:

@@ -15,7 +15,8 @@ from headrace.server_settings import ServerSettings
 class Guard:
     """Checks the Authorization header. Without user and token everybody may ask."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, realm: str = "Headrace") -> None:
+        self._realm = realm
         self._basic = None
         if settings.user is not None and settings.password is not None:
             self._basic = f"{settings.user}:{settings.password.get_secret_value()}".encode()
@@ -31,7 +32,7 @@ class Guard:
     @property
     def challenge(self) -> str:
         """The WWW-Authenticate header of a refusal."""
-        return 'Basic realm="Headrace"' if self._basic is not None else 'Bearer realm="Headrace"'
+        return f'{"Basic" if self._basic is not None else "Bearer"} realm="{self._realm}"'
 
     def strangeness(self, host: str, origin: str) -> str:
         """Why a request may come from a page that somebody else's browser shows; empty when it does not.

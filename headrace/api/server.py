@@ -1,30 +1,24 @@
-"""The server: a port, the service of jobs behind it, and an orderly end."""
+"""The server: its ports, the service of jobs behind it, and an orderly end."""
 
 import asyncio
 import logging
 import logging.handlers
 import os
 import resource
-import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import anyio.to_thread
-import uvicorn
 
 from headrace import __version__
 from headrace.addresses import joined
-from headrace.api.app import make_app
-from headrace.api.descriptors import ACCEPTED_AT_ONCE, tell_once
-from headrace.api.protocol import IDLE_SECONDS, protocol
+from headrace.api.app import first_app, second_app
+from headrace.api.ports import Port, first_port, second_ports, told_address
 from headrace.api.security import check_listening
+from headrace.api.serving import Served, serve_all
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
 from headrace.config.ciphers import KEY_FILE
-from headrace.errors import ConfigError, Problem
+from headrace.errors import Problem
 from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.owner import beginning_in
@@ -54,23 +48,23 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     runner = make_runner(settings.runner, settings.workers, settings.memory)
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())
-    listening = listen(settings)
+    first = first_port(settings)
+    second, problems = second_ports(settings)
     home = settings.home.resolve()
     close_log = _open_log(settings)
-    port = listening.getsockname()[1]
-    for warning in warnings:
+    for warning in [*warnings, *problems]:
         LOG.warning("%s", warning)
     if isinstance(runner, ProcessesRunner):
         runner.warm_up()
     store = store_in(home, settings.database)
-    service = JobService(
-        home, store, runner, _service_settings(settings, told_address(settings, port)), _log, checkpoints
-    )
+    address = told_address(settings, first.number)
+    service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
     state = State(service, settings, lambda: len(workers()))
-    server = _Server(settings, state, lambda: on_ready(_sentence(settings, joined(settings.host, port))))
+    served = [Served(first_app(state, address), first)]
+    served += [Served(second_app(state, told_address(settings, p.number), p.scheme), p) for p in second]
     try:
-        server.run(sockets=[listening])
+        serve_all(served, state.traffic, settings.request_timeout, lambda: on_ready(_sentence(settings, first, second)))
     finally:
         LOG.info("the server stops; its running jobs go on when it starts again")
         service.close()
@@ -85,100 +79,6 @@ def _allow_many_connections() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def listen(settings: ServerSettings) -> socket.socket:
-    """A socket on the first free port. Raises ConfigError, naming the ports that were tried."""
-    count = settings.port_count if settings.auto_increment and settings.port else 1
-    ports = range(settings.port, min(settings.port + count, 65536))
-    reason = ""
-    for port in ports:
-        try:
-            family = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
-            # with its protocol named, asyncio sends small answers at once (TCP_NODELAY) on the connections it accepts
-            found = socket.socket(family[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind(family[4])
-            found.listen(WAITING_CONNECTIONS)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            with suppress(UnboundLocalError):
-                found.close()
-            continue
-        return found
-    tried = f"port {ports[0]}" if len(ports) == 1 else f"the ports {ports[0]} to {ports[-1]}"
-    cure = "choose another with port" + ("" if settings.auto_increment else ", or set auto-increment: true")
-    raise ConfigError([Problem("port", f"cannot listen on {settings.host}, {tried}: {reason}", cure)])
-
-
-def told_address(settings: ServerSettings, port: int) -> str:
-    """host:port by which others find this server: one that listens on all addresses has none of its own."""
-    told = settings.public_address
-    if told and told.rpartition(":")[2].isdigit() and (told.count(":") == 1 or told.startswith("[")):
-        return told
-    host = told or settings.host
-    if host == "127.0.0.1":
-        host = "localhost"
-    elif host in ("0.0.0.0", "::"):
-        host = _outward_address() or "localhost"
-    return joined(host, port)
-
-
-def _outward_address() -> str:
-    """This machine's address on the way to others; empty without a network. Nothing is sent."""
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # RFC 5737: an address for documentation
-        return str(probe.getsockname()[0])
-    return ""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, told of the state and telling when it answers."""
-
-    def __init__(self, settings: ServerSettings, state: State, on_ready: Callable[[], None]) -> None:
-        tls = settings.tls_certificate is not None
-        super().__init__(
-            uvicorn.Config(
-                make_app(state),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                lifespan="off",
-                http=protocol(settings.request_timeout),
-                timeout_keep_alive=IDLE_SECONDS,
-                timeout_graceful_shutdown=5,
-                backlog=ACCEPTED_AT_ONCE,
-                ssl_certfile=str(settings.tls_certificate) if tls else None,
-                ssl_keyfile=str(settings.tls_key) if tls else None,
-            )
-        )
-        self._on_ready, self._traffic = on_ready, state.traffic
-        state.traffic.connections = self._clients
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end the serving, not the process: what comes after it must still be done."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        limiter = anyio.to_thread.current_default_thread_limiter()
-        self._traffic.waiting = lambda: limiter.statistics().tasks_waiting
-        asyncio.get_running_loop().set_exception_handler(tell_once)
-        await super().startup(sockets)
-        for one in sockets or ():
-            one.listen(WAITING_CONNECTIONS)  # for the kernel; asyncio takes one number for both
-        if self.started:
-            self._on_ready()
-
-    def _clients(self) -> list[str]:
-        return [str((getattr(c, "client", None) or ("",))[0]) for c in list(self.server_state.connections)]
 
 
 def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings:
@@ -246,9 +146,8 @@ def _log(level: str, text: str) -> None:
     LOG.log(logging.getLevelName(level.upper()), "%s", text)
 
 
-def _sentence(settings: ServerSettings, address: str) -> str:
-    scheme = "https" if settings.tls_certificate is not None else "http"
-    return (
-        f"Headrace {__version__} answers on {scheme}://{address}/hazelcast/rest/maps/ "
-        f"(all paths: {scheme}://{address}/docs)"
-    )
+def _sentence(settings: ServerSettings, first: Port, second: list[Port]) -> str:
+    one = f"{first.scheme}://{joined(settings.host, first.number)}"
+    others = [f"{port.scheme}://{joined(settings.host, port.number)}{settings.base_path}/" for port in second]
+    and_v2 = "".join(f" and {other}" for other in others)
+    return f"Headrace {__version__} answers on {one}/hazelcast/rest/maps/{and_v2} (all paths: {one}/docs)"

@@ -1,7 +1,7 @@
 """What the routes share: the service of jobs, the settings, and what is measured about the requests themselves."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 from headrace.api import answers
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
+from headrace.api.operations import Operations
 from headrace.api.telemetry import Telemetry
 from headrace.errors import told
 from headrace.jobs.service import JobService
@@ -35,7 +36,7 @@ class State:
 
     def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], int]) -> None:
         self.service, self.settings = service, settings
-        self.wire: Wire = settings.v1_wire
+        self.operations = Operations(service)
         self.traffic = Traffic()
         self.logs = LogFiles(service.home / "logs", settings.max_log)
         figures: dict[str, Callable[[], int]] = {
@@ -54,28 +55,31 @@ class State:
         self.telemetry = (
             Telemetry(service, settings.cluster_name, figures, self.monitor) if settings.telemetry else None
         )
-        self._finished: dict[tuple[int, int, int], bytes] = {}
+        self._finished: dict[tuple[int, int, int, Wire], bytes] = {}
         self._finished_lock = threading.Lock()
 
-    def finished_jobs(self, status: str | None) -> bytes:
-        """The JSON array of ended jobs. An ended job never changes: its answer is made once and kept.
+    def finished_jobs(self, keys: Sequence[tuple[int, int, int]], wire: Wire) -> bytes:
+        """The JSON array of ended jobs. keys: (job id, run, version). An ended job never changes: its answer is made
+        once and kept.
 
         A record that cannot be read is left out and logged; it does not break the list.
         """
-        keys = self.service.finished_keys(status)
         with self._finished_lock:
-            known = {key: self._finished[key] for key in keys if key in self._finished}
-        missing = [key for key in keys if key not in known]
-        for record in self.service.store.runs((job_id, run) for job_id, run, _ in missing):
+            known = {key: found for key in keys if (found := self._finished.get((*key, wire))) is not None}
+        missing = [(job_id, run) for job_id, run, version in keys if (job_id, run, version) not in known]
+        new = {}
+        for record in self.service.store.runs(missing):
             key = (record.job_id, record.run, record.version)
             try:
-                known[key] = orjson.dumps(answers.finished_job(record, self.wire))
+                new[key] = orjson.dumps(answers.finished_job(record, wire))
             except Exception as error:
                 self.service.log("error", f"job {record.job_id} cannot be shown: {told(error)}")
-        with self._finished_lock:
-            self._finished.update(known)
-            while len(self._finished) > REMEMBERED:
-                self._finished.pop(next(iter(self._finished)))
+        if new:
+            known |= new
+            with self._finished_lock:
+                self._finished.update({(*key, wire): found for key, found in new.items()})
+                while len(self._finished) > REMEMBERED:
+                    self._finished.pop(next(iter(self._finished)))
         return b"[" + b",".join(known[key] for key in keys if key in known) + b"]"
 
     def shown(self, make: Callable[[], Any], job_id: int) -> Any:

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 import headrace
-from headrace.api.server import told_address
+from headrace.api.ports import told_address
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Unavailable
 from headrace.server_settings import ServerSettings, load_server_settings
 from tests.api.servers import MAPS, Server, job, wait_for

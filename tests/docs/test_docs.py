@@ -107,10 +107,9 @@ def test_every_command_is_documented():
 
 
 def test_every_endpoint_is_documented(tmp_path):
-    from headrace.api.hazelcast import router as hazelcast
+    from headrace.api.app import first_app, second_app
     from headrace.api.paths import MAPS
     from headrace.api.state import State
-    from headrace.api.v1 import router as v1
     from headrace.execution.embedded import EmbeddedRunner
     from headrace.jobs.service import JobService
     from headrace.jobs.store import store_in
@@ -121,17 +120,18 @@ def test_every_endpoint_is_documented(tmp_path):
     service = JobService(tmp_path, store, EmbeddedRunner())
     state = State(service, ServerSettings(), lambda: 0)
     try:
-        routes = [*v1(state).routes, *hazelcast(state).routes]
+        documents = [app.document() for app in (first_app(state, "here:1"), second_app(state, "here:2", "http"))]
     finally:
         state.monitor.close()
         service.close()
         store.close()
-    assert len(routes) > 25
-    for route in routes:
-        path = re.sub(r"{\w+}", "", route.path.removeprefix(f"{MAPS}/")).rstrip("/")
-        for method in route.methods - {"HEAD"}:
-            row = next((line for line in text.splitlines() if f"`{method} " in line and path in line), None)
-            assert row is not None, (method, path)
+    for document in documents:
+        assert len(document["paths"]) > 25
+        for template, operations in document["paths"].items():
+            path = re.sub(r"{\w+}", "", template.removeprefix(f"{MAPS}/")).rstrip("/")
+            for method in map(str.upper, operations):
+                row = next((line for line in text.splitlines() if f"`{method} " in line and path in line), None)
+                assert row is not None, (method, path)
 
 
 def test_every_difference_is_documented():

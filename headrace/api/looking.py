@@ -1,0 +1,192 @@
+"""Routes that look: jobs, checkpoints, figures of the cluster and of this node."""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from headrace.api import answers, checkpoints, documents, models
+from headrace.api.body import long_of
+from headrace.api.listener import Listener
+from headrace.api.problems import BadRequest, Json
+from headrace.api.state import State
+from headrace.api.threads import running_threads, thread_dump
+from headrace.errors import Problem
+
+T = TypeVar("T")
+
+
+def looking_routes(routes: APIRouter, state: State, listener: Listener) -> None:
+    """All of them, in the words of a listener."""
+    _jobs(routes, state, listener)
+    _one_job(routes, state, listener)
+    _figures(routes, state, listener)
+    _checkpoints(routes, state, listener)
+
+
+# ----------------------------------------------------------------------------------------------------------------- jobs
+
+
+def _jobs(routes: APIRouter, state: State, listener: Listener) -> None:
+    wire, operations = listener.wire, state.operations
+    how = {"parameters": [*documents.PAGES]} if listener.pages else None
+
+    @routes.get("/running-jobs", responses={200: {"model": models.JobList}}, openapi_extra=how)
+    def running_jobs(request: Request) -> Response:
+        """All jobs that have not ended, on all nodes."""
+        records = operations.running()
+        chosen = page_of(records, _query(request, listener))
+        shown = [state.shown(partial(answers.running_job, record, wire), record.job_id) for record in chosen]
+        found = [job for job in shown if job is not None]
+        return Json({"data": found, "total": len(records)} if isinstance(chosen, Page) else found)
+
+    def finished(request: Request, status: str | None) -> Response:
+        keys = operations.ended(None if status is None else status.upper())
+        chosen = page_of(keys, _query(request, listener))
+        content = state.finished_jobs(chosen, wire)
+        return Json(b'{"data":%b,"total":%d}' % (content, len(keys)) if isinstance(chosen, Page) else content)
+
+    @routes.get("/finished-jobs", responses={200: {"model": models.JobList}}, openapi_extra=how)
+    def all_finished_jobs(request: Request) -> Response:
+        """All jobs that have ended, the newest first."""
+        return finished(request, None)
+
+    @routes.get("/finished-jobs/{status:path}", responses={200: {"model": models.JobList}}, openapi_extra=how)
+    def finished_jobs(request: Request, status: str) -> Response:
+        """Jobs that ended in one state; none for a state that does not exist."""
+        return finished(request, status or None)
+
+
+class Page(list[T]):
+    """Part of a list that was asked for by its number."""
+
+
+def page_of(found: Sequence[T], query: Mapping[str, str]) -> Sequence[T]:
+    """The page that a query asks for, or the whole list without one. Raises BadRequest. SeaTunnel 2.3.13, #9951."""
+    if "page" not in query:
+        return found
+    page, rows = long_of(query["page"], "page"), long_of(query.get("rows") or "10", "rows")
+    if page < 1:
+        raise BadRequest("Page number must be greater than 0", [Problem("page", f"it is {page}", "count from 1")])
+    if rows < 1:
+        raise BadRequest("Rows must be greater than 0", [Problem("rows", f"it is {rows}", "give 1 or more")])
+    pages = max(1, -(-len(found) // rows))
+    if page > pages:
+        problem = Problem("page", f"there are {pages} pages of {rows}", f"ask for one from 1 to {pages}")
+        raise BadRequest("Page number exceeds total pages", [problem])
+    return Page(found[(page - 1) * rows : page * rows])
+
+
+def _query(request: Request, listener: Listener) -> Mapping[str, str]:
+    return listener.read_query(request.url.query) if listener.pages else {}
+
+
+def _one_job(routes: APIRouter, state: State, listener: Listener) -> None:
+    wire, operations = listener.wire, state.operations
+
+    def one_job(job_id: str, *, running: bool) -> Response:
+        number = long_of(job_id)
+        record = operations.job(number)
+        if record is None:
+            return Json(answers.unknown_job(number, wire, running=running))
+        return Json(answers.job(record, wire))
+
+    @routes.get("/running-job/{job_id:path}", responses={200: {"model": models.JobAnswer}})
+    def running_job(request: Request, job_id: str) -> Response:
+        """One job, also when it has ended."""
+        return one_job(job_id, running=True) if job_id else no_job(request)
+
+    @routes.get("/job-info/{job_id:path}", responses={200: {"model": models.JobAnswer}})
+    def job_info(request: Request, job_id: str) -> Response:
+        """One job, running or ended."""
+        return one_job(job_id, running=False) if job_id else no_job(request)
+
+    @routes.get("/running-job", responses={400: {"model": models.Failure}}, include_in_schema=False)
+    @routes.get("/job-info", responses={400: {"model": models.Failure}}, include_in_schema=False)
+    def no_job(request: Request) -> Response:
+        """The id is missing."""
+        cure = f"ask for {listener.base}/job-info/ID"
+        raise BadRequest(listener.no_id(request.scope["asked_path"]), [Problem("", "the job id is missing", cure)])
+
+
+# -------------------------------------------------------------------------------------------------------------- figures
+
+
+def _figures(routes: APIRouter, state: State, listener: Listener) -> None:
+    operations = state.operations
+
+    @routes.get("/overview", responses={200: {"model": dict[str, str]}})
+    def overview(request: Request) -> Response:
+        """Figures of the cluster; a query filters the nodes by their attributes."""
+        return Json(answers.overview(operations.overview(listener.read_tags(request.url.query))))
+
+    @routes.get("/system-monitoring-information", responses={200: {"model": list[dict[str, str]]}})
+    def monitoring() -> Response:
+        """Memory, load and queues of this node; the page on monitoring says what each key means."""
+        node, is_master = operations.own_node()
+        return Json([state.monitor.values(node, master=is_master)])
+
+    @routes.get("/thread-dump", responses={200: {"model": list[models.ThreadAnswer]}})
+    def dump() -> Response:
+        """The stacks of this node's threads."""
+        return Json(thread_dump())
+
+    @routes.get("/running-threads", responses={200: {"model": list[dict[str, str]]}})
+    def threads() -> Response:
+        """The names of this node's threads."""
+        return Json(running_threads())
+
+
+# ---------------------------------------------------------------------------------------------------------- checkpoints
+
+
+def _checkpoints(routes: APIRouter, state: State, listener: Listener) -> None:
+    operations = state.operations
+
+    @routes.get("/jobs/checkpoints", include_in_schema=False)
+    @routes.get("/jobs/checkpoints/history", include_in_schema=False)
+    def no_checkpoints() -> Response:
+        """The id is missing."""
+        raise BadRequest("The jobId must not be empty.", [Problem("", "the job id is missing", "add it to the path")])
+
+    parameters = [
+        documents.query("pipelineId", {"type": "integer"}),
+        documents.query("status", {"enum": list(checkpoints.STATUSES)}),
+        documents.query("limit", {"type": "integer", "default": 20}),
+    ]
+
+    @routes.get(
+        "/jobs/checkpoints/history/{job_id:path}",
+        responses={200: {"model": list[dict[str, Any]]}},
+        openapi_extra={"parameters": parameters},
+    )
+    def checkpoint_history(request: Request, job_id: str) -> Response:
+        """The checkpoints of a job, newest first; pipelineId, status and limit (20) choose among them."""
+        if not job_id:
+            return no_checkpoints()
+        query = request.query_params
+        pipeline, status = query.get("pipelineId", ""), query.get("status", "")
+        if status and status not in checkpoints.STATUSES:
+            text = f"No enum constant org.apache.seatunnel.engine.core.checkpoint.CheckpointStatus.{status}"
+            cure = f"ask for one of {', '.join(checkpoints.STATUSES)}"
+            raise BadRequest(text, [Problem("status", f"{status!r} is no status of a checkpoint", cure)])
+        limit = max(long_of(query.get("limit") or "20", "limit"), 0)
+        number = long_of(pipeline, "pipelineId") if pipeline else None
+        found = operations.histories(long_of(job_id))
+        return Json(checkpoints.entries(found, number, status or None, limit))
+
+    @routes.get("/jobs/checkpoints/{job_id:path}", responses={200: {"model": dict[str, Any]}})
+    def job_checkpoints(job_id: str) -> Response:
+        """The checkpoints of a job's pipelines: counts, the newest ones, those under way, the last twenty."""
+        if not job_id:
+            return no_checkpoints()
+        number = long_of(job_id)
+        return Json(checkpoints.overview(number, operations.histories(number), time.time()))
+
+
+def query_value(request: Request, name: str) -> str:
+    """The last value of a query parameter, or an empty text."""
+    return request.query_params.get(name, "")
