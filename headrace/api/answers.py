@@ -25,8 +25,8 @@ def running_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
         "jobName": record.name,
         "jobStatus": record.status.value,
         "envOptions": env,
-        "createTime": _time(record.created),
-        "startTime": None if record.status is JobStatus.PENDING else _time(record.started or record.created),
+        "createTime": time_text(record.created),
+        "startTime": None if record.status is JobStatus.PENDING else time_text(record.started or record.created),
         "jobDag": job_dag(record.job_id, env, record.outline),
         "pluginJarsUrls": [{"jarPath": f"python:{code}"} for code in plugins],
         "isStartWithSavePoint": record.from_savepoint,
@@ -41,9 +41,9 @@ def finished_job(record: JobRecord, wire: Wire) -> dict[str, Any]:
         "jobName": record.name,
         "jobStatus": record.status.value,
         "errorMsg": record.error or None,
-        "createTime": _time(record.created),
-        "startTime": _time(record.started or record.created),
-        "finishTime": _time(record.ended or record.created),
+        "createTime": time_text(record.created),
+        "startTime": time_text(record.started or record.created),
+        "finishTime": time_text(record.ended or record.created),
         "jobDag": job_dag(record.job_id, env_options(record.env, wire), record.outline),
         "pluginJarsUrls": [],
         "metrics": metrics(record, wire),
@@ -65,6 +65,52 @@ def job(record: JobRecord, wire: Wire) -> dict[str, Any]:
     if record.outline.warnings:
         answer["warnings"] = list(record.outline.warnings)
     return answer
+
+
+def brief_job(record: JobRecord) -> dict[str, Any]:
+    """A job without its plan: what a list shows."""
+    parts = {part.step: part.kind for part in record.outline.parts()}
+    rows = {"source": 0, "sink": 0}
+    for (step, _), counts in record.metrics.counts.items():
+        if parts.get(step) in rows:
+            rows[parts[step]] += counts.rows - (counts.rejected if parts[step] == "sink" else 0)
+    return {
+        "jobId": str(record.job_id),
+        "jobName": record.name,
+        "jobStatus": record.status.value,
+        "jobMode": record.mode,
+        "createTime": time_text(record.created),
+        "startTime": time_text(record.started or record.created),
+        "finishTime": time_text(record.ended) if record.ended else None,
+        "errorMsg": record.error or None,
+        "sourceReceivedCount": str(rows["source"]),
+        "sinkWriteCount": str(rows["sink"]),
+        "slowSide": record.metrics.slow_side,
+    }
+
+
+def diagnostics(record: JobRecord, restored: Mapping[int, int], now: float) -> dict[str, Any]:
+    """How often a running job was restored. restored: pipeline → how often. SeaTunnel 3, #11982."""
+    states = {"CREATED": record.created} | ({"RUNNING": record.started} if record.started else {})
+    times = {name: int(seconds * 1000) for name, seconds in states.items()}
+    retries = str(record.env.get("job.retry.times", 3))
+    pipelines = [
+        {
+            "pipelineId": line.id,
+            "pipelineStatus": record.status.value,
+            "restoreCount": restored.get(line.id, 0),
+            "maxRestoreCount": int(retries) if retries.isdigit() else 3,
+            "stateTimestamps": times,
+        }
+        for line in record.outline.lines
+    ]
+    return {
+        "jobId": str(record.job_id),
+        "generatedAt": int(now * 1000),
+        "stateTimestamps": times,
+        "pipelines": pipelines,
+        "totalPipelineRestoreCount": record.metrics.restarts,
+    }
 
 
 def unknown_job(job_id: int, wire: Wire, *, running: bool) -> dict[str, str]:
@@ -124,5 +170,6 @@ def _java(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """SeaTunnel's form of a time, in the server's zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -75,10 +75,7 @@ def _earlier_name(part: Part, source: Part) -> str:
 
 def _later(outline: Outline) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Ids count along the pipelines; each chain of transforms is one vertex with a new id after all of them."""
-    ids: dict[tuple[int, int], int] = {}
-    for line in outline.lines:
-        for part in line.parts:
-            ids[line.id, part.step] = len(ids) + 1
+    ids = _own_ids(outline)
     last = len(ids)
     edges: dict[str, Any] = {}
     vertices: list[dict[str, Any]] = []
@@ -102,6 +99,23 @@ def _later(outline: Outline) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         )
         edges[str(line.id)] = [{"inputVertexId": str(a), "targetVertexId": str(b)} for a, b in pairs]
     return edges, sorted(vertices, key=lambda vertex: vertex["vertexId"])
+
+
+def _own_ids(outline: Outline) -> dict[tuple[int, int], int]:
+    """(pipeline, step) → its number, along the pipelines."""
+    keys = dict.fromkeys((line.id, part.step) for line in outline.lines for part in line.parts)
+    return {key: number for number, key in enumerate(keys, 1)}
+
+
+def vertex_ids(outline: Outline) -> dict[tuple[int, int], int]:
+    """(pipeline, step) → the id of the vertex that shows it; the transforms of a chain share one."""
+    ids = _own_ids(outline)
+    last = len(ids)
+    for line in outline.lines:
+        for chain in _chains(line):
+            last += 1
+            ids |= {(line.id, part.step): last for part in chain}
+    return ids
 
 
 def _chains(line: Line) -> list[list[Part]]:

@@ -72,7 +72,7 @@ class Gate:
         if strange:
             return failure(strange, [Problem("", strange, "")], status=403)
         if not guard.allows(headers.get("authorization", "")):
-            answer = manners.unauthenticated(path, accept)
+            answer = manners.unauthenticated(method, path, accept)
             answer.headers["WWW-Authenticate"] = guard.challenge
             return answer
         routed = manners.routed(method, path, query, accept)

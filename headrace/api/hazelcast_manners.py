@@ -25,7 +25,7 @@ class HazelcastManners:
             return HangUp()
         return None
 
-    def unauthenticated(self, path: str, accept: str) -> Response:
+    def unauthenticated(self, method: str, path: str, accept: str) -> Response:
         """See Manners."""
         return failure("authentication is needed", status=401)
 

@@ -53,9 +53,9 @@ class JettyManners:
             return self.not_found(path, "")
         return None
 
-    def unauthenticated(self, path: str, accept: str) -> Response:
+    def unauthenticated(self, method: str, path: str, accept: str) -> Response:
         """See Manners."""
-        return error_page(401, "Unauthorized", path, accept)
+        return Response(status_code=401) if method == "OPTIONS" else error_page(401, "Unauthorized", path, accept)
 
     def routed(self, method: str, path: str, query: str, accept: str) -> Response | tuple[str, str]:
         """See Manners."""

@@ -18,7 +18,7 @@ class Manners(Protocol):
     def before(self, method: str, path: str, query: str) -> "Response | HangUp | None":
         """The answer that comes before anybody is asked who he is; None goes on."""
 
-    def unauthenticated(self, path: str, accept: str) -> Response:
+    def unauthenticated(self, method: str, path: str, accept: str) -> Response:
         """The answer to somebody who may not ask."""
 
     def routed(self, method: str, path: str, query: str, accept: str) -> "Response | tuple[str, str]":

@@ -92,7 +92,11 @@ def _one_job(routes: APIRouter, state: State, listener: Listener) -> None:
         record = operations.job(number)
         if record is None:
             return Json(answers.unknown_job(number, wire, running=running))
-        return Json(answers.job(record, wire))
+        answer = answers.job(record, wire)
+        if listener.pages and not record.status.is_end:
+            restored = {history.pipeline: history.restored for history in operations.histories(number)}
+            answer["diagnostics"] = answers.diagnostics(record, restored, time.time())
+        return Json(answer)
 
     @routes.get("/running-job/{job_id:path}", responses={200: {"model": models.JobAnswer}})
     def running_job(request: Request, job_id: str) -> Response:

@@ -47,6 +47,29 @@ class JobList(RootModel[list[JobAnswer] | JobPage]):
     """Jobs, or one page of them."""
 
 
+class BriefJobs(BaseModel):
+    """Jobs without their plans. nextCursor: to be given as `cursor` for those that follow; null after the last."""
+
+    jobs: list[dict[str, Any]]
+    nextCursor: str | None
+    total: int
+
+
+class CheckAnswer(BaseModel):
+    """What is wrong with a job text, and its plan where it has one."""
+
+    valid: bool
+    problems: list["ProblemAnswer"]
+    plan: dict[str, Any] | None
+
+
+class RatesAnswer(BaseModel):
+    """Totals of a job, oldest first; time in ms since 1970."""
+
+    jobId: str
+    points: list[dict[str, int]]
+
+
 class SubmitAnswer(BaseModel):
     """A job that was taken. jobId: a number with the wire of 2.3.3, a text with that of 2.3.13."""
 

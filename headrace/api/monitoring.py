@@ -65,6 +65,19 @@ class Monitor:
         used = int(self._process.memory_info().rss)
         return used, max(_peak_resident(), used), memory_limit(psutil.virtual_memory().total)
 
+    def resources(self) -> dict[str, float]:
+        """What /resource/workers tells of this node: cores, memory in bytes, and the shares in use."""
+        machine, load = psutil.virtual_memory(), psutil.cpu_percent() / 100
+        cores = len(os.sched_getaffinity(0))
+        return {
+            "totalCpuCores": cores,
+            "availableCpuCores": round(cores * (1 - load), 2),
+            "totalHeapMemoryBytes": memory_limit(machine.total),
+            "availableHeapMemoryBytes": machine.available,
+            "cpuUsage": round(load, 4),
+            "memUsage": round(machine.percent / 100, 4),
+        }
+
     def collections(self) -> dict[str, tuple[int, float]]:
         """`young` and `full` → how many collections of garbage there were, and the seconds they took."""
         young, middle, full = (generation["collections"] for generation in gc.get_stats())

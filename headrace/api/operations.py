@@ -12,7 +12,7 @@ from headrace.checkpoint.history import History
 from headrace.config.shade import encrypt_config
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.record import JobRecord, Node
-from headrace.jobs.service import JobService, Overview, Submission, Submitted
+from headrace.jobs.service import CheckedJob, JobService, Overview, Submission, Submitted
 from headrace.jobs.status import JobStatus
 
 MAX_TAGS = 20_000
@@ -147,6 +147,14 @@ class Operations:
         """This node, and whether it is the master."""
         nodes = self._service.nodes()
         return next(node for node in nodes if node.id == self._service.id), nodes[0].id == self._service.id
+
+    def pending(self) -> list[JobRecord]:
+        """Jobs that wait for slots, oldest first."""
+        return [record for record in self._service.jobs() if record.status is JobStatus.PENDING]
+
+    def check(self, text: str, form: str) -> CheckedJob:
+        """All that is wrong with a job, without taking it; and its plan where it has one."""
+        return self._service.check(text, format=form)
 
     # ------------------------------------------------------------------------------------------------------- changing
 

@@ -50,7 +50,7 @@ def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -
     """SeaTunnel's body of an error, with the complete list of problems where there is one."""
     body: dict[str, Any] = {"status": "fail", "message": mask_urls(message)}
     if problems:
-        body["problems"] = [_problem(problem) for problem in problems]
+        body["problems"] = [problem_json(problem) for problem in problems]
     return Json(body, status)
 
 
@@ -88,7 +88,8 @@ def _problems_of(errors: Mapping[str, HeadraceError], wire: Wire) -> list[Proble
     return problems
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem in an answer, passwords in URLs masked."""
     return {
         "place": problem.place,
         "message": mask_urls(problem.message),

@@ -1,6 +1,5 @@
 """The server: its ports, the service of jobs behind it, and an orderly end."""
 
-import asyncio
 import logging
 import logging.handlers
 import os
@@ -33,9 +32,6 @@ LOG = logging.getLogger("headrace")
 
 OPEN_FILES = 65_536
 
-WAITING_CONNECTIONS = 1024
-"""Connections that the kernel keeps until they are accepted."""
-
 
 def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
     """Serve until SIGTERM or Ctrl-C. Jobs that run then are gone on with when a server of this home starts again.
@@ -67,9 +63,9 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
         serve_all(served, state.traffic, settings.request_timeout, lambda: on_ready(_sentence(settings, first, second)))
     finally:
         LOG.info("the server stops; its running jobs go on when it starts again")
+        state.close()
         service.close()
         store.close()
-        state.monitor.close()
         close_log()
 
 

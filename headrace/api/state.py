@@ -11,6 +11,7 @@ from headrace.api import answers
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
 from headrace.api.operations import Operations
+from headrace.api.rates import Rates
 from headrace.api.telemetry import Telemetry
 from headrace.errors import told
 from headrace.jobs.service import JobService
@@ -38,6 +39,7 @@ class State:
         self.service, self.settings = service, settings
         self.operations = Operations(service)
         self.traffic = Traffic()
+        self.rates = Rates(service.progresses, service.home / "rates")
         self.logs = LogFiles(service.home / "logs", settings.max_log)
         figures: dict[str, Callable[[], int]] = {
             "waiting_jobs": lambda: service.store.counts().get(JobStatus.PENDING, 0),
@@ -57,6 +59,11 @@ class State:
         )
         self._finished: dict[tuple[int, int, int, Wire], bytes] = {}
         self._finished_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Stop measuring."""
+        self.rates.close()
+        self.monitor.close()
 
     def finished_jobs(self, keys: Sequence[tuple[int, int, int]], wire: Wire) -> bytes:
         """The JSON array of ended jobs. keys: (job id, run, version). An ended job never changes: its answer is made

@@ -11,9 +11,11 @@ from starlette.responses import Response
 from headrace.api import documents
 from headrace.api.changing import changing_routes
 from headrace.api.hazelcast import exposition
+from headrace.api.later import later_routes
 from headrace.api.listener import Listener
 from headrace.api.log_routes import log_routes
 from headrace.api.looking import looking_routes
+from headrace.api.own import own_routes
 from headrace.api.state import State
 
 
@@ -23,6 +25,8 @@ def router(state: State, listener: Listener) -> APIRouter:
     looking_routes(routes, state, listener)
     changing_routes(routes, state, listener)
     log_routes(routes, state, listener)
+    later_routes(routes, state, listener)
+    own_routes(routes, state, listener)
     _metrics(routes, state)
     return routes
 

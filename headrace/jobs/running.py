@@ -13,6 +13,7 @@ from headrace.errors import HeadraceError, JobExists, told
 from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
+from headrace.execution.progress import Progress
 from headrace.jobs.outline import outline_of
 from headrace.jobs.owned import OwnedStore
 from headrace.jobs.record import JobRecord, Metrics
@@ -60,6 +61,10 @@ class RunningJob:
     def metrics(self) -> Metrics | None:
         """Its counts at this moment; None before it runs."""
         return None if self._master is None else Metrics.of(self._master.progress())
+
+    def progress(self) -> Progress | None:
+        """How far it is at this moment; None before it runs."""
+        return None if self._master is None else self._master.progress()
 
     def histories(self) -> list[History]:
         """See JobMaster.histories."""

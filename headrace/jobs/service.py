@@ -26,6 +26,7 @@ from headrace.errors import (
 )
 from headrace.execution.delivery import report_path
 from headrace.execution.master import JobSettings
+from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
 from headrace.jobs.leases import Leases
 from headrace.jobs.numbers import check_numbers
@@ -39,7 +40,8 @@ from headrace.jobs.status import JobStatus
 from headrace.jobs.store import JobStore
 from headrace.logs import delete_job_log
 from headrace.plan.plan import Plan, make_plan
-from headrace.plan.schemas import names_of_tables
+from headrace.plan.schemas import describe_offline, names_of_tables
+from headrace.rows import TableSchema
 from headrace.secrets import mask_values
 
 LEAST_FREE_BYTES = 262_144
@@ -80,6 +82,19 @@ class PreparedJob:
     text: JobText
     plan: Plan
     outline: Outline
+
+
+@dataclass(frozen=True)
+class CheckedJob:
+    """What is known of a job text. problems: all that is wrong; plan and outline: None where it cannot be planned.
+
+    tables: step id → its tables, where the file alone tells them.
+    """
+
+    problems: tuple[Problem, ...]
+    plan: Plan | None = None
+    outline: Outline | None = None
+    tables: Mapping[int, Sequence[TableSchema]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -309,6 +324,31 @@ class JobService:
         with self._lock:
             running = [job for key, job in self._running.items() if key[0] == job_id]
         return (running[-1].histories() if running else []) or stored_histories(self.checkpoints, job_id)
+
+    def progresses(self) -> list[tuple[JobRecord, Progress]]:
+        """The jobs that this service runs, and how far each is at this moment."""
+        with self._lock:
+            jobs = list(self._running.values())
+        return [(job.record, progress) for job in jobs if (progress := job.progress()) is not None]
+
+    def check(self, text: str, *, format: str = "json") -> "CheckedJob":  # noqa: A002
+        """What `submit` would say of a job, with all that plain `headrace check` finds: unknown options are problems.
+
+        Nothing is opened and nothing is taken.
+        """
+        try:
+            job = parse_job(text, format=format)
+            self.settings.permissions.check_plugins(job)
+            plan = make_plan(job, strict=True)
+            self.settings.permissions.check(plan)
+            self.runner.check(plan)
+            tables, problems = describe_offline(plan)
+        except ConfigError as error:
+            return CheckedJob(tuple(error.problems))
+        except HeadraceError as error:
+            return CheckedJob((Problem("", str(error)),))
+        outline = outline_of(plan, tables or names_of_tables(plan))
+        return CheckedJob(tuple(problems), plan, outline, tables)
 
     def overview(self, tags: Mapping[str, str] | None = None) -> Overview:
         """Figures of all services; slots and workers only of those that have all `tags`."""

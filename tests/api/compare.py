@@ -34,7 +34,7 @@ FREE |= {"threadName", "threadState", "stackTrace", "classLoader", "node", "logL
 SIZES = re.compile(r"^(physical\.memory|heap\.memory|swap\.space)\.[a-z]+$")
 
 MORE = {
-    "": {"startTime", "slowSide", "deliveryReport", "warnings", "problems", "envOptions"},
+    "": {"startTime", "slowSide", "deliveryReport", "problems", "envOptions", "warnings", "diagnostics"},
     "jobDag": {"jobId", "pipelineEdges", "envOptions", "vertexInfoMap", "vertices", "edges"},
     "metrics": None,
     "system": {"isMaster", "host", "port"},

@@ -19,6 +19,12 @@ def later_server(tmp_path_factory):
     running.stop()
 
 
+@pytest.fixture(scope="package")
+def second(later_server):
+    """The same server, asked by REST v2."""
+    return later_server.second()
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start servers of this test's own; they share nothing unless it says so."""

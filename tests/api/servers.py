@@ -1,6 +1,7 @@
 """A real server process, and requests over a real socket."""
 
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -43,6 +44,7 @@ class Server:
     files: dict[str, str] = field(default_factory=dict)
     port: int = 0
     said: str = ""
+    base: str = MAPS
 
     def start(self) -> "Server":
         config = self.home.parent / f"{self.home.name}-config"
@@ -67,6 +69,14 @@ class Server:
         self.port = int(found[2])
         return self
 
+    def second(self) -> "Server":
+        """The same server, asked by REST v2."""
+        found = re.search(r" and (https?)://[^/]*:(\d+)(/\S*)", self.said)
+        assert found, self.said
+        view = copy.copy(self)
+        view.port, view.base = int(found[2]), found[3].rstrip("/")
+        return view
+
     def _read(self) -> str:
         self.said = (self.home.parent / f"{self.home.name}.err").read_text()
         return self.said
@@ -84,8 +94,8 @@ class Server:
         headers: dict[str, str] | None = None,
         query: dict[str, Any] | None = None,
     ) -> Answer:
-        """One request; a path that is not absolute is below v1's."""
-        path = path if path.startswith("/") else f"{MAPS}/{path}"
+        """One request; a path that is not absolute is below the base of the API."""
+        path = path if path.startswith("/") else f"{self.base}/{path}"
         content = json.dumps(body).encode() if isinstance(body, dict | list) else body
         content = content.encode() if isinstance(content, str) else content
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

@@ -83,13 +83,14 @@ seatunnel:
     print-job-metrics-info-interval: 60
     slot-service: {dynamic-slot: true}
     checkpoint: {interval: 10000, timeout: 60000, storage: {type: hdfs, max-retained: 3}}
-    http: {enable-http: true, port: 8080}
+    http: {enable-http: true, port: %d}
 """
-    server = start(files={"hazelcast.yaml": HAZELCAST % port, "seatunnel.yaml": seatunnel})
-    assert server.port == port
+    second = free_port()
+    server = start(files={"hazelcast.yaml": HAZELCAST % port, "seatunnel.yaml": seatunnel % second})
+    assert (server.port, server.second().port) == (port, second)
     log = (server.home / "logs" / "headrace-server.log").read_text()
     assert "print-job-metrics-info-interval" not in log  # seatunnel.sh reads it
-    for key in ("network.join.tcp-ip.enabled", "queue-type", "http.enable-http"):
+    for key in ("network.join.tcp-ip.enabled", "queue-type", "backup-count"):
         assert log.count(f": {key}: this key does nothing here") == 1
     assert "history-job-expire-minutes" not in log
 

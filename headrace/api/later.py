@@ -1,0 +1,262 @@
+"""What later releases answer on v2: lists without plans, workers, why a job waits, figures of running jobs."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from headrace.api import answers, documents, models, realtime
+from headrace.api.body import long_of, truth
+from headrace.api.listener import Listener
+from headrace.api.option_rules import KINDS, option_rule
+from headrace.api.problems import BadRequest, Json
+from headrace.api.state import State
+from headrace.errors import Problem
+from headrace.jobs.record import JobRecord, Node
+from headrace.jobs.status import JobStatus
+
+MOST_JOBS = 1000
+"""Elements of one answer to `/jobs`."""
+
+
+def later_routes(routes: APIRouter, state: State, listener: Listener) -> None:
+    """All of them."""
+    _pending(routes, state)
+    _lists(routes, state)
+    _plugins(routes)
+    _realtime(routes, state)
+
+
+# -------------------------------------------------------------------------------------------------------------- waiting
+
+
+def _pending(routes: APIRouter, state: State) -> None:
+    operations = state.operations
+
+    def workers() -> list[dict[str, Any]]:
+        running: dict[str, list[int]] = {}
+        for record in operations.running():
+            if record.status is not JobStatus.PENDING:
+                running.setdefault(record.owner, []).append(record.job_id)
+        return [_worker(node, running.get(node.id, [])) for node in operations.nodes()]
+
+    @routes.get(
+        "/pending-jobs",
+        responses={200: {"model": dict[str, Any]}},
+        openapi_extra={
+            "parameters": [
+                documents.query("jobId", {"type": "integer"}),
+                documents.query("limit", {"type": "integer", "minimum": 0}),
+                documents.query("pretty", {"type": "boolean"}),
+            ]
+        },
+    )
+    def pending_jobs(request: Request) -> Response:
+        """The jobs that wait for slots, with what they wait for, and the slots there are."""
+        query, pretty = request.query_params, truth(request.query_params.get("pretty", ""))
+        waiting = operations.pending()
+        asked = waiting
+        if query.get("jobId"):
+            number = long_of(query["jobId"])
+            asked = [record for record in waiting if record.job_id == number]
+        elif query.get("limit"):
+            asked = waiting[: max(0, long_of(query["limit"], "limit"))]
+        answer = _queue(waiting, asked, workers(), "WAIT" if state.service.settings.wait else "REJECT", pretty=pretty)
+        return Json(orjson.dumps(answer, option=orjson.OPT_INDENT_2)) if pretty else Json(answer)
+
+    @routes.get("/resource/workers", responses={200: {"model": dict[str, Any]}})
+    def resource_workers() -> Response:
+        """The slots and attributes of every node; SeaTunnel 3."""
+        found = workers()
+        own, mine = state.service.settings.address, state.monitor.resources()
+        for worker in found:
+            worker |= {"usedSlots": worker["totalSlots"] - worker["freeSlots"]}
+            worker |= mine if worker["address"] == _bracketed(own) else {}
+        return Json({"available": True, "collectedAt": int(time.time() * 1000), "workers": found})
+
+
+def _queue(
+    waiting: Sequence[JobRecord],
+    asked: Sequence[JobRecord],
+    workers: list[dict[str, Any]],
+    strategy: str,
+    *,
+    pretty: bool,
+) -> dict[str, Any]:
+    def moment(seconds: float) -> Any:
+        return answers.time_text(seconds) if pretty else int(seconds * 1000)
+
+    total, free = (sum(worker[name] for worker in workers) for name in ("totalSlots", "freeSlots"))
+    blocking = [number for worker in workers for number in worker["runningJobIds"]]
+    jobs = [_waiting_job(record, free, blocking, moment) for record in asked]
+    return {
+        "queueSummary": {
+            "size": len(waiting),
+            "scheduleStrategy": strategy,
+            "oldestEnqueueTimestamp": moment(waiting[0].created if waiting else 0.0),
+            "newestEnqueueTimestamp": moment(waiting[-1].created if waiting else 0.0),
+            "lackingTaskGroups": sum(job["lackingTaskGroups"] for job in jobs),
+        },
+        "clusterSnapshot": {
+            "totalSlots": total,
+            "freeSlots": free,
+            "assignedSlots": total - free,
+            "workerCount": len(workers),
+            "workers": workers,
+        },
+        "pendingJobs": jobs,
+    }
+
+
+def _waiting_job(record: JobRecord, free: int, blocking: list[int], moment: Any) -> dict[str, Any]:
+    needed, now = record.outline.slots(), time.time()
+    lacking = max(0, needed - free)
+    if lacking:
+        reason, text = "RESOURCE_NOT_ENOUGH", f"the job needs {needed} slots, and {free} are free"
+    else:
+        reason, text = "REQUEST_FAILED", f"{free} slots are free, and a job that was there before waits for more"
+    return {
+        "jobId": record.job_id,
+        "jobName": record.name,
+        "pendingSourceState": "RESTORE" if record.restore else "SUBMIT",
+        "jobStatus": record.status.value,
+        "enqueueTimestamp": moment(record.created),
+        "checkTime": moment(now),
+        "waitDurationMs": int((now - record.created) * 1000),
+        "totalTaskGroups": needed,
+        "allocatedTaskGroups": 0,
+        "lackingTaskGroups": lacking,
+        "failureReason": reason,
+        "failureMessage": text,
+        "tagFilter": {},
+        "blockingJobIds": blocking,
+    }
+
+
+def _worker(node: Node, running: list[int]) -> dict[str, Any]:
+    total = node.used if node.slots is None else node.slots
+    return {
+        "address": _bracketed(node.address),
+        "tags": dict(node.tags),
+        "totalSlots": total,
+        "freeSlots": 0 if node.slots is None else node.slots - node.used,
+        "dynamicSlot": node.slots is None,
+        "runningJobIds": running,
+    }
+
+
+def _bracketed(address: str) -> str:
+    """An address as Hazelcast writes it: `[localhost]:5801`."""
+    host, _, port = address.rpartition(":")
+    return f"[{host.strip('[]')}]:{port}"
+
+
+# ---------------------------------------------------------------------------------------------------------------- lists
+
+
+def _lists(routes: APIRouter, state: State) -> None:
+    operations = state.operations
+
+    @routes.get("/running-jobs/summary", responses={200: {"model": dict[str, Any]}})
+    def running_summary() -> Response:
+        """The jobs that have not ended, without their plans, and how many there are in each state."""
+        records = operations.running()
+        counts: dict[str, int] = {}
+        for record in records:
+            counts[record.status.value] = counts.get(record.status.value, 0) + 1
+        shown = [state.shown(partial(answers.brief_job, record), record.job_id) for record in records]
+        return Json({"total": len(records), "byStatus": counts, "jobs": [job for job in shown if job is not None]})
+
+    @routes.get(
+        "/jobs",
+        responses={200: {"model": models.BriefJobs}},
+        openapi_extra={
+            "parameters": [
+                documents.query("status", {"type": "string"}),
+                documents.query("start", {"type": "integer", "description": "Created since, in ms since 1970."}),
+                documents.query("cursor", {"type": "string", "description": "`nextCursor` of the answer before."}),
+                documents.query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_JOBS, "default": 100}),
+            ]
+        },
+    )
+    def jobs(request: Request) -> Response:
+        """Jobs of all states without their plans: those that run, then those that have ended, the newest first."""
+        query = request.query_params
+        status, limit = query.get("status", "").upper(), long_of(query.get("limit") or "100", "limit")
+        if not 1 <= limit <= MOST_JOBS:
+            text = f"limit is {limit}"
+            raise BadRequest(text, [Problem("limit", text, f"give one from 1 to {MOST_JOBS}")])
+        since = long_of(query["start"], "start") / 1000 if query.get("start") else None
+        skipped = long_of(query["cursor"], "cursor") if query.get("cursor") else 0
+        live = {r.key: r for r in reversed(operations.running()) if not status or r.status.value == status}
+        keys = [*live, *((job_id, run) for job_id, run, _ in operations.ended(status or None))]
+        found: list[JobRecord] = []
+        at = max(skipped, 0)
+        while at < len(keys) and len(found) < limit:
+            part = keys[at : at + limit - len(found)]
+            at += len(part)
+            ended = {r.key: r for r in state.service.store.runs(key for key in part if key not in live)}
+            records = [live.get(key) or ended.get(key) for key in part]
+            found += [r for r in records if r is not None and (since is None or r.created >= since)]
+        shown = [state.shown(partial(answers.brief_job, record), record.job_id) for record in found]
+        cursor = str(at) if at < len(keys) else None
+        return Json({"jobs": [job for job in shown if job is not None], "nextCursor": cursor, "total": len(keys)})
+
+
+# -------------------------------------------------------------------------------------------------------------- plugins
+
+
+def _plugins(routes: APIRouter) -> None:
+    kind = {"enum": list(KINDS)}
+
+    @routes.get(
+        "/option-rules",
+        responses={200: {"model": dict[str, Any]}},
+        openapi_extra={
+            "parameters": [documents.query("type", kind), documents.query("plugin", {"type": "string"})],
+        },
+    )
+    def option_rules(request: Request) -> Response:
+        """The options of a plugin as SeaTunnel 3 tells them; see also /plugins."""
+        return Json(option_rule(request.query_params.get("type", ""), request.query_params.get("plugin", "")))
+
+
+# ----------------------------------------------------------------------------------------------------------------- live
+
+
+def _realtime(routes: APIRouter, state: State) -> None:
+    how: dict[str, Any] = {
+        "responses": {
+            200: {"model": dict[str, Any]},
+            404: {"model": models.Failure, "description": "The job does not run."},
+        },
+        "openapi_extra": {"parameters": [documents.query("windowMs", {"type": "integer", "minimum": 1})]},
+    }
+
+    def series(request: Request, job_id: str) -> realtime.Series:
+        record = state.operations.job(long_of(job_id))
+        if record is None or record.status.is_end:
+            text = f"job {job_id} does not run"
+            raise BadRequest(text, [Problem("jobId", text, "see /rates/ID for one that has ended")], status=404)
+        asked = request.query_params.get("windowMs")
+        span = min(long_of(asked, "windowMs") if asked else realtime.WINDOW_MS, realtime.LONGEST_MS)
+        return realtime.Series(record.outline, state.rates.of(*record.key), max(span, 1))
+
+    @routes.get("/metrics/realtime/jobs", responses={200: {"model": dict[str, Any]}})
+    def realtime_jobs() -> Response:
+        """Which jobs of this node are sampled."""
+        return Json({"jobs": realtime.jobs(state.rates.running())})
+
+    @routes.get("/metrics/realtime/jobs/{job_id}/vertices", **how)
+    def realtime_vertices(request: Request, job_id: str) -> Response:
+        """How busy each source, transform and sink of a running job was, in steps of five seconds."""
+        return Json(series(request, job_id).vertices())
+
+    @routes.get("/metrics/realtime/jobs/{job_id}/edges", **how)
+    def realtime_edges(request: Request, job_id: str) -> Response:
+        """How long readers of a running job waited for room, in steps of five seconds."""
+        return Json(series(request, job_id).edges())

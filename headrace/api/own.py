@@ -1,0 +1,143 @@
+"""What only Headrace answers on v2: checks of a job text, plugins with their options, rates of past jobs."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from headrace.api import documents, models
+from headrace.api.asked import Asked, posted
+from headrace.api.body import long_of
+from headrace.api.dag import job_dag
+from headrace.api.listener import Listener
+from headrace.api.option_rules import KINDS, plugin, plugins
+from headrace.api.problems import BadRequest, Json, problem_json
+from headrace.api.rates import Point
+from headrace.api.state import State
+from headrace.errors import Problem
+from headrace.jobs.record import JobRecord
+from headrace.jobs.service import CheckedJob
+from headrace.plan.render import render
+from headrace.rows import TableSchema, type_name
+
+_FORMATS = ("json", "hocon", "sql")
+
+
+def own_routes(routes: APIRouter, state: State, listener: Listener) -> None:
+    """All of them."""
+    _check(routes, state, listener)
+    _plugin_routes(routes)
+    _rates(routes, state)
+
+
+# ---------------------------------------------------------------------------------------------------------------- check
+
+
+def _check(routes: APIRouter, state: State, listener: Listener) -> None:
+    @posted(
+        routes,
+        "/check",
+        responses={200: {"model": models.CheckAnswer}},
+        openapi_extra={
+            "parameters": [documents.FORMAT],
+            **documents.body("A job text that need not be right.", documents.JOB),
+        },
+    )
+    def check(asked: Asked) -> Response:
+        """All that is wrong with a job text, with place and line, and its plan; nothing is taken."""
+        form = listener.read_query(asked.query).get("format", "json").lower()
+        if form not in _FORMATS:
+            text = f"there is no format {form!r}"
+            raise BadRequest(text, [Problem("format", text, f"give one of {', '.join(_FORMATS)}")])
+        return Json(_checked(state.operations.check(asked.text, form)))
+
+
+def _checked(found: CheckedJob) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "valid": not found.problems,
+        "problems": [problem_json(problem) for problem in found.problems],
+        "plan": None,
+    }
+    if found.plan is not None and found.outline is not None:
+        tables = {str(step): [_table(table) for table in of] for step, of in found.tables.items()}
+        answer["plan"] = {
+            "text": render(found.plan, {step: list(of) for step, of in found.tables.items()}),
+            "jobDag": job_dag(0, {}, found.outline),
+            "tables": tables,
+            "slots": found.outline.slots(),
+        }
+    return answer
+
+
+def _table(table: TableSchema) -> dict[str, Any]:
+    return {"path": table.path, "columns": [{"name": c.name, "type": type_name(c.type)} for c in table.columns]}
+
+
+# -------------------------------------------------------------------------------------------------------------- plugins
+
+
+def _plugin_routes(routes: APIRouter) -> None:
+    @routes.get("/plugins", responses={200: {"model": list[dict[str, Any]]}})
+    def all_plugins() -> Response:
+        """Every source, transform and sink: name, kinds, what it does."""
+        return Json(plugins())
+
+    none: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such plugin."}}
+
+    @routes.get("/plugins/{kind}/{name}", responses={200: {"model": dict[str, Any]}, **none})
+    def one_plugin(kind: str, name: str) -> Response:
+        """One plugin with its options as JSON schema."""
+        return Json(plugin(kind, name))
+
+
+# ---------------------------------------------------------------------------------------------------------------- rates
+
+
+def _rates(routes: APIRouter, state: State) -> None:
+    @routes.get("/rates", responses={200: {"model": list[dict[str, float]]}})
+    def cluster_rates() -> Response:
+        """Rows and bytes a second of this node's jobs in the last hour, every five seconds."""
+        return Json(state.rates.cluster())
+
+    none: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
+
+    @routes.get("/rates/{job_id}", responses={200: {"model": models.RatesAnswer}, **none})
+    def job_rates(job_id: str) -> Response:
+        """Totals of a job over its life, running or ended, up to 120 of them."""
+        number = long_of(job_id)
+        record = state.operations.job(number)
+        if record is None:
+            text = f"there is no job {number}"
+            raise BadRequest(text, [Problem("jobId", text, "see /jobs")], status=404)
+        points = state.rates.of(*record.key)
+        return Json({"jobId": str(number), "points": [_point(p) for p in (*points, *_last(record, points))]})
+
+
+def _last(record: JobRecord, points: Sequence[Point]) -> list[Point]:
+    """The end of a job that has ended, and the beginning of one that was too short to be sampled."""
+    if not record.status.is_end:
+        return []
+    kinds = {part.step: part.kind for part in record.outline.parts()}
+    of = {kind: [c for (step, _), c in record.metrics.counts.items() if kinds.get(step) == kind] for kind in KINDS}
+    end = Point(
+        record.ended or time.time(),
+        sum(c.rows for c in of["source"]),
+        sum(c.rows - c.rejected for c in of["sink"]),
+        sum(c.bytes for c in of["source"]),
+        sum(c.bytes for c in of["sink"]),
+        sum(c.rejected for counts in of.values() for c in counts),
+    )
+    return [end] if points else [Point(record.started or record.created), end]
+
+
+def _point(point: Point) -> dict[str, Any]:
+    return {
+        "time": int(point.time * 1000),
+        "read": point.read,
+        "written": point.written,
+        "readBytes": point.read_bytes,
+        "writtenBytes": point.written_bytes,
+        "rejected": point.rejected,
+    }
