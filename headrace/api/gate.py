@@ -54,7 +54,7 @@ class Gate:
             await found(scope, receive, send)
             return
         served_method, served_path = found
-        scope = {**scope, "asked_path": path, "method": served_method, "path": served_path}
+        scope = {**scope, "asked_path": path, "asked_method": method, "method": served_method, "path": served_path}
         receive = _limited(receive, listener.max_body)
         packed = encodings(headers.get("content-encoding", ""))
         receive = unpacked(receive, listener.max_body) if packed else receive

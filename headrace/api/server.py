@@ -60,7 +60,13 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     served = [Served(first_app(state, address), first)]
     served += [Served(second_app(state, told_address(settings, p.number), p.scheme), p) for p in second]
     try:
-        serve_all(served, state.traffic, settings.request_timeout, lambda: on_ready(_sentence(settings, first, second)))
+        serve_all(
+            served,
+            state.traffic,
+            settings.request_timeout,
+            on_ready=lambda: on_ready(_sentence(settings, first, second)),
+            on_end=state.broadcast.end,
+        )
     finally:
         LOG.info("the server stops; its running jobs go on when it starts again")
         state.close()

@@ -26,8 +26,16 @@ class Served:
     port: Port
 
 
-def serve_all(served: list[Served], traffic: Traffic, request_seconds: float, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C. on_ready: called when all ports answer."""
+def serve_all(
+    served: list[Served],
+    traffic: Traffic,
+    request_seconds: float,
+    on_ready: Callable[[], None],
+    on_end: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. on_ready: called when all ports answer; on_end: in the loop, when they shall end,
+    so that what streams for ever stops.
+    """
     waiting = len(served)
 
     def ready() -> None:
@@ -43,7 +51,8 @@ def serve_all(served: list[Served], traffic: Traffic, request_seconds: float, on
         asyncio.get_running_loop().set_exception_handler(tell_once)
         limiter = anyio.to_thread.current_default_thread_limiter()
         traffic.waiting = lambda: limiter.statistics().tasks_waiting
-        with _signals(servers):
+        loop = asyncio.get_running_loop()
+        with _signals(servers, lambda: loop.call_soon_threadsafe(on_end)):
             running = [
                 asyncio.create_task(server.serve([one.port.socket]))
                 for server, one in zip(servers, served, strict=True)
@@ -58,12 +67,13 @@ def serve_all(served: list[Served], traffic: Traffic, request_seconds: float, on
 
 
 @contextmanager
-def _signals(servers: "list[_Server]") -> Iterator[None]:
+def _signals(servers: "list[_Server]", on_end: Callable[[], object]) -> Iterator[None]:
     """SIGTERM and Ctrl-C end the serving, not the process: what comes after it must still be done."""
 
     def end(number: int, frame: FrameType | None) -> None:
         for server in servers:
             server.handle_exit(number, frame)
+        on_end()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from headrace.api import answers
+from headrace.api.events import Broadcast
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
 from headrace.api.operations import Operations
@@ -40,6 +41,7 @@ class State:
         self.operations = Operations(service)
         self.traffic = Traffic()
         self.rates = Rates(service.progresses, service.home / "rates")
+        self.broadcast = Broadcast(service)
         self.logs = LogFiles(service.home / "logs", settings.max_log)
         figures: dict[str, Callable[[], int]] = {
             "waiting_jobs": lambda: service.store.counts().get(JobStatus.PENDING, 0),

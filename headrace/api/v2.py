@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from headrace.api import documents
 from headrace.api.changing import changing_routes
+from headrace.api.events import event_routes
 from headrace.api.hazelcast import exposition
 from headrace.api.later import later_routes
 from headrace.api.listener import Listener
@@ -27,6 +28,7 @@ def router(state: State, listener: Listener) -> APIRouter:
     log_routes(routes, state, listener)
     later_routes(routes, state, listener)
     own_routes(routes, state, listener)
+    event_routes(routes, state.broadcast)
     _metrics(routes, state)
     return routes
 

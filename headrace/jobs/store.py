@@ -177,6 +177,13 @@ class JobStore:
         """Jobs that have not ended, oldest first."""
         return self._read(select(*_READ).where(JOBS.c.status.in_(_LIVE)).order_by(JOBS.c.created, JOBS.c.job_id))
 
+    def unfinished_keys(self) -> list[tuple[int, int, int]]:
+        """(job id, run, version) of the same jobs, without reading them."""
+        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.version
+        with self._reading() as connection:
+            rows = connection.execute(select(*columns).where(_jobs.c.status.not_in(_ENDS)))
+            return [(row[0], row[1], row[2]) for row in rows]
+
     def finished(self, status: str | None = None, since: float = 0.0) -> list[JobRecord]:
         """Runs that ended after `since`, the newest first; only those of one status when it is given."""
         wanted = _ENDS if status is None else [status]
