@@ -85,6 +85,8 @@ class ServerSettings(Settings):
     user: str | None = Field(default=None, description="Name for basic authentication.")
     password: SecretStr | None = Field(default=None, description="Password for basic authentication.")
     token: SecretStr | None = Field(default=None, description="Token for bearer authentication.")
+    viewer_user: str | None = Field(default=None, description="Name of who may look and change nothing.")
+    viewer_password: SecretStr | None = Field(default=None, description="Password of that one.")
     allowed_origins: list[str] = Field(
         default=[],
         description="Web pages that may ask, such as http://dashboard:3000, or `*` for all; left out: only those whose "

@@ -1,6 +1,7 @@
 """What happens to a request before a route sees it: authentication, size, packing, and a listener's way with paths."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from headrace.api.listener import HangUp, Listener
 from headrace.api.paths import MAPS
 from headrace.api.problems import Json, failure
 from headrace.api.state import State
+from headrace.api.tokens import Role
 from headrace.errors import Problem
 
 Scope = MutableMapping[str, Any]
@@ -19,6 +21,11 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+_LOOKING = ("GET", "HEAD", "OPTIONS")
+_HARMLESS = ("/check", "/encrypt-config")
+"""What is posted and changes nothing."""
 
 
 class Gate:
@@ -46,7 +53,7 @@ class Gate:
         query, headers = scope["query_string"].decode("latin-1"), _headers(scope)
         if method == "HEAD":
             send = _without_body(send)
-        found = self._answer(method, path, query, headers)
+        found = self._answer(method, path, query, (scope.get("client") or ("",))[0], headers)
         if isinstance(found, HangUp):
             await _hang_up(send)
             return
@@ -61,7 +68,7 @@ class Gate:
         await self._app(scope, receive, _typed(send, listener.types) if listener.types else send)
 
     def _answer(
-        self, method: str, path: str, query: str, headers: dict[str, str]
+        self, method: str, path: str, query: str, client: str, headers: dict[str, str]
     ) -> "Response | HangUp | tuple[str, str]":
         """An answer that needs no route, or the method and the path of the route."""
         manners, guard, accept = self._listener.manners, self._listener.guard, headers.get("accept", "")
@@ -71,14 +78,34 @@ class Gate:
         strange = guard.strangeness(headers.get("host", ""), headers.get("origin", ""))
         if strange:
             return failure(strange, [Problem("", strange, "")], status=403)
-        if not guard.allows(headers.get("authorization", "")):
-            answer = manners.unauthenticated(method, path, accept)
-            answer.headers["WWW-Authenticate"] = guard.challenge
-            return answer
+        refused = self._unknown(method, path, client, headers)
+        if refused is not None:
+            return refused
         routed = manners.routed(method, path, query, accept)
         if isinstance(routed, Response):
             return routed
         return self._refusal(headers) or routed
+
+    def _unknown(self, method: str, path: str, client: str, headers: dict[str, str]) -> Response | None:
+        """The answer to who may not do this; None for who may."""
+        guard, given = self._listener.guard, headers.get("authorization", "")
+        wait = guard.attempts.wait(client) if given and not guard.is_open else 0.0
+        if wait > 0:
+            text = "too many wrong logins from this address"
+            answer: Response = failure(text, [Problem("", text, f"wait {wait:.0f} s")], status=429)
+            answer.headers["Retry-After"] = str(math.ceil(wait))
+            return answer
+        role = guard.role(given)
+        if role is None:
+            if given:
+                guard.attempts.was_wrong(client)
+            answer = self._listener.manners.unauthenticated(method, path, headers.get("accept", ""))
+            answer.headers["WWW-Authenticate"] = guard.challenge
+            return answer
+        if role is Role.VIEWER and method not in _LOOKING and not path.rstrip("/").endswith(_HARMLESS):
+            text = "this user may look, and change nothing"
+            return failure(text, [Problem("", text, "ask with a user or token of the role operator")], status=403)
+        return None
 
     def _refusal(self, headers: dict[str, str]) -> Json | None:
         length = headers.get("content-length", "0")

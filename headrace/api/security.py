@@ -5,15 +5,19 @@ import binascii
 import hmac
 import ipaddress
 import socket
+import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from headrace.api.tokens import Role, Tokens
 from headrace.errors import ConfigError, Problem
 from headrace.server_settings import ServerSettings
 
 
 class Guard:
-    """Checks the Authorization header. Without user and token everybody may ask."""
+    """Checks the Authorization header. Without any user or token everybody may ask."""
 
     def __init__(self, settings: ServerSettings, realm: str = "Headrace") -> None:
         self._realm = realm
@@ -23,16 +27,28 @@ class Guard:
         self._only_here = not settings.allow_remote
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         self._token = settings.token.get_secret_value().encode() if settings.token is not None else None
+        self._viewer = None
+        if settings.viewer_user is not None and settings.viewer_password is not None:
+            self._viewer = f"{settings.viewer_user}:{settings.viewer_password.get_secret_value()}".encode()
+        self._tokens = Tokens(settings.home)
+        self.attempts = Attempts()
 
     @property
     def is_open(self) -> bool:
         """Whether no authentication is asked for."""
-        return self._basic is None and self._token is None
+        return self._basic is None and self._token is None and self._viewer is None and not self._has_tokens()
+
+    def _has_tokens(self) -> bool:
+        try:
+            return bool(self._tokens.all())
+        except ConfigError:
+            return True
 
     @property
     def challenge(self) -> str:
         """The WWW-Authenticate header of a refusal."""
-        return f'{"Basic" if self._basic is not None else "Bearer"} realm="{self._realm}"'
+        is_basic = self._basic is not None or self._viewer is not None
+        return f'{"Basic" if is_basic else "Bearer"} realm="{self._realm}"'
 
     def strangeness(self, host: str, origin: str) -> str:
         """Why a request may come from a page that somebody else's browser shows; empty when it does not.
@@ -49,20 +65,52 @@ class Guard:
     def _allows_origin(self, origin: str) -> bool:
         return "*" in self._origins or origin.lower() in self._origins
 
-    def allows(self, header: str) -> bool:
-        """Whether a request with this Authorization header may pass; compared in constant time."""
+    def role(self, header: str) -> Role | None:
+        """What a request with this Authorization header may do, None for nothing; compared in constant time."""
         if self.is_open:
-            return True
+            return Role.OPERATOR
         scheme, _, value = header.partition(" ")
-        if scheme.lower() == "bearer" and self._token is not None:
-            return hmac.compare_digest(value.strip().encode(), self._token)
-        if scheme.lower() == "basic" and self._basic is not None:
+        if scheme.lower() == "bearer":
+            given = value.strip()
+            if self._token is not None and hmac.compare_digest(given.encode("latin-1"), self._token):
+                return Role.OPERATOR
+            with suppress(ConfigError):  # a file that cannot be read lets nobody in
+                return self._tokens.role(given)
+            return None
+        if scheme.lower() == "basic":
             try:
-                given = base64.b64decode(value.strip(), validate=True)
+                pair = base64.b64decode(value.strip(), validate=True)
             except (binascii.Error, ValueError):
-                return False
-            return hmac.compare_digest(given, self._basic)
-        return False
+                return None
+            for known, role in ((self._basic, Role.OPERATOR), (self._viewer, Role.VIEWER)):
+                if known is not None and hmac.compare_digest(pair, known):
+                    return role
+        return None
+
+
+class Attempts:
+    """Wrong logins by address: after `MOST` of them within `SECONDS`, no other is looked at until that time is over."""
+
+    MOST, SECONDS, REMEMBERED = 10, 60.0, 10_000
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._wrong: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> float:
+        """Seconds until another login from this address is looked at; 0 when it is now."""
+        times = self._wrong.get(address)
+        if times is None or len(times) < self.MOST:
+            return 0.0
+        return max(0.0, times[0] + self.SECONDS - self._now())
+
+    def was_wrong(self, address: str) -> None:
+        """One more."""
+        times = self._wrong.pop(address, deque(maxlen=self.MOST))
+        times.append(self._now())
+        self._wrong[address] = times
+        while len(self._wrong) > self.REMEMBERED:
+            self._wrong.pop(next(iter(self._wrong)))
 
 
 def check_listening(settings: ServerSettings) -> None:
@@ -70,6 +118,8 @@ def check_listening(settings: ServerSettings) -> None:
     problems = []
     if (settings.user is None) != (settings.password is None):
         problems.append(Problem("user", "basic authentication needs a name and a password", "set both"))
+    if (settings.viewer_user is None) != (settings.viewer_password is None):
+        problems.append(Problem("viewer_user", "basic authentication needs a name and a password", "set both"))
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         problems.append(Problem("tls_certificate", "HTTPS needs a certificate and its key", "set both"))
     for name in ("tls_certificate", "tls_key"):
@@ -77,7 +127,10 @@ def check_listening(settings: ServerSettings) -> None:
         if file is not None and not file.is_file():
             problems.append(Problem(name, f"there is no file {str(file)!r}", ""))
     if not problems and not settings.allow_remote and not _is_local(settings.host) and Guard(settings).is_open:
-        cure = "set user and password, or token; or allow it on purpose with allow_remote (HEADRACE_ALLOW_REMOTE=true)"
+        cure = (
+            "set user and password, or token, or make one with headrace token; "
+            "or allow it on purpose with allow_remote (HEADRACE_ALLOW_REMOTE=true)"
+        )
         problems.append(Problem("host", f"listening on {settings.host} without authentication is refused", cure))
     if problems:
         raise ConfigError(problems)

@@ -194,6 +194,21 @@ def server(
 
 
 @app.command()
+def token(
+    name: Annotated[str | None, typer.Argument(help="What the token is for.", metavar="NAME")] = None,
+    role: Annotated[str, typer.Option("--role", help="viewer (look only) or operator.")] = "operator",
+    days: Annotated[float, typer.Option("--days", min=0.0, help="How long it holds.")] = 30.0,
+    show: Annotated[bool, typer.Option("--list", help="Print the tokens there are.")] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take the token NAME back.")] = False,
+    home: Home = None,
+) -> None:
+    """Make a token for a server of this home, list tokens, or take one back."""
+    from headrace.cli.tokens import manage_tokens
+
+    raise typer.Exit(manage_tokens(name, role, days, show=show, revoke=revoke, home=home))
+
+
+@app.command()
 def submit(
     job: JobFile,
     variable: Variables = None,
