@@ -1,4 +1,4 @@
-"""A client for REST v1: of a Headrace server, or of a real SeaTunnel."""
+"""A client for REST v1 and v2: of a Headrace server, or of a real SeaTunnel."""
 
 import http.client
 import json
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from headrace.addresses import joined
@@ -61,8 +61,8 @@ class Client:
 
     Threads may share one; each request that is under way has a connection of its own.
 
-    url: such as `http://localhost:5801`. user, password or token: for a server that asks for them; `user:password@` in
-    the URL comes before them.
+    url: such as `http://localhost:5801`; with api="v2" such as `http://localhost:8080`, a context path behind it.
+    user, password or token: for a server that asks for them; `user:password@` in the URL comes before them.
     """
 
     def __init__(
@@ -73,9 +73,12 @@ class Client:
         password: str | None = None,
         token: str | None = None,
         timeout: float = 30.0,
+        api: Literal["v1", "v2"] = "v1",
     ) -> None:
         parts = _parts(url)
-        host, port = str(parts.hostname), parts.port or 5801
+        self._is_v2 = api == "v2"
+        self._base = parts.path.rstrip("/") if self._is_v2 else _MAPS
+        host, port = str(parts.hostname), parts.port or (8080 if self._is_v2 else 5801)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connect = partial(kind, host, port, timeout=timeout)
         self._kept: list[http.client.HTTPConnection] = []
@@ -170,7 +173,12 @@ class Client:
         return dict(self._ask("GET", "/overview"))
 
     def members(self) -> list[dict[str, Any]]:
-        """The nodes, the master first: address, uuid, localMember. Raises Unavailable where the group is off."""
+        """The nodes, the master first: address, and with v1 uuid and localMember, with v2 their slots.
+
+        Raises Unavailable where v1's group is off.
+        """
+        if self._is_v2:
+            return list(self._ask("GET", "/resource/workers")["workers"])
         status, content = self._send("GET", "/hazelcast/rest/cluster")
         if status != 200:
             raise HeadraceError(f"{self._url} answered {status} to /hazelcast/rest/cluster")
@@ -196,7 +204,7 @@ class Client:
 
         after: the position of the part before; empty for the beginning. Raises JobNotFound when it has no log.
         """
-        path = f"{_MAPS}/log/job-{job_id}.log"
+        path = f"{self._base}/log/job-{job_id}.log"
         status, content, headers = self._exchange("GET", f"{path}?after={quote(after)}")
         if status != 200 and not after:  # a SeaTunnel may take the query for a part of the name
             status, content, headers = self._exchange("GET", path)
@@ -214,7 +222,7 @@ class Client:
     ) -> Any:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         status, content = self._send(
-            method, _MAPS + path + (f"?{urlencode(given, quote_via=quote)}" if given else ""), body
+            method, self._base + path + (f"?{urlencode(given, quote_via=quote)}" if given else ""), body
         )
         if status in (204, 404) and missing is not None:
             return missing

@@ -20,6 +20,7 @@ MAX_TAGS = 20_000
 
 NO_ID_TO_GO_ON = "no-id-to-go-on"
 ID_TOO_SMALL = "id-too-small"
+ID_TWICE = "id-twice"
 NO_BLOCK = "no-block"
 """Codes of problems, by which a listener finds its own words for them."""
 
@@ -105,7 +106,8 @@ class Operations:
         if found.job_id is not None:
             if found.job_id in [other.job_id for other in others]:
                 text = f"the jobId {found.job_id} is that of another job in the list"
-                raise ConfigError([Problem("params.jobId", text, "give every job an id of its own, or none")])
+                cure = "give every job an id of its own, or none"
+                raise ConfigError([Problem("params.jobId", text, cure, code=ID_TWICE)])
             self._service.check_id(found.job_id, savepoint=found.savepoint)
         return found
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from headrace.api.operations import ID_TOO_SMALL, NO_BLOCK, NO_ID_TO_GO_ON, Refused
+from headrace.api.operations import ID_TOO_SMALL, ID_TWICE, NO_BLOCK, NO_ID_TO_GO_ON, Refused
 from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
 from headrace.secrets import mask_urls
 from headrace.server_settings import Wire
@@ -115,6 +115,8 @@ def _message(problem: Problem, wire: Wire) -> str:
         return "Please provide jobId when start with save point."
     if problem.code == ID_TOO_SMALL:
         return f'For input string: "{problem.message.partition(" ")[0]}"'
+    if problem.code == ID_TWICE:
+        return problem.message
     if problem.code == NO_BLOCK:
         return f"{problem.place}: {problem.message}"
     if problem.code == "seatunnel":

@@ -282,6 +282,14 @@ def checkpoints(
 
 
 @app.command()
+def diagnose(job_id: JobId, server: Server = None) -> None:
+    """Print what is known about a job of a server, the likely cause of its failure first."""
+    from headrace.cli.diagnose import diagnose_job
+
+    raise typer.Exit(diagnose_job(server, job_id))
+
+
+@app.command()
 def logs(
     job_id: JobId,
     server: Server = None,

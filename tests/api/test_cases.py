@@ -83,7 +83,7 @@ def test_the_largest_id_is_an_id(server):
 def test_an_id_that_no_job_can_have(server, number):
     answer = server.ask("POST", "submit-job", job(), query={"jobId": number})
     assert answer.status == 400
-    assert answer.json["problems"][0]["message"] == f"{number} is no id of a job"
+    assert answer.json["problems"][0]["message"] == f"{number} is not the id of a job"
 
 
 def test_c09_an_empty_name(server):
