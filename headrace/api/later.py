@@ -131,7 +131,7 @@ def _waiting_job(record: JobRecord, free: int, blocking: list[int], moment: Any)
         "allocatedTaskGroups": 0,
         "lackingTaskGroups": lacking,
         "failureReason": reason,
-        "failureMessage": text,
+        "failureMessage": record.error or text,
         "tagFilter": {},
         "blockingJobIds": blocking,
     }

@@ -10,7 +10,6 @@ from headrace.api.tls import own_context, store_context
 from headrace.errors import ConfigError, Problem
 from headrace.server_settings import ServerSettings
 
-
 WAITING_CONNECTIONS = 1024
 """Connections that the kernel keeps until they are accepted."""
 
