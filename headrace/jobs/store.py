@@ -179,9 +179,9 @@ class JobStore:
 
     def unfinished_keys(self) -> list[tuple[int, int, int]]:
         """(job id, run, version) of the same jobs, without reading them."""
-        columns = _jobs.c.job_id, _jobs.c.run, _jobs.c.version
+        columns = JOBS.c.job_id, JOBS.c.run, JOBS.c.version
         with self._reading() as connection:
-            rows = connection.execute(select(*columns).where(_jobs.c.status.not_in(_ENDS)))
+            rows = connection.execute(select(*columns).where(JOBS.c.status.not_in(_ENDS)))
             return [(row[0], row[1], row[2]) for row in rows]
 
     def finished(self, status: str | None = None, since: float = 0.0) -> list[JobRecord]:
