@@ -4,6 +4,7 @@ A worker serves many jobs; `job` in a message is the key a master chose for its 
 messages are handed over as they are; between processes they are pickled behind a length (`execution.processes`).
 """
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -230,7 +231,15 @@ Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | H
 
 
 def portable(error: BaseException, plugin: str = "") -> HeadraceError:
-    """The error itself when it is ours; else PluginFailed with its text, which crosses any process border."""
-    if isinstance(error, HeadraceError):
+    """The error itself when it is ours; else, or where it cannot be pickled, PluginFailed with its text."""
+    if isinstance(error, HeadraceError) and _is_carried(error):
         return error
     return PluginFailed(told(error), plugin)
+
+
+def _is_carried(error: HeadraceError) -> bool:
+    """Whether it crosses a process border: a plugin's own class may take other arguments than it gave to its base."""
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # whatever its methods raise
+        return False

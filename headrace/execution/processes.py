@@ -5,6 +5,7 @@ of four bytes; a worker whose socket closes ends at once, so none outlives its s
 """
 
 import contextlib
+import logging
 import os
 import pickle
 import socket
@@ -35,6 +36,8 @@ from headrace.execution.runner import Lane, Runner
 from headrace.execution.suspects import Suspects
 from headrace.memory import MIB, resident_bytes
 from headrace.plan.plan import Plan
+
+LOG = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!I")
 
@@ -82,7 +85,11 @@ class Channel:
             content = self._reader.read(_LENGTH.unpack(head)[0])
         except OSError:
             return None
-        return pickle.loads(content) if content else None
+        try:
+            return pickle.loads(content) if content else None
+        except Exception:  # a message that cannot be read: whoever sends such is as good as gone
+            LOG.exception("a message of a worker process cannot be read")
+            return None
 
     def close(self) -> None:
         """Close the socket; the other side sees its end."""
@@ -162,8 +169,10 @@ class _ProcessLane(Lane):
             listener = self.jobs.get(event.job)
             if listener is not None:
                 listener(event)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self.process.wait(2)
+        except subprocess.TimeoutExpired:  # it lives, but nobody listens to it any more
+            self.kill()
         guilty = self._on_gone(self)
         reason = self._reason(guilty)
         for job, listener in list(self.jobs.items()):

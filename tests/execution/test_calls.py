@@ -1,5 +1,6 @@
 """What a worker does for a job beside its tasks ends with the job, and does not fill the memory."""
 
+import pickle
 import threading
 import time
 
@@ -7,11 +8,11 @@ import pytest
 
 from headrace.config.job import parse_job
 from headrace.connector import JobContext
-from headrace.errors import HeadraceError, JobCanceled, Rejected
+from headrace.errors import HeadraceError, JobCanceled, PluginFailed, Rejected
 from headrace.execution import calls
 from headrace.execution.budget import Budget
 from headrace.execution.calls import LoadedJob
-from headrace.execution.messages import Call, Forget, LoadJob, Reply, StartTask, TaskFailed, TaskSpec
+from headrace.execution.messages import Call, Forget, LoadJob, Reply, StartTask, TaskFailed, TaskSpec, portable
 from headrace.execution.worker import Worker
 from headrace.plan.plan import make_plan
 
@@ -43,6 +44,21 @@ def test_nobody_waits_for_the_splits_of_a_job_that_has_ended():
     with pytest.raises(JobCanceled):
         calls.splits(job, 1, 1)
     assert time.monotonic() - began < 30
+
+
+class Odd(Rejected):
+    """Takes more than it gives to its base, so that pickle cannot make it again."""
+
+    def __init__(self, where, why):
+        super().__init__(f"{why} at {where}")
+
+
+def test_an_error_that_cannot_be_pickled_is_told_by_its_text():
+    told = portable(Odd("the door", "no entry"), "Odd")
+    assert isinstance(pickle.loads(pickle.dumps(told)), PluginFailed)
+    assert "no entry at the door" in str(told)
+    plain = Rejected("no", "Odd", "t")
+    assert portable(plain) is plain
 
 
 def test_a_worker_answers_calls_and_starts_of_jobs_that_it_does_not_know():
