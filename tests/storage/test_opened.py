@@ -39,7 +39,10 @@ def rows_of(form, file, split_size):
     ]
 
 
-@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"binary"}))
+ROW_FORMATS = sorted(name for name, form in FORMATS.items() if name != "binary" and not form.gives_changes)
+
+
+@pytest.mark.parametrize("name", ROW_FORMATS)
 @pytest.mark.parametrize("split_size", [5000, 1 << 30])
 def test_a_format_reads_the_same_rows_wherever_the_bytes_lie(tmp_path, name, split_size):
     form = written(tmp_path / "file", name)
