@@ -34,6 +34,7 @@ __all__ = [
     "Choice",
     "Committable",
     "JobContext",
+    "Notices",
     "Options",
     "Owner",
     "Position",
@@ -124,6 +125,11 @@ class JobContext:
 class Rejects(ABC):
     """Takes rows that cannot be read, changed or written, so that the others of their batch go on."""
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether bad rows are set aside; else the first one is an error."""
+        return True
+
     @abstractmethod
     def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
         """Set the rows of `batch` where `mask` is true aside, with one reason for all or one for each row of the batch.
@@ -142,6 +148,10 @@ class Rejects(ABC):
 class FailOnReject(Rejects):
     """The default: the first bad row is an error that names row, column and value."""
 
+    @property
+    def sets_aside(self) -> bool:
+        return False
+
     def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
         for row, bad in enumerate(mask.to_pylist()):
             if bad:
@@ -152,6 +162,24 @@ class FailOnReject(Rejects):
         if raw:
             first = raw[0].decode(errors="replace") if isinstance(raw[0], bytes) else raw[0]
             raise BadRow(f"{place}: {reason}: {first[:500]!r}" if place else f"{reason}: {first[:500]!r}", table)
+
+
+class Notices:
+    """What a source tells beside its rows: it ends in the delivery report and in warnings. This one forgets it all."""
+
+    def mended(self, table: str, how: str, example: str) -> None:
+        """A row was not as it should be, and is read nevertheless. It belongs to the batch that is yielded next.
+
+        how: `padded`, it had fields too few, null stands for the others; `cut`, it had too many, the last were dropped.
+        example: where that was, and what was wrong.
+        """
+
+    def names(self, table: str, where: str, found: Collection[str], missing: Mapping[str, str]) -> None:
+        """Columns were looked for by name in a part of the input. where: names it.
+
+        missing: those that were not there, with the name there that is most like theirs. One that is found nowhere is
+        warned of.
+        """
 
 
 class Verifier(ABC):
@@ -188,6 +216,7 @@ class TaskContext:
     held_bytes: int = 4 * TARGET_BYTES
     """What each writer may hold back, at most; then it writes it out."""
     rejects: Rejects = field(default_factory=FailOnReject)
+    notices: Notices = field(default_factory=Notices)
     print: Callable[[str], None] = print
     """Writes one line for people: to the terminal, and to the job's log."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("headrace"))

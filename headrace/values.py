@@ -74,10 +74,7 @@ def _parse(value: Any, dtype: pa.DataType) -> Any:
     if pa.types.is_integer(dtype):
         return _integer(value, dtype)
     if pa.types.is_floating(dtype):
-        number = float(value)
-        if pa.types.is_float32(dtype) and math.isfinite(number) and abs(number) > 3.4028235677973366e38:
-            raise OverflowError("it is too large")
-        return number
+        return _number(value, dtype)
     if pa.types.is_decimal(dtype):
         return _decimal(value, dtype)
     if pa.types.is_binary(dtype):
@@ -161,6 +158,19 @@ def _integer(value: Any, dtype: pa.DataType) -> int:
     if not -(1 << (bits - 1)) <= whole < 1 << (bits - 1):
         raise OverflowError(f"it is outside {-(1 << (bits - 1))} … {(1 << (bits - 1)) - 1}")
     return whole
+
+
+def _number(value: Any, dtype: pa.DataType) -> float:
+    """A text is rounded once, to the bits of the type, as Arrow does it."""
+    number = float(value)
+    is_narrow = pa.types.is_float32(dtype)
+    if math.isinf(number) and "inf" not in str(value).lower():
+        raise OverflowError("it is too large")
+    if is_narrow and math.isfinite(number) and abs(number) >= 3.4028235677973366e38:
+        raise OverflowError("it is too large")
+    if is_narrow and isinstance(value, str) and len(value) > 9 and math.isfinite(number):
+        number = pa.scalar(f"{Decimal(value.strip()):f}").cast(pa.float32()).as_py()
+    return number
 
 
 def _decimal(value: Any, dtype: Any) -> Decimal:

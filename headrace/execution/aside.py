@@ -39,6 +39,11 @@ class Collected(Rejects):
         self._pipeline, self._asides, self._step = pipeline.id, pipeline.aside, step
         self.found: list[BadRecord] = []
 
+    @property
+    def sets_aside(self) -> bool:
+        """See Rejects.sets_aside."""
+        return self.takes(self._step())
+
     def takes(self, step: Step) -> bool:
         """Whether bad rows of this step are set aside."""
         return Stage(step.plugin.kind.upper()) in self._asides

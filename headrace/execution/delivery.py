@@ -24,6 +24,7 @@ class Delivery:
     """Some tables of a source at one sink.
 
     tables: at the source; targets: at the sink, none when no row came there. handed: rows that reached the sink.
+    padded, cut: rows of those that were read that had fields too few or too many, see Notices.
     read_checksum, handed_checksum, committed_checksum: None where the job does not ask; the last one also where the
     sink left rows out, of which only the number is known. found: rows that were read back, with their checksum; None
     where none were. unverified: why, where the job asks for it. problems: what does not hold, as sentences.
@@ -40,6 +41,8 @@ class Delivery:
     filtered: int = 0
     rejected: int = 0
     ignored: int = 0
+    padded: int = 0
+    cut: int = 0
     read_checksum: int | None = None
     handed_checksum: int | None = None
     committed_checksum: int | None = None
@@ -63,6 +66,8 @@ class Delivery:
             values["checksum"] = {name: to_text(value) for name, value in sums.items()}
         if self.found is not None:
             values["verified"] = {"rows": self.found, "checksum": to_text(self.found_checksum)}
+        if self.padded or self.cut:
+            values["mended"] = {"padded": self.padded, "cut": self.cut}
         if self.unverified:
             values["notVerified"] = self.unverified
         if self.problems:
@@ -72,7 +77,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """All deliveries of a run of a job. status: FINISHED, SAVEPOINT_DONE, CANCELED or FAILED."""
+    """All deliveries of a run of a job. status: FINISHED, SAVEPOINT_DONE, CANCELED or FAILED.
+
+    warnings: what was delivered and may not be what was meant, as sentences.
+    """
 
     job_id: int
     run: int
@@ -82,6 +90,7 @@ class DeliveryReport:
     started: float | None
     ended: float | None
     deliveries: tuple[Delivery, ...] = field(default_factory=tuple)
+    warnings: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -125,6 +134,7 @@ class DeliveryReport:
             "balanced": self.balanced,
             "summary": self.summary,
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
 
@@ -273,6 +283,8 @@ class _Group:
             filtered,
             rejected,
             sink.ignored,
+            source.padded,
+            source.cut,
             (source.checksum or 0) if is_hashed else None,
             handed,
             handed if is_whole else None,

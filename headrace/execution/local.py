@@ -121,6 +121,8 @@ class LocalJob:
 
     def _keep(self, report: DeliveryReport | None) -> None:
         if report is not None:
+            for warning in report.warnings:
+                self._on_log("warning", warning)
             try:
                 save_report(report, self._home)
             except OSError as error:

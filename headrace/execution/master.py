@@ -344,7 +344,9 @@ class JobMaster:
         found = [delivery for run in self._pipelines.values() for delivery in run.deliveries(self._tables)]
         verify = self.plan.job.env.verify
         run, started = self._run_number, self._started
-        return DeliveryReport(self.job_id, run, self._name, status, verify, started, self._ended, tuple(found))
+        warnings = [w for p in self._pipelines.values() for w in p.warnings(whole=status == "FINISHED")]
+        made = DeliveryReport(self.job_id, run, self._name, status, verify, started, self._ended, tuple(found))
+        return replace(made, warnings=tuple(warnings))
 
     def _failed_tables(self) -> dict[str, HeadraceError]:
         """Table → why, where the others of the job go on without it: alone, or with its whole pipeline."""

@@ -14,6 +14,7 @@ from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
 from headrace.connector import JobContext, Position, Split, State
 from headrace.errors import HeadraceError, PluginFailed, told
+from headrace.execution.notices import TableNotices
 from headrace.execution.progress import Counts, Flow
 from headrace.rows import TableSchema
 
@@ -186,7 +187,7 @@ class TaskEnded(FromTask):
 class TaskReport(FromTask):
     """How far a task is, sent about twice a second and before it ends; totals since its start.
 
-    reasons: why its first bad rows were set aside.
+    reasons: why its first bad rows were set aside. notices: what its source told, by table.
     """
 
     counts: Mapping[Flow, Counts]
@@ -195,6 +196,7 @@ class TaskReport(FromTask):
     waiting_for_source: float
     waiting_for_sink: float
     reasons: tuple[str, ...] = ()
+    notices: Mapping[str, TableNotices] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

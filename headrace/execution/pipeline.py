@@ -66,6 +66,7 @@ from headrace.execution.messages import (
     portable,
 )
 from headrace.execution.notes import FoundNotes
+from headrace.execution.notices import Noticed
 from headrace.execution.progress import Counts, Flow
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
@@ -189,6 +190,7 @@ class PipelineRun:
         self._names = {step.id: step.name for step in pipeline.all_steps()}
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
         self.reasons: list[str] = []
+        self._noticed = Noticed()
         self._base: Checkpoint | None = None
         self._last: Checkpoint | None = None
         self._refused: Checkpoint | None = None
@@ -526,6 +528,7 @@ class PipelineRun:
 
     def _take_report(self, item: TaskReport) -> None:
         self._reports[item.task] = item
+        self._noticed.add(item.notices)
         fresh = [reason for reason in item.reasons if reason not in self.reasons]
         self.reasons += fresh[: SHOWN_REASONS - len(self.reasons)]
 
@@ -804,6 +807,14 @@ class PipelineRun:
     def deliveries(self, tables: Mapping[int, Sequence[TableSchema]]) -> list[Delivery]:
         """What became of the rows up to the last checkpoint, or to the one that was refused. tables: by step."""
         return self._deliveries(self._counted(self._refused or self._last), tables)
+
+    def warnings(self, *, whole: bool) -> list[str]:
+        """What the source told. whole: the pipeline has read all; what an earlier run read of it is not known here."""
+        counts: dict[str, Counts] = {}
+        for (step, table, _), found in self._counted(self._refused or self._last).items():
+            if step == self._pipeline.source.id:
+                counts[table] = counts.get(table, Counts()) + found
+        return self._noticed.warnings(counts, whole=whole and self.restored_from is None)
 
     def _counted(self, checkpoint: Checkpoint | None, *, in_all: bool = False) -> dict[Flow, Counts]:
         """in_all: also what was counted before the job file was changed, which is not part of the delivery report."""

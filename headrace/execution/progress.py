@@ -16,6 +16,7 @@ class Counts:
     filtered, added: rows a transform dropped or made. given: rows it passed on. rejected: rows set aside as bad, by the
     step that refused them; what a source sets aside counts as read and as rejected.
     written: what a sink says it wrote. ignored: rows it left out because of their kind.
+    padded, cut: rows of a source that had fields too few or too many and were read nevertheless, see Notices.
     checksum: of the rows that came; None when not asked for.
     wrote, found: rows that a sink compares, as it wrote them and as it read them back, with their checksums.
     """
@@ -30,6 +31,8 @@ class Counts:
     rejected: int = 0
     written: int = 0
     ignored: int = 0
+    padded: int = 0
+    cut: int = 0
     checksum: int | None = None
     wrote: int = 0
     wrote_checksum: int | None = None

@@ -4,7 +4,7 @@ A batch passes all steps on the task's thread before the next one is taken, so w
 `read` comes from the table that `read` was told, however transforms rename, merge or split tables.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class _Counter:
     rejected: int = 0
     written: int = 0
     ignored: int = 0
+    padded: int = 0
+    cut: int = 0
     checksum: int | None = None
     wrote: int = 0
     wrote_checksum: int | None = None
@@ -106,6 +108,12 @@ class Tally:
             self._rejected_now += 1
         elif isinstance(step.instance, Source):
             counter.rows += 1
+
+    def mended(self, step: Step, table: str, rows: Mapping[str, int]) -> None:
+        """Rows of a source were not as they should be. rows: how, see Notices → their number."""
+        counter = self._known(step.id, table)
+        counter.padded += rows.get("padded", 0)
+        counter.cut += rows.get("cut", 0)
 
     def rejected_in(self, stages: Collection[Stage]) -> int:
         """How many rows were set aside at these stages."""

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from headrace.checkpoint.shares import source_split
 from headrace.config.error_handlers import Stage
 from headrace.connector import (
     Committable,
+    FailOnReject,
     Position,
     Read,
     Sink,
@@ -53,6 +54,7 @@ from headrace.execution.messages import (
     portable,
 )
 from headrace.execution.notes import Notes
+from headrace.execution.notices import Noticed, TableNotices
 from headrace.execution.pace import PacedContext, Paces
 from headrace.execution.reached import Reached
 from headrace.execution.tally import Tally
@@ -79,6 +81,7 @@ class _SplitEnd:
     split: str
     error: Exception | None = None
     rejected: tuple[BadRecord, ...] = ()
+    noticed: Mapping[str, TableNotices] = field(default_factory=dict)
 
 
 class Task:
@@ -130,6 +133,7 @@ class Task:
         self._states = {(s, table): v for s, of in spec.states.items() if s in sinks for table, v in of.items()}
         self._early: dict[str, list[Committable]] = {}
         self._tally = Tally(pipeline, spec.verify)
+        self._noticed = Noticed()
         self._busy: dict[int, float] = {}
         self._batches = 0
         self._evictions = 0
@@ -172,6 +176,7 @@ class Task:
             self._handle(*item)
         elif isinstance(item, _SplitEnd):
             self._set_aside(self._mine(item.split, item.rejected))
+            self._notice(item.split, item.noticed)
             if item.error is not None:
                 self._step = self._pipeline.source.id
                 if self._blame and (split := self._splits.get(item.split)):
@@ -187,7 +192,13 @@ class Task:
         elif isinstance(item, StopTask):
             raise _Stopped
 
-    def _handle(self, split: str, read: Read, rejected: tuple[BadRecord, ...] = ()) -> None:
+    def _handle(
+        self,
+        split: str,
+        read: Read,
+        rejected: tuple[BadRecord, ...] = (),
+        noticed: Mapping[str, TableNotices] | None = None,
+    ) -> None:
         """Bring one batch to all sinks, then remember the position after it.
 
         What its source set aside belongs to that position, and comes with it: in the middle of the batch a barrier's
@@ -200,6 +211,8 @@ class Task:
             self._batches += 1
         if rejected:
             self._set_aside(self._mine(split, rejected))
+        if noticed:
+            self._notice(split, noticed)
         self._reached.done(split, read.position)
         while self._postponed:
             self._take(self._postponed.pop(0))
@@ -296,6 +309,14 @@ class Task:
         """Those of the tables that this reading of the split is for."""
         share = self._splits[split].share
         return records if share is None else tuple(r for r in records if share.takes(r.table))
+
+    def _notice(self, split: str, noticed: Mapping[str, TableNotices]) -> None:
+        """Count and keep what the source told with a batch."""
+        share = self._splits[split].share
+        mine = {table: told for table, told in noticed.items() if share is None or share.takes(table)}
+        for table, told in mine.items():
+            self._tally.mended(self._pipeline.source, table, told.mended)
+        self._noticed.add(mine)
 
     def _settle(self) -> int:
         """Count, log and write what the plugin called last has set aside; gives back how many rows that were."""
@@ -394,7 +415,8 @@ class Task:
     def _read(self, split: Split, position: Position | None) -> None:
         limit = _Limiter(self._spec.rows_per_second, self._spec.bytes_per_second, self._stop)
         step = self._pipeline.source.id
-        context, aside = self._context, None
+        noticed = Noticed()
+        context, aside = replace(self._context, rejects=FailOnReject(), notices=noticed), None
         if Stage.SOURCE in self._pipeline.aside:
             aside = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=aside)
@@ -414,7 +436,7 @@ class Task:
                         expected = 0
                         continue
                     self._spent(step, began)
-                    item = (split.id, read) if aside is None else (split.id, read, tuple(aside.take()))
+                    item = (split.id, read, tuple(aside.take()) if aside else (), noticed.take())
                     size = read.batch.nbytes
                     if not self._buffer.put(item, size, expected):
                         return
@@ -422,7 +444,8 @@ class Task:
                     limit.take(read.batch)
                     del read, item  # the next batch is made while this one is under way, not both and one kept here
             if not self._stop.is_set():
-                self._buffer.put(_SplitEnd(split.id, rejected=tuple(aside.take()) if aside else ()), 0, expected)
+                rejected = tuple(aside.take()) if aside else ()
+                self._buffer.put(_SplitEnd(split.id, None, rejected, noticed.take()), 0, expected)
         except Exception as error:  # the task's thread raises it, after the rows that came before
             self._buffer.put(_SplitEnd(split.id, error), 0, expected)
 
@@ -531,6 +554,7 @@ class Task:
                     self._buffer.writer_waited,
                     self._buffer.reader_waited,
                     tuple(self._letters.reasons),
+                    dict(self._noticed.tables),
                 )
             )
 

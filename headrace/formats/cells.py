@@ -1,14 +1,18 @@
 """Cells of csv and text files ↔ values: nested separators, blanks, formats (SeaTunnel: TextDeserializationSchema)."""
 
+import contextlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.formats.file_format import ReadSettings
+from headrace.formats.iso_texts import fits
 from headrace.formats.java_dates import format_column, strftime_pattern
 from headrace.javatext import java_double, java_texts
 from headrace.leaves import printed_floats
@@ -17,13 +21,18 @@ from headrace.values import parse_value
 SEPARATORS = ("\x02", "\x03", "\x04", "\x05", "\x06", "\x07")
 """Between the parts of a nested value, the outermost first."""
 
+_SHORT_CLOCK = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:[T ](\d{2})(?:(\d{2})(?:(\d{2}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?\Z", re.ASCII
+)
+
 
 def parse_cell(text: str | None, dtype: pa.DataType, formats: Sequence[str] = (), level: int = 0) -> Any:
-    """One cell as the Python object that Arrow takes for `dtype`; a blank is null. Raises ValueError.
+    """One cell as the Python object that Arrow takes for `dtype`; a blank is null, within a nested one an empty text.
+    Raises ValueError.
 
     formats: Java patterns that are tried before the value's shape decides.
     """
-    if text is None or not text.strip():
+    if not text or not (level or pa.types.is_nested(dtype) or text.strip()):
         return None
     if pa.types.is_string(dtype):
         return text
@@ -46,10 +55,20 @@ def parse_cell(text: str | None, dtype: pa.DataType, formats: Sequence[str] = ()
         }
     if pa.types.is_temporal(dtype):
         for pattern in formats:
-            found = _by_pattern(text.strip(), pattern)
+            found = _by_pattern(text.strip(), pattern) if fits(pattern, dtype) else None
             if found is not None:
                 return parse_value(found if not pa.types.is_time(dtype) else found.time(), dtype)
+        if pa.types.is_timestamp(dtype):
+            return parse_value(_whole_timestamp(text.strip()), dtype)
     return parse_value(text.strip(), dtype)
+
+
+def _whole_timestamp(text: str) -> str:
+    """A day alone is its midnight, and a time of day may be `12`, `1230` or `123005`, as ISO 8601 has it."""
+    match = _SHORT_CLOCK.match(text)
+    if match is None:
+        return text
+    return f"{match[1]} {match[2] or '00'}:{match[3] or '00'}:{match[4] or '00'}{match[5] or ''}"
 
 
 def parse_text_cell(text: str | None, dtype: pa.DataType, settings: ReadSettings) -> Any:
@@ -88,19 +107,19 @@ def _by_pattern(text: str, pattern: str) -> datetime | None:
 def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | None = "") -> pa.Array:
     """A column as the texts of its cells. formats: `date`, `datetime`, `time` → Java pattern or None for ISO.
 
-    null: what stands for null; None keeps it.
+    null: what stands for null; None keeps it. Moments with a zone keep their offset; by a pattern they are in UTC.
     """
     dtype = column.type
     if pa.types.is_string(dtype):
         texts = column
-    elif pa.types.is_binary(dtype):
-        texts = pa.array([None if v is None else v.decode(errors="replace") for v in column.to_pylist()], pa.string())
+    elif pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype):
+        texts = _decoded(column)
     elif pa.types.is_date(dtype) and formats.get("date"):
         texts = format_column(column, str(formats["date"]))
     elif pa.types.is_time(dtype):
-        texts = _to_the_second(column, formats.get("time"), "HH:mm:ss")
+        texts = _moments(column, formats.get("time"))
     elif pa.types.is_timestamp(dtype):
-        texts = _to_the_second(column, formats.get("datetime"), "yyyy-MM-dd HH:mm:ss")
+        texts = _moments(column, formats.get("datetime"))
     elif pa.types.is_floating(dtype):
         texts = _java_numbers(column)
     elif pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
@@ -112,32 +131,54 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     return pc.fill_null(texts, null) if texts.null_count and null is not None else texts
 
 
-def _to_the_second(column: pa.Array, pattern: str | None, default: str) -> pa.Array:
-    """By the pattern; without one to the second, or with the fraction where a value has one: nothing is lost."""
+def _decoded(column: pa.Array) -> pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None else v.decode(errors="replace") for v in column.to_pylist()], pa.string())
+
+
+def _moments(column: pa.Array, pattern: str | None) -> pa.Array:
+    """By the pattern; without one to the second, and with the fraction where a value has one: nothing is lost."""
     if pattern:
         return format_column(column, pattern)
-    whole = column.cast(
-        pa.timestamp("s", column.type.tz) if pa.types.is_timestamp(column.type) else pa.time32("s"), safe=False
-    )
-    if column.equals(whole.cast(column.type)):
-        return format_column(column, default)
-    texts = format_column(column, f"{default}.SSSSSS")
-    return pc.replace_substring_regex(pc.replace_substring_regex(texts, r"000$", ""), r"\.000$", "")
+    is_time, zone = pa.types.is_time(column.type), getattr(column.type, "tz", None)
+    for unit in ("s", "ms", "us", "ns"):
+        exact = _time(unit) if is_time else pa.timestamp(unit, zone)
+        if exact == column.type:
+            break
+        with contextlib.suppress(pa.ArrowInvalid):
+            column = column.cast(exact)
+            break
+    texts = column.cast(pa.string())
+    if zone and zone != "UTC":
+        texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
+    if unit == "s" or not pc.any(pc.match_substring(texts, "000"), min_count=0).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, _ZEROS, r"\1")
+
+
+def _time(unit: str) -> pa.DataType:
+    return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+
+
+_ZEROS = r"\.?(?:000)+(Z|[+-]\d\d:\d\d)?$"
+"""The end of a fraction that says nothing, in threes, and the zone behind it."""
 
 
 def _java_numbers(column: pa.Array) -> pa.Array:
     """`1.0` and `2.25E10`, as Java prints them; Arrow prints `1` and `2.25e+10`."""
-    texts = pc.replace_substring_regex(column.cast(pa.string()), r"e\+?(-?)0*(\d+)$", r"E\1\2")
-    texts = pc.replace_substring_regex(texts, r"^(-?\d)E", r"\1.0E")
-    same = pc.fill_null(pc.match_substring_regex(texts, _AS_JAVA), fill_value=True)
-    if pc.all(same, min_count=0).as_py():
+    texts = column.cast(pa.string())
+    values = pc.fill_null(column, 0.5).to_numpy(zero_copy_only=False)
+    size = np.abs(values)
+    plain = ((size >= 1e-3) & (size < 1e7)) | (size == 0)  # elsewhere Java writes exponents, or it is no number
+    whole = plain & (values == np.floor(values))
+    if whole.any():
+        texts = pc.if_else(pa.array(whole), pc.binary_join_element_wise(texts, ".0", ""), texts)
+    if plain.all():
         return texts
-    odd = pc.invert(same)
+    odd = pa.array(~plain)
     return pc.replace_with_mask(texts, odd, pa.array(java_texts(column.filter(odd)), pa.string()))
-
-
-_AS_JAVA = r"^-?(0\.0{0,2}[1-9]\d*|[1-9]\d{0,6}\.\d+|\d\.\d+E-?\d+)$"
-"""Numbers that Arrow and Java print alike: Java turns to exponents below 0.001 and from 10,000,000 on."""
 
 
 def _join(value: Any, dtype: pa.DataType, level: int) -> str:

@@ -1,7 +1,7 @@
 """What a file format must do: say how a file can be cut, read a part of it, write one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -143,12 +143,16 @@ class FilePart(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """A line that makes no row. after: how many rows of its block come before it. place: file, row and column."""
+    """A line that makes no row. after: how many rows of its block come before it. place: file, row and column.
+
+    mended: it makes one nevertheless, that of number `after`; says how: `padded` or `cut`, see Notices.
+    """
 
     after: int
     raw: bytes | str
     reason: str
     place: str
+    mended: str = ""
 
 
 class FormatWriter(ABC):
@@ -229,6 +233,13 @@ class FileFormat(ABC):
         """
         raise ValueError(f"{self.name} has no lines")
 
+    def refused(self, rows: pa.RecordBatch, settings: WriteSettings) -> Mapping[int, str]:
+        """The rows that a file cannot hold so that they are read back as they are, by number from 0, and why.
+
+        Asked before they are written; the reasons name the columns. The default: there are none.
+        """
+        return {}
+
     def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
         """The rows as `read_back` gives them: what a file keeps of what Arrow tells apart."""
         return rows
@@ -284,4 +295,7 @@ def slices(
 
 
 def _set_aside(line: BadLine, task: TaskContext, table: str) -> None:
+    if line.mended:
+        task.notices.mended(table, line.mended, f"{line.place}: {line.reason}")
+        return
     task.rejects.add_raw(table, [line.raw], line.reason, line.place)

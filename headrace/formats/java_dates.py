@@ -10,13 +10,14 @@ _LETTERS = {
     "yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "hh": "%I", "mm": "%M", "ss": "%S", "a": "%p",
     "DDD": "%j", "SSS": "%f3", "SSSSSS": "%f6", "S": "%f1",
 }  # fmt: skip
-_TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+"""A quoted text, a letter and its repetitions, or what stands between them."""
 
 
 def strftime_pattern(pattern: str) -> str:
     """The pattern for strftime; fractions as %f1, %f3 or %f6. Raises ValueError naming a letter it has no word for."""
     out = []
-    for match in _TOKEN.finditer(pattern):
+    for match in TOKEN.finditer(pattern):
         token = match[0]
         if match[1] is not None:
             out.append(match[1].replace("''", "'").replace("%", "%%") or "'")
@@ -38,8 +39,10 @@ def format_datetime(value: datetime, pattern: str) -> str:
 
 
 def format_column(column: pa.Array, pattern: str) -> pa.Array:
-    """A date, time or timestamp column as text by a Java pattern."""
+    """A date, time or timestamp column as text by a Java pattern; moments with a zone in UTC, as they are read."""
     text = strftime_pattern(pattern)
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        column = column.cast(pa.timestamp(column.type.unit))
     if pa.types.is_time(column.type):  # Arrow formats moments only
         column = column.cast(pa.time64("us")).cast(pa.int64()).cast(pa.timestamp("us"))
     if "%f" not in text:

@@ -221,6 +221,8 @@ class RunningJob:
         if result.report is not None:
             metrics = replace(metrics, report=result.report.to_json())
             self.log("info", result.report.summary)
+            for warning in result.report.warnings:
+                self.log("warning", warning)
             try:
                 save_report(result.report, self._service.home)
             except OSError as error:

@@ -210,7 +210,9 @@ def test_reads_other_encodings(tmp_path, encoding):
 
 
 def test_a_wrong_encoding_names_the_row_and_the_cure(tmp_path):
-    with pytest.raises(BadRow, match=r"in\.csv row 2: it is not UTF-8: b'\\xff\\xfe'; set the option encoding"):
+    with pytest.raises(
+        BadRow, match=r"in\.csv row 2, column name: it is not UTF-8: b'\\xff\\xfe'; set the option encoding"
+    ):
         read_all(csv(tmp_path, b"1,a\n2,\xff\xfe\n"))
 
 

@@ -445,8 +445,7 @@ class _FileWriter(SinkWriter):
         self._verifier = None if self._form.unverified else task.verifier
 
     def write(self, batch: Batch) -> None:
-        if self._other_encoding:
-            batch = self._encodable(batch)
+        batch = self._writable(batch)
         with _translated(Path(self._options.path)):
             rows, names = batch.rows, self._names
             if self._form.gives_changes:
@@ -454,8 +453,19 @@ class _FileWriter(SinkWriter):
             for partition, part in self._parts(rows):
                 self._write_part(partition, part.select(names))
 
-    def _encodable(self, batch: Batch) -> Batch:
-        """The rows whose texts the files' encoding has; the others are set aside before any row is written."""
+    def _writable(self, batch: Batch) -> Batch:
+        """The rows that the files can hold; the others are set aside before any row is written."""
+        bad = dict(self._form.refused(batch.rows.select(self._names), self._options))
+        if self._other_encoding:
+            bad = self._not_encodable(batch) | bad
+        if not bad:
+            return batch
+        mask = pa.array([row in bad for row in range(batch.num_rows)])
+        self._task.rejects.add(batch, mask, pa.array([bad.get(row, "") for row in range(batch.num_rows)]))
+        return batch.filter(pc.invert(mask))
+
+    def _not_encodable(self, batch: Batch) -> dict[int, str]:
+        """The rows with texts that the files' encoding does not have, and why."""
         bad: dict[int, str] = {}
         for name in self._names:
             if pa.types.is_string(batch.rows.schema.field(name).type):
@@ -465,11 +475,7 @@ class _FileWriter(SinkWriter):
                     except UnicodeEncodeError as error:
                         char = error.object[error.start]
                         bad.setdefault(row, f"column {name}: {self._options.encoding} has no {char!r}")
-        if not bad:
-            return batch
-        mask = pa.array([row in bad for row in range(batch.num_rows)])
-        self._task.rejects.add(batch, mask, pa.array([bad.get(row, "") for row in range(batch.num_rows)]))
-        return batch.filter(pc.invert(mask))
+        return bad
 
     def _write_part(self, partition: str, rows: pa.RecordBatch) -> None:
         limit = None if self._options.single_file_mode else self._options.batch_size
