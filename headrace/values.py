@@ -32,6 +32,28 @@ _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _NOW = {"current_timestamp", "current_time", "current_date"}
 
 
+class NumberText(str):
+    """A number of a JSON document, as it is written there."""
+
+    __slots__ = ()
+
+
+def loads_exactly(text: str | bytes) -> Any:
+    """A JSON document whose numbers with a point or an exponent are NumberText, so that no digit of them is lost.
+
+    Raises ValueError.
+    """
+    return json.loads(text, parse_float=NumberText, parse_int=_whole, parse_constant=_no_constant)
+
+
+def _whole(text: str) -> Any:
+    return NumberText(text) if text == "-0" else int(text)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
 def parse_values(values: Sequence[Any], dtype: pa.DataType) -> pa.Array:
     """An array of `values`. Raises ValueError naming the first value that does not fit, and the type."""
     return to_array([parse_value(value, dtype) for value in values], dtype)
@@ -132,12 +154,23 @@ def _nested(value: Any, dtype: pa.DataType) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json(value)
     return str(value)
+
+
+def _json(value: Any) -> str:
+    """A value as JSON, numbers with the digits that they were written with."""
+    if isinstance(value, NumberText):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_json(str(key))}:{_json(item)}' for key, item in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _boolean(value: Any) -> bool:

@@ -4,8 +4,7 @@ What a field means is said by the slow way, `_Fields`. Arrow's reader is only as
 it gives is looked at; a part of a block that it does not take, or might take otherwise, is read slowly.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,30 +13,16 @@ import pyarrow.csv as pacsv
 
 from headrace.formats.cells import parse_cell
 from headrace.formats.dialect import Quoted, TextRow
+from headrace.formats.doubts import is_doubtful
 from headrace.formats.file_format import BadLine, FilePart, ReadSettings
 from headrace.formats.iso_texts import iso_patterns, to_iso
-from headrace.formats.lines import Block, LineFormat, line_number
+from headrace.formats.lines import Block, LineFormat
 from headrace.formats.names import FieldNames
+from headrace.formats.parsed import LineNumbers, Parsed, by_halves
 from headrace.values import to_array
-
-SLOW_BYTES = 16 * 1024
-"""A part of a block that is not halved any more before it is read slowly."""
 
 _STAND_IN = b"\x1f"
 """Stands for a delimiter of several bytes where Arrow reads, for it knows single ones only."""
-
-_YEAR_ONE = -719_162
-"""The first day that Python's dates know, in days since 1970."""
-
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
-@dataclass
-class Parsed:
-    """The rows of a block. odd: its bad lines, and its rows that had fields too many or too few, in order."""
-
-    rows: pa.Table
-    odd: list[BadLine] = field(default_factory=list)
 
 
 class DelimitedRows:
@@ -64,28 +49,7 @@ class DelimitedRows:
         """The rows of a block."""
         if block.last and self._dialect.leaves_open(block.data):
             return self.parse_slowly(block.data, part, block)  # Arrow would close it
-        pieces = list(self._parse(block.data, 0, len(block.data), block, part))
-        if len(pieces) == 1:
-            return pieces[0]
-        odd, before = [], 0
-        for piece in pieces:
-            odd += [line._replace(after=line.after + before) for line in piece.odd]
-            before += piece.rows.num_rows
-        return Parsed(pa.concat_tables([piece.rows for piece in pieces]), odd)
-
-    def _parse(self, data: memoryview, start: int, end: int, block: Block, part: FilePart) -> Iterator[Parsed]:
-        """start, end: of rows within the block's data. A part that Arrow does not take is halved at a row's end."""
-        found = self._fast(data[start:end])
-        if found is not None:
-            yield Parsed(found)
-            return
-        half = start + (end - start) // 2
-        middle = start + self._dialect.last_row_end(bytes(data[start:half])) if end - start > SLOW_BYTES else start
-        if middle == start:
-            yield self.parse_slowly(data[start:end], part, block, start)
-            return
-        yield from self._parse(data, start, middle, block, part)
-        yield from self._parse(data, middle, end, block, part)
+        return by_halves(block, self._form, self._fast, lambda data, start: self.parse_slowly(data, part, block, start))
 
     # -------------------------------------------------------------------------------------------------------- quickly
 
@@ -177,7 +141,7 @@ class DelimitedRows:
             cells = _Fields(self._settings, self._nulls)
             values = [None if text is None else cells.value(Quoted(text), wanted.type) for text in column.to_pylist()]
             found = pa.chunked_array([to_array(values, wanted.type)])
-        if (found.null_count and not wanted.nullable) or _is_doubtful(found):
+        if (found.null_count and not wanted.nullable) or is_doubtful(found):
             return None
         return found
 
@@ -191,7 +155,7 @@ class DelimitedRows:
         columns: list[list[Any]] = [[] for _ in self._schema]
         odd: list[BadLine] = []
         text = str(data, "utf-8", "surrogateescape")
-        numbers = _Numbers(part, block, start, self._form)
+        numbers = LineNumbers(part, block, start, self._form)
         one_column = len(self._names.in_row) == 1
         cells = _Fields(self._settings, self._nulls)
         wanted = [(self._names.index(f.name), f) for f in self._schema]
@@ -207,11 +171,11 @@ class DelimitedRows:
                     raise _BadField(f"{uneven}; look for a delimiter in a field without quotes")
                 values = cells.values(row.fields, wanted, self._settings.encoding)
             except _BadField as error:
-                place = f"{part.label} row {numbers.of(text, row.start)}{error.place}"
+                place = f"{part.label} row {numbers.of(_bytes(text[: row.start]))}{error.place}"
                 odd.append(BadLine(count, _as_it_was(row.raw), str(error), place))
                 continue
             if uneven:
-                place = f"{part.label} row {numbers.of(text, row.start)}"
+                place = f"{part.label} row {numbers.of(_bytes(text[: row.start]))}"
                 odd.append(BadLine(count, _as_it_was(row.raw), uneven, place, mended=_mended(row, self._names)))
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
@@ -226,8 +190,8 @@ class DelimitedRows:
             return ""
         return f"it has {have} field{'s' * (have != 1)}, {self._names.told_by} {wanted}"
 
-    def _unclosed(self, row: TextRow, text: str, part: FilePart, numbers: "_Numbers") -> str:
-        begins = numbers.of(text, row.unclosed)
+    def _unclosed(self, row: TextRow, text: str, part: FilePart, numbers: LineNumbers) -> str:
+        begins = numbers.of(_bytes(text[: row.unclosed]))
         return (
             f"the {self._dialect.quote} that begins a field in line {begins} is never closed; close or double it, "
             "or set quote_char to another character"
@@ -236,26 +200,6 @@ class DelimitedRows:
 
 def _mended(row: TextRow, names: FieldNames) -> str:
     return "cut" if len(row.fields) > len(names.in_row) else "padded"
-
-
-def _is_doubtful(column: pa.ChunkedArray) -> bool:
-    """Whether Arrow took a number that is too large for its type, or a year that Python's dates do not know."""
-    if pa.types.is_floating(column.type):
-        return bool(pc.any(pc.is_inf(column), min_count=0).as_py())
-    if pa.types.is_decimal(column.type):
-        limit, ends = 10 ** (column.type.precision - column.type.scale), pc.min_max(column).as_py()
-        return ends["min"] is not None and (ends["max"] >= limit or ends["min"] <= -limit)
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        return len(column) > 0 and _is_before_year_one(pc.min(column))
-    return False
-
-
-def _is_before_year_one(first: pa.Scalar) -> bool:
-    if not first.is_valid:
-        return False
-    if pa.types.is_date(first.type):
-        return bool(first.cast(pa.date32()).cast(pa.int32()).as_py() < _YEAR_ONE)
-    return bool(first.cast(pa.int64()).as_py() < _YEAR_ONE * 86_400 * _PER_SECOND[first.type.unit])
 
 
 class _BadField(ValueError):
@@ -308,20 +252,8 @@ class _Fields:
         return parse_cell(str(text), dtype, self._formats)
 
 
-class _Numbers:
-    """The numbers of lines in a file, from 1; the file is only read up to a block when one is asked for."""
-
-    def __init__(self, part: FilePart, block: Block, start: int, form: LineFormat) -> None:
-        self._part, self._block, self._start, self._form = part, block, start, form
-        self._first: int | None = None
-
-    def of(self, text: str, at: int) -> int:
-        """The number of the line at `at` in a text that begins at `start` of the block."""
-        count = self._form.dialect.count_ends
-        if self._first is None:
-            self._first = line_number(self._part.file, self._block.start, self._form)
-            self._first += count(self._block.data[: self._start])
-        return self._first + count(text[:at].encode("utf-8", "surrogateescape"))
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _as_it_was(text: str) -> bytes | str:

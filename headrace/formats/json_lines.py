@@ -1,18 +1,20 @@
-"""Json files, one object a line: Arrow parses whole blocks; a block with an odd value is parsed again, line by line."""
+"""Json files, one object a line."""
 
-import json
+import base64
+import codecs
+import math
+import re
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pajson
 
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
+from headrace.formats.delimited_writer import text_buffer
 from headrace.formats.file_format import (
     BadLine,
     FileFormat,
@@ -22,10 +24,12 @@ from headrace.formats.file_format import (
     WriteSettings,
     slices,
 )
-from headrace.formats.lines import Block, LineFormat, blocks, cut, line_number
+from headrace.formats.json_rows import JsonRows, first_object
+from headrace.formats.lines import Block, LineFormat, blocks, cut, header_row
+from headrace.formats.names import check_names, nearest
+from headrace.javatext import java_double
 from headrace.leaves import printed_floats
 from headrace.storage.opened import InMemory, Opened
-from headrace.values import parse_value, to_array
 
 
 class JsonFormat(FileFormat):
@@ -36,7 +40,7 @@ class JsonFormat(FileFormat):
     packable = True
 
     def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return cut(file, split_size, LineFormat(encoding=settings.encoding))
+        return cut(file, split_size, _lines(settings))
 
     def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
         return LineFormat(encoding=settings.encoding).ascii_based
@@ -51,23 +55,29 @@ class JsonFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         offset, skip = position or (part.start, 0)
-        form = LineFormat(encoding=settings.encoding, skip=settings.skip_header)
-        native = all(_is_native(field.type) for field in schema)
+        form = _lines(settings)
         try:
+            first = first_object(header_row(part.file, _lines(settings, header=True), task))
+            rows = JsonRows(schema, first, settings, form)
             for block in blocks(part, offset, form, task):
-                bad: list[BadLine] = []
-                rows = _fast(block, schema) if native else None
-                if rows is None:
-                    rows, bad = _slow(block, schema, part, form)
-                yield from slices(rows, task, block.start, block.end, skip, bad, table)
-                skip = max(skip - rows.num_rows, 0)  # blocks may be smaller than those the position was made with
+                found = rows.parse(block, part)
+                yield from slices(found.rows, task, block.start, block.end, skip, found.odd, table)
+                skip = max(skip - found.rows.num_rows, 0)  # blocks may be smaller than those of the position
         except UnicodeError as error:
             raise Rejected(f"{part.label} is not {settings.encoding}: {error}; set the option encoding") from error
+        if rows.rows:
+            missing = [field for field in schema if field.name not in rows.found]
+            if first and not part.start and not offset and not part.growing:
+                check_names(missing if len(missing) == len(schema) else [], schema, list(first), part.label)
+            near = {field.name: nearest(field.name, list(first)) for field in missing}
+            task.notices.names(table, part.label, rows.found, near)
 
     def parse(  # noqa: D102
         self, raw: bytes, header: Opened | None, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, list[BadLine]]:
-        return _slow(Block(memoryview(raw), 0, 0), schema, FilePart(InMemory("", raw), 0, 0), LineFormat())
+        part, block = FilePart(InMemory("", raw), 0, 0), Block(memoryview(raw), 0, 0, last=True)
+        found = JsonRows(schema, first_object(raw), settings, LineFormat()).parse_slowly(block.data, part, block)
+        return found.rows, found.odd
 
     def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
         """Dates and times as the texts that were written, for a format may drop a part of them."""
@@ -76,82 +86,26 @@ class JsonFormat(FileFormat):
 
     def read_back(self, file: Opened, schema: pa.Schema, settings: WriteSettings) -> Iterator[pa.RecordBatch]:  # noqa: D102
         fields = [pa.field(f.name, pa.string()) if pa.types.is_temporal(f.type) else f for f in schema]
-        return super().read_back(file, pa.schema(fields), settings)
+        return super().read_back(file, pa.schema(fields), settings.model_copy(update={"header": False}))
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _JsonWriter(stream, settings)
 
 
-def _is_native(dtype: pa.DataType) -> bool:
-    """Types that Arrow's reader takes from JSON exactly as SeaTunnel does."""
-    if pa.types.is_struct(dtype):
-        return all(_is_native(dtype.field(i).type) for i in range(dtype.num_fields))
-    if pa.types.is_list(dtype):
-        return _is_native(dtype.value_type)
-    return (
-        pa.types.is_string(dtype)
-        or pa.types.is_integer(dtype)
-        or pa.types.is_floating(dtype)
-        or pa.types.is_boolean(dtype)
-    )
-
-
-def _fast(block: Block, schema: pa.Schema) -> pa.Table | None:
-    try:
-        table = pajson.read_json(
-            pa.BufferReader(pa.py_buffer(block.data)),
-            pajson.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
-            pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-        )
-        return table.select(schema.names)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
-        return None
-
-
-def _slow(block: Block, schema: pa.Schema, part: FilePart, form: LineFormat) -> tuple[pa.Table, list[BadLine]]:
-    columns: list[list[Any]] = [[] for _ in schema]
-    bad: list[BadLine] = []
-    first: int | None = None
-    loads = _loads_exactly if any(_has_decimals(field.type) for field in schema) else orjson.loads
-    for number, line in enumerate(bytes(block.data).split(b"\n")):
-        if not line.strip():
-            continue
-        column, problem, values = "", "", []
-        try:
-            value = loads(line)
-            if not isinstance(value, dict):
-                raise ValueError("the line is no JSON object")
-            for field in schema:
-                column = field.name
-                values.append(parse_value(value.get(field.name), field.type))
-        except ValueError as error:
-            problem = str(error)
-        if problem:
-            if first is None:
-                first = line_number(part.file, block.start, form)
-            place = f"{part.label} row {first + number}" + (f", column {column}" if column else "")
-            bad.append(BadLine(len(columns[0]) if columns else 0, line, problem, place))
-            continue
-        for target, item in zip(columns, values, strict=True):
-            target.append(item)
-    return pa.table([to_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema), bad
-
-
-def _loads_exactly(line: bytes) -> Any:
-    """A decimal keeps digits that a double has no room for."""
-    return json.loads(line, parse_float=Decimal)
-
-
-def _has_decimals(dtype: pa.DataType) -> bool:
-    inner = [dtype.field(i).type for i in range(dtype.num_fields)] if pa.types.is_nested(dtype) else []
-    return pa.types.is_decimal(dtype) or any(_has_decimals(item) for item in inner)
+def _lines(settings: ReadSettings, *, header: bool = False) -> LineFormat:
+    return LineFormat(encoding=settings.encoding, skip=settings.skip_header, header=header)
 
 
 class _JsonWriter(FormatWriter):
-    """All fields of every row, nulls included; times as ISO text, bytes as base64, decimals as numbers."""
+    """All fields of every row, nulls included; times as ISO text, bytes as base64, decimals as numbers.
+
+    Numbers that JSON does not have are the texts that Jackson writes: `"NaN"`, `"Infinity"`, `"-Infinity"`.
+    """
 
     def __init__(self, stream: BinaryIO, settings: WriteSettings) -> None:
         self._stream, self._settings = stream, settings
+        encoding = codecs.lookup(settings.encoding)
+        self._encoder = None if encoding.name == "utf-8" else codecs.getincrementalencoder(encoding.name)()
 
     def write(self, rows: pa.RecordBatch) -> None:
         keys = [orjson.dumps(name).decode() for name in rows.schema.names]
@@ -159,9 +113,8 @@ class _JsonWriter(FormatWriter):
         for i, (key, column) in enumerate(zip(keys, rows.columns, strict=True)):
             parts += [f"{'{' if i == 0 else ','}{key}:", _json_texts(column, self._settings)]
         lines = pc.binary_join_element_wise(*parts, "}\n", "") if parts else pa.array(["{}\n"] * rows.num_rows)
-        text = b"".join(item.encode() for item in lines.to_pylist())
-        utf8 = self._settings.encoding.lower().replace("-", "") == "utf8"
-        self._stream.write(text if utf8 else text.decode().encode(self._settings.encoding))
+        data = text_buffer(lines)
+        self._stream.write(data if self._encoder is None else self._encoder.encode(str(data, "utf-8")))
 
     def close(self) -> None:
         """Every line was written whole."""
@@ -172,24 +125,41 @@ def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
     dtype = column.type
     if pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_decimal(dtype):
         return pc.fill_null(column.cast(pa.string()), "null")
-    if pa.types.is_string(dtype) and not _needs_escapes(column):
-        return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
+    if pa.types.is_string(dtype):
+        return pc.fill_null(_strings(column), "null")
     if pa.types.is_temporal(dtype):
         return pc.fill_null(pc.binary_join_element_wise('"', _times(column, settings), '"', ""), "null")
+    if pa.types.is_float32(dtype) or pa.types.is_float64(dtype):
+        return pc.fill_null(_numbers(column), "null")
     return pc.fill_null(pa.array(values_as_json(column), pa.string()), "null")
+
+
+def _strings(column: pa.Array) -> pa.Array:
+    quoted = pc.binary_join_element_wise('"', column, '"', "")
+    if _ESCAPED.search(text_buffer(column)) is None:
+        return quoted
+    odd = pc.fill_null(pc.match_substring_regex(column, _ESCAPED.pattern.decode()), fill_value=False)
+    escaped = [orjson.dumps(text).decode() for text in column.filter(odd).to_pylist()]
+    return pc.replace_with_mask(quoted, odd, pa.array(escaped, pa.string()))
+
+
+_ESCAPED = re.compile(rb'["\\\x00-\x1f]')
+"""What cannot stand in a JSON text as it is."""
+
+
+def _numbers(column: pa.Array) -> pa.Array:
+    texts = cell_texts(column, {}, None)
+    odd = pc.fill_null(pc.invert(pc.is_finite(column)), fill_value=False)
+    return pc.if_else(odd, pc.binary_join_element_wise('"', texts, '"', ""), texts)
 
 
 def _times(column: pa.Array, settings: WriteSettings) -> pa.Array:
     """Dates and times as texts, null where they are null."""
     formats = settings.formats()
-    texts = cell_texts(column, formats)
+    texts = cell_texts(column, formats, None)
     if pa.types.is_timestamp(column.type) and formats["datetime"] is None:
         texts = pc.replace_substring(texts, " ", "T")
-    return pc.if_else(pc.is_valid(column), texts, None)
-
-
-def _needs_escapes(column: pa.Array) -> bool:
-    return bool(pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]'), min_count=0).as_py())
+    return texts
 
 
 def values_as_json(column: pa.Array) -> list[str | None]:
@@ -206,11 +176,11 @@ def json_text(value: Any, dtype: pa.DataType) -> str:
 def _plain(value: Any, dtype: pa.DataType) -> Any:
     if isinstance(dtype, pa.ExtensionType):
         dtype = dtype.storage_type
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, str | bool | int):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else java_double(value)
     if isinstance(value, bytes):
-        import base64
-
         return base64.b64encode(value).decode()
     if pa.types.is_map(dtype):
         return {str(k): _plain(v, dtype.item_type) for k, v in value}
