@@ -91,7 +91,7 @@ def own_columns(have: pa.Schema, label: str, table: TableSchema, names: Sequence
     for column in table.columns:
         name = column.name if column.name in have.names else by_lower.get(column.name.lower())
         if name is not None:
-            if not has_room(column.type, have.field(name).type):
+            if not declared and not has_room(column.type, have.field(name).type):
                 raise Rejected(
                     f"column {name} of {label} is {type_name(have.field(name).type)}, and held only nulls in the files "
                     f"that the columns were taken from; declare {name} in schema",
