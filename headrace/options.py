@@ -125,7 +125,7 @@ def _normalise(model: type[Options], values: Mapping[str, Any], place: str, unkn
                 value = _accept_text(field.annotation, _get(values, path))
                 if value is None and Any not in _union_parts(field.annotation):
                     continue  # as if the key were left out
-                if value == {} and _is_optional_block(field.annotation):
+                if isinstance(value, Mapping) and not value and _is_optional_block(field.annotation):
                     continue  # `schema {}` says nothing
                 below = f"{place}{option_name(name, field)}"
                 found.setdefault(option_name(name, field), _within(field.annotation, value, below, unknown))

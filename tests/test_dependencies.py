@@ -17,8 +17,8 @@ IMPORTED_AS = {
     "prometheus-client": "prometheus_client", "pyyaml": "yaml", "python-calamine": "python_calamine",
     "rustpy-xlsxwriter": "rustpy_xlsxwriter",
 }  # fmt: skip
-BROUGHT_BY_OTHERS = {"anyio", "click", "starlette", "h11", "pytest"}
-"""With fastapi, typer and uvicorn; and pytest, which who uses headrace.testing has."""
+BROUGHT_BY_OTHERS = {"anyio", "click", "starlette", "h11", "pydantic_core", "pytest"}
+"""With fastapi, typer, uvicorn and pydantic; and pytest, which who uses headrace.testing has."""
 
 
 def modules(requirements):

@@ -520,7 +520,8 @@ class JobMaster:
         """See pipeline.Job.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
-        if self._canceled.is_set():
+        canceled = self._canceled.is_set()
+        if canceled:
             deadline = CANCELED_SECONDS
         tries = CALL_TRIES if name in REPEATABLE_CALLS else 1
         while True:
@@ -528,7 +529,7 @@ class JobMaster:
                 return self._call_once(name, arguments, deadline)
             except WorkerLost as lost:
                 tries -= lost.guilty or name not in REPEATABLE_CALLS
-                if not tries:
+                if not tries or self._canceled.is_set() is not canceled:  # the cancel has torn it away
                     raise
 
     def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None) -> Any:

@@ -166,8 +166,13 @@ def _sign(number: Value, rows: int) -> Value:
 
 
 def _whole_type(arguments: Sequence[Argument]) -> pa.DataType:
-    """The argument's type; a decimal's without what stands behind the point, and with room for the next number."""
+    """INT of FLOAT and DOUBLE, as in SeaTunnel's engine and jobs; else the argument's type, as its page has it.
+
+    A decimal loses what stands behind the point, and has room for the next number.
+    """
     dtype = arguments[0].type
+    if pa.types.is_floating(dtype):
+        return INT
     if not pa.types.is_decimal(dtype) or dtype.scale <= 0:
         return dtype
     return decimal_type(dtype.precision - dtype.scale + 1, 0)
@@ -175,12 +180,24 @@ def _whole_type(arguments: Sequence[Argument]) -> pa.DataType:
 
 @function("CEIL", "CEILING", result=_whole_type, takes=NUMBERS)
 def _ceil(number: Value, rows: int) -> Value:
-    return number if pa.types.is_integer(number.type) else pc.ceil(_with_room(number))
+    return number if pa.types.is_integer(number.type) else _whole(pc.ceil(_with_room(number)))
 
 
 @function("FLOOR", result=_whole_type, takes=NUMBERS)
 def _floor(number: Value, rows: int) -> Value:
-    return number if pa.types.is_integer(number.type) else pc.floor(_with_room(number))
+    return number if pa.types.is_integer(number.type) else _whole(pc.floor(_with_room(number)))
+
+
+def _whole(number: Value) -> Value:
+    """Doubles as INT. Raises ValueError for one that INT has no room for."""
+    if not pa.types.is_floating(number.type):
+        return number
+    beyond = pc.invert(pc.and_(pc.greater_equal(number, -(2.0**31)), pc.less(number, 2.0**31)))
+    if pc.any(pc.fill_null(beyond, False)).as_py():
+        first = number if isinstance(number, pa.Scalar) else number.filter(beyond)[0]
+        text = f"{first.as_py()!r} is outside INT, which FLOOR and CEIL give of a DOUBLE"
+        raise ValueError(f"{text}; write them of CAST(… AS DECIMAL(20, 2)), which keeps its type")
+    return number.cast(INT)
 
 
 def _with_room(number: Value) -> Value:

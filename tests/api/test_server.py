@@ -607,7 +607,7 @@ def test_the_figures_move_under_load(start, tmp_path):
     deadline = time.monotonic() + 30
     while {key for key, values in seen.items() if len(values) == 1} - FIXED and time.monotonic() < deadline:
         for pending in [j for j in server.get("running-jobs").json if j["jobStatus"] == "PENDING"][:1]:
-            server.ask("POST", "stop-job", {"jobId": pending["jobId"], "isStopWithSavePoint": True})
+            server.ask("POST", "stop-job", {"jobId": pending["jobId"]})
         look(3)
         for pid in children(server.process.pid)[:1]:
             os.kill(pid, signal.SIGKILL)

@@ -437,7 +437,6 @@ def problems_of(env, folder):
         ("error_handler { mode = PANIC }", "job.conf:2: env.error_handler.mode: 'PANIC' is not one of"),
         ("error_handler = LOG", "env.error_handler: must be a block"),
         ("error_handler { mode = LOG, max_error_ratio = 1.5 }", "env.error_handler.max_error_ratio: "),
-        ("error_handler { mode = LOG, max_error_record = 5 }", "did you mean 'max_error_records'?"),
         ("error_handler { mode = ROUTE }", "mode ROUTE needs a sink"),
         ("sink_error_handler { mode = ROUTE, sink { path = x } }", "env.sink_error_handler.sink.plugin_name"),
         ("error_handler { mode = ROUTE, sink { plugin_name = LocalFil } }", "did you mean LocalFile"),
@@ -449,6 +448,12 @@ def problems_of(env, folder):
 )
 def test_a_wrong_handler_is_named_with_place_and_cure(tmp_path, env, expected):
     assert any(expected in text for text in problems_of(env, tmp_path)), problems_of(env, tmp_path)
+
+
+def test_a_misspelt_limit_is_a_warning_with_the_right_name(tmp_path):
+    env = "error_handler { mode = LOG, max_error_record = 5 }"
+    plan = make_plan(parse_job(f"env {{ {env} }}\n source {{ {csv_source(tmp_path)} }}\n sink {{ Console {{}} }}"))
+    assert ["did you mean 'max_error_records'?" in str(warning) for warning in plan.warnings] == [True]
 
 
 def test_keys_of_a_queue_are_accepted_with_a_word(tmp_path):

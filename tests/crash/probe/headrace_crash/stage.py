@@ -132,7 +132,7 @@ def _direct(stage: Stage, phase: Phase) -> None:
         def wrapped(self):
             if phase is not Phase.CHECKPOINT and self.last.id >= QUIET_AFTER:
                 return None
-            read = len(self._splits) if phase is Phase.SAVEPOINT else self.tasks
+            read = len(self._finished.splits) if phase is Phase.SAVEPOINT else self.tasks
             return inner(self) if stage.has_rows(read, self._next_id) else max(inner(self), time.monotonic() + 0.02)
 
         return wrapped
