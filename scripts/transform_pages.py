@@ -71,8 +71,8 @@ is a DECIMAL, and so is a whole number outside BIGINT. Numbers of different type
 
 What is computed of decimals has the precision and the scale of the larger operand, as in SeaTunnel. Quotients are
 rounded **away from zero**: `10.00 / 3` is 3.34, `1.00 / 1000` is 0.01. All others are rounded to the nearest. For more
-digits, cast first: `CAST(amount AS DECIMAL(20, 6)) / 3`. `FLOOR` and `CEIL` keep the type of their argument; a decimal
-loses its scale.
+digits, cast first: `CAST(amount AS DECIMAL(20, 6)) / 3`. `FLOOR` and `CEIL` of a DOUBLE or FLOAT are INT; whole numbers
+keep their type, and so do decimals, without their scale.
 
 ## Where SeaTunnel's page and its engine differ
 

@@ -96,8 +96,8 @@ class GatedTask(task_module.Task):
         self._gate = Gate(self.folder, spec.context.job_id, pipeline.id)
         self._source = _GatedSource(self._source, self._gate)
 
-    def _handle(self, split, read, rejected=()):
-        super()._handle(split, read, rejected)
+    def _handle(self, split, read, *told):
+        super()._handle(split, read, *told)
         self._gate.handled(read.batch.num_rows)
 
 
