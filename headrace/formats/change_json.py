@@ -24,6 +24,7 @@ from headrace.formats.file_format import (
 )
 from headrace.formats.json_lines import JsonFormat
 from headrace.formats.lines import Block, LineFormat, blocks, line_number
+from headrace.formats.text_stream import TextStream
 from headrace.rows import RowKind
 from headrace.storage.opened import InMemory, Opened
 from headrace.values import parse_value, to_array
@@ -140,9 +141,7 @@ class CanalJsonFormat(_ChangeFormat):
         return canal(message)
 
     def message(self, before: bytes | None, after: bytes | None) -> bytes:  # noqa: D102
-        if before is not None and after is not None:
-            return b'{"data":[%b],"old":[%b],"type":"UPDATE"}\n' % (after, before)
-        return b'{"data":[%b],"type":"%b"}\n' % (after or before or b"", b"DELETE" if after is None else b"INSERT")
+        return _data_message(*(row and b"[%b]" % row for row in (before, after)))
 
 
 class MaxwellJsonFormat(_ChangeFormat):
@@ -154,9 +153,14 @@ class MaxwellJsonFormat(_ChangeFormat):
         return maxwell(message)
 
     def message(self, before: bytes | None, after: bytes | None) -> bytes:  # noqa: D102
-        if before is not None and after is not None:
-            return b'{"data":%b,"old":%b,"type":"UPDATE"}\n' % (after, before)
-        return b'{"data":%b,"type":"%b"}\n' % (after or before or b"", b"DELETE" if after is None else b"INSERT")
+        return _data_message(before, after)
+
+
+def _data_message(before: bytes | None, after: bytes | None) -> bytes:
+    """What Canal and Maxwell have in common. A row is never empty: it has its braces."""
+    if before is not None and after is not None:
+        return b'{"data":%b,"old":%b,"type":"UPDATE"}\n' % (after, before)
+    return b'{"data":%b,"type":"%b"}\n' % (after or before or b"", b"DELETE" if after is None else b"INSERT")
 
 
 class _ChangeWriter(FormatWriter):
@@ -166,7 +170,7 @@ class _ChangeWriter(FormatWriter):
     """
 
     def __init__(self, form: _ChangeFormat, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> None:
-        self._form, self._stream, self._settings = form, stream, settings
+        self._form, self._stream, self._settings = form, TextStream(stream, settings.encoding), settings
         self._plain = settings.model_copy(update={"encoding": "UTF-8"})
         self._waiting: bytes | None = None
 
@@ -192,10 +196,7 @@ class _ChangeWriter(FormatWriter):
             self._put(None, row)
 
     def _put(self, before: bytes | None, after: bytes | None) -> None:
-        line = self._form.message(before, after)
-        encoding = self._settings.encoding
-        utf8 = encoding.lower().replace("-", "") == "utf8"
-        self._stream.write(line if utf8 else line.decode().encode(encoding))
+        self._stream.write(self._form.message(before, after))
 
     def close(self) -> None:
         if self._waiting is not None:

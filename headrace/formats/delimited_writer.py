@@ -1,6 +1,5 @@
 """Writing csv and text files: whole columns as texts, joined into lines; nothing that is read back otherwise."""
 
-import codecs
 import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from headrace.errors import Rejected
 from headrace.formats.cells import SEPARATORS, cell_texts
 from headrace.formats.dialect import Dialect
 from headrace.formats.file_format import FormatWriter, WriteSettings
+from headrace.formats.text_stream import TextStream
 
 _IN_NUMBERS = frozenset("0123456789+-.:EeINTZafinstrulyN ")
 """What stands in the texts of numbers, truth values, dates and times without a pattern."""
@@ -26,10 +26,8 @@ class DelimitedWriter(FormatWriter):
     def __init__(
         self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings, dialect: Dialect, end: str
     ) -> None:
-        self._stream, self._settings, self._marks = stream, settings, Marks(settings, dialect)
+        self._stream, self._marks = TextStream(stream, settings.encoding), Marks(settings, dialect)
         self._delimiter, self._end = dialect.delimiter, end
-        encoding = codecs.lookup(settings.encoding)
-        self._encoder = None if encoding.name == "utf-8" else codecs.getincrementalencoder(encoding.name)()
         if settings.header:
             self._write_header(schema.names)
 
@@ -44,7 +42,7 @@ class DelimitedWriter(FormatWriter):
             return
         cells = [self._marks.quoted(column, self._marks.texts(column)) for column in rows.columns]
         data = self._quickly(cells) if all(is_plain for _, is_plain in cells) else None
-        self._put(data if data is not None else self._joined([texts for texts, _ in cells]))
+        self._stream.write(data if data is not None else self._joined([texts for texts, _ in cells]))
 
     def _quickly(self, cells: Sequence[tuple[pa.Array, bool]]) -> memoryview | None:
         """By Arrow's writer; None where it cannot write these delimiters, or finds one within a field."""
@@ -66,9 +64,6 @@ class DelimitedWriter(FormatWriter):
         parts[-1] = self._end
         lines = pc.binary_join_element_wise(*parts, "")
         return text_buffer(lines)
-
-    def _put(self, data: memoryview) -> None:
-        self._stream.write(data if self._encoder is None else self._encoder.encode(str(data, "utf-8")))
 
     def close(self) -> None:
         """Every line was written whole."""

@@ -1,7 +1,6 @@
 """Json files, one object a line."""
 
 import base64
-import codecs
 import math
 import re
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from headrace.formats.file_format import (
 from headrace.formats.json_rows import JsonRows, first_object
 from headrace.formats.lines import Block, LineFormat, blocks, cut, header_row
 from headrace.formats.names import check_names, nearest
+from headrace.formats.text_stream import TextStream
 from headrace.javatext import java_double
 from headrace.leaves import printed_floats
 from headrace.storage.opened import InMemory, Opened
@@ -103,9 +103,7 @@ class _JsonWriter(FormatWriter):
     """
 
     def __init__(self, stream: BinaryIO, settings: WriteSettings) -> None:
-        self._stream, self._settings = stream, settings
-        encoding = codecs.lookup(settings.encoding)
-        self._encoder = None if encoding.name == "utf-8" else codecs.getincrementalencoder(encoding.name)()
+        self._stream, self._settings = TextStream(stream, settings.encoding), settings
 
     def write(self, rows: pa.RecordBatch) -> None:
         keys = [orjson.dumps(name).decode() for name in rows.schema.names]
@@ -113,8 +111,7 @@ class _JsonWriter(FormatWriter):
         for i, (key, column) in enumerate(zip(keys, rows.columns, strict=True)):
             parts += [f"{'{' if i == 0 else ','}{key}:", _json_texts(column, self._settings)]
         lines = pc.binary_join_element_wise(*parts, "}\n", "") if parts else pa.array(["{}\n"] * rows.num_rows)
-        data = text_buffer(lines)
-        self._stream.write(data if self._encoder is None else self._encoder.encode(str(data, "utf-8")))
+        self._stream.write(text_buffer(lines))
 
     def close(self) -> None:
         """Every line was written whole."""

@@ -64,6 +64,14 @@ def test_what_is_written_is_read_as_the_same_changes(form, merged):
     assert found == [[i, name, kind] for i, (name, kind) in enumerate(zip(names.to_pylist(), wanted, strict=True))]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_mark_of_an_encoding_stands_once_at_the_beginning(form):
+    rows = pa.record_batch({"id": [1, 2], "name": ["ä", "ö"], KIND: pa.array([INSERT, INSERT], pa.uint8())})
+    data = written(form, rows, encoding="UTF-16")
+    assert [data.startswith("\ufeff".encode("utf-16-le")), data.decode("utf-16").count("\ufeff")] == [True, 0]
+    assert read(form, data, SCHEMA, encoding="UTF-16") == [[1, "ä", INSERT], [2, "ö", INSERT]]
+
+
 def test_what_seatunnel_writes_is_written():
     rows = pa.record_batch({"id": [1], "name": ["Ann"], KIND: pa.array([BEFORE], pa.uint8())})
     assert written("debezium_json", rows) == b'{"before":{"id":1,"name":"Ann"},"after":null,"op":"d"}\n'
