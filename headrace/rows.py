@@ -170,15 +170,16 @@ def _pairs(text: str) -> list[str]:
     return found
 
 
-def split_outside_brackets(text: str, separator: str) -> list[str]:
-    """Split at `separator` where it is outside of `<>`, `()`, `{}` and double quotes."""
+def split_outside_brackets(text: str, separator: str, brackets: str = "<>(){}") -> list[str]:
+    """Split at `separator` where it is outside of double quotes and brackets. brackets: pairs of them."""
+    opening, closing = brackets[::2], brackets[1::2]
     parts, depth, quoted, start = [], 0, False, 0
     for i, char in enumerate(text):
         if char == '"':
             quoted = not quoted
-        elif not quoted and char in "<({":
+        elif not quoted and char in opening:
             depth += 1
-        elif not quoted and char in ">)}":
+        elif not quoted and char in closing:
             depth -= 1
         elif not quoted and depth == 0 and char == separator:
             parts.append(text[start:i])

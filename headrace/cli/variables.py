@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from headrace.errors import ConfigError, Problem
+from headrace.rows import split_outside_brackets
 
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*=")
 """How an assignment begins; behind a comma and a blank it may as well go on a sentence."""
@@ -35,7 +36,7 @@ def parse_variables(given: Sequence[str]) -> dict[str, str]:
 
 def _assignments(text: str, wrong: list[Problem]) -> list[str]:
     """The assignments of one `-i`."""
-    first, *others = _cut_at_commas(text)
+    first, *others = split_outside_brackets(text, ",", "[]{}")
     if not any(_NAME.match(piece.lstrip()) for piece in others):
         return [text]
     if all(_is_one(piece) for piece in (first, *others)):
@@ -59,19 +60,3 @@ def _is_one(piece: str) -> bool:
 
 def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
-
-
-def _cut_at_commas(text: str) -> list[str]:
-    """The pieces between commas that stand outside of double quotes and brackets."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for i, char in enumerate(text):
-        if char == '"':
-            quoted = not quoted
-        elif not quoted and char in "[{":
-            depth += 1
-        elif not quoted and char in "]}":
-            depth -= 1
-        elif char == "," and not quoted and depth == 0:
-            parts.append(text[start:i])
-            start = i + 1
-    return [*parts, text[start:]]
