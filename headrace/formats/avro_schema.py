@@ -5,6 +5,7 @@ year and every digit fits; what they mean is a cast of Arrow's.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
@@ -54,28 +55,22 @@ class Resolved:
     @property
     def stored(self) -> pa.DataType:
         """Arrow's type of what the file holds; a decimal is one already."""
-        if self.kind == "array":
-            return pa.list_(self.inner["item"].stored)
-        if self.kind == "map":
-            return pa.map_(pa.string(), self.inner["value"].stored)
-        if self.kind == "record":
-            return pa.struct([pa.field(name, inner.stored) for name, inner in self.inner.items()])
-        return self.logical if pa.types.is_decimal(self.logical) else _PLAIN[self.kind]
+        return self._arrow(lambda of: of.logical if pa.types.is_decimal(of.logical) else _PLAIN[of.kind])
 
     @property
     def final(self) -> pa.DataType:
         """Arrow's type of a column; times and timestamps are in microseconds, or nanoseconds where they have such."""
+        return self._arrow(_in_microseconds)
+
+    def _arrow(self, plain: "Callable[[Resolved], pa.DataType]") -> pa.DataType:
+        """The type, nested as this is. plain: gives that of a part that holds no others."""
         if self.kind == "array":
-            return pa.list_(self.inner["item"].final)
+            return pa.list_(self.inner["item"]._arrow(plain))
         if self.kind == "map":
-            return pa.map_(pa.string(), self.inner["value"].final)
+            return pa.map_(pa.string(), self.inner["value"]._arrow(plain))
         if self.kind == "record":
-            return pa.struct([pa.field(name, inner.final) for name, inner in self.inner.items()])
-        if pa.types.is_time(self.logical):
-            return pa.time64("us")
-        if pa.types.is_timestamp(self.logical) and self.logical.unit == "ms":
-            return pa.timestamp("us", self.logical.tz)
-        return self.logical
+            return pa.struct([pa.field(name, inner._arrow(plain)) for name, inner in self.inner.items()])
+        return plain(self)
 
     @property
     def is_flat(self) -> bool:
@@ -95,6 +90,14 @@ class Resolved:
         if self.kind == "record":
             return {name: inner.plain(value[name]) for name, inner in self.inner.items()}
         return value
+
+
+def _in_microseconds(of: Resolved) -> pa.DataType:
+    if pa.types.is_time(of.logical):
+        return pa.time64("us")
+    if pa.types.is_timestamp(of.logical) and of.logical.unit == "ms":
+        return pa.timestamp("us", of.logical.tz)
+    return of.logical
 
 
 def columns_of(schema: Any, label: str) -> dict[str, Resolved]:
