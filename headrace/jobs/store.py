@@ -181,7 +181,7 @@ class JobStore:
         """(job id, run, version) of the same jobs, without reading them."""
         columns = JOBS.c.job_id, JOBS.c.run, JOBS.c.version
         with self._reading() as connection:
-            rows = connection.execute(select(*columns).where(JOBS.c.status.not_in(_ENDS)))
+            rows = connection.execute(select(*columns).where(JOBS.c.status.in_(_LIVE)))
             return [(row[0], row[1], row[2]) for row in rows]
 
     def finished(self, status: str | None = None, since: float = 0.0) -> list[JobRecord]:
