@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +13,8 @@ import pyarrow.compute as pc
 from headrace.formats.file_format import ReadSettings
 from headrace.formats.iso_texts import fits
 from headrace.formats.java_dates import format_column, strftime_pattern
-from headrace.javatext import java_double, java_texts
+from headrace.formats.java_numbers import java_numbers
+from headrace.javatext import java_double
 from headrace.leaves import printed_floats
 from headrace.values import parse_value
 
@@ -121,7 +121,7 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     elif pa.types.is_timestamp(dtype):
         texts = _moments(column, formats.get("datetime"))
     elif pa.types.is_floating(dtype):
-        texts = _java_numbers(column)
+        texts = java_numbers(column)
     elif pa.types.is_nested(dtype) or isinstance(dtype, pa.ExtensionType):
         plain = dtype.storage_type if isinstance(dtype, pa.ExtensionType) else dtype
         values = printed_floats(column).to_pylist()
@@ -142,43 +142,37 @@ def _moments(column: pa.Array, pattern: str | None) -> pa.Array:
     """By the pattern; without one to the second, and with the fraction where a value has one: nothing is lost."""
     if pattern:
         return format_column(column, pattern)
-    is_time, zone = pa.types.is_time(column.type), getattr(column.type, "tz", None)
-    for unit in ("s", "ms", "us", "ns"):
-        exact = _time(unit) if is_time else pa.timestamp(unit, zone)
-        if exact == column.type:
-            break
+    return _shortest(column)
+
+
+def _shortest(column: pa.Array) -> pa.Array:
+    """The texts of moments, each with as much of its fraction, in threes, as says something."""
+    if column.type.unit != "s":
         with contextlib.suppress(pa.ArrowInvalid):
-            column = column.cast(exact)
-            break
+            column = column.cast(_with_unit(column.type, "s"))
     texts = column.cast(pa.string())
-    if zone and zone != "UTC":
+    if (getattr(column.type, "tz", None) or "UTC") != "UTC":
         texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
-    if unit == "s" or not pc.any(pc.match_substring(texts, "000"), min_count=0).as_py():
+    if column.type.unit == "s":
         return texts
-    return pc.replace_substring_regex(texts, _ZEROS, r"\1")
+    numbers = column.cast(pa.int32() if pa.types.is_time32(column.type) else pa.int64())
+    is_coarse = pc.fill_null(numbers, 1).to_numpy(zero_copy_only=False) % _THOUSAND == 0
+    if not is_coarse.any():
+        return texts
+    rows = pa.array(is_coarse)
+    coarse = column.filter(rows).cast(_with_unit(column.type, _COARSER[column.type.unit]))
+    return pc.replace_with_mask(texts, rows, _shortest(coarse))
 
 
-def _time(unit: str) -> pa.DataType:
+_COARSER = {"ns": "us", "us": "ms", "ms": "s"}
+_THOUSAND = 1000
+"""Of a unit are one of the coarser."""
+
+
+def _with_unit(dtype: pa.DataType, unit: str) -> pa.DataType:
+    if pa.types.is_timestamp(dtype):
+        return pa.timestamp(unit, dtype.tz)
     return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
-
-
-_ZEROS = r"\.?(?:000)+(Z|[+-]\d\d:\d\d)?$"
-"""The end of a fraction that says nothing, in threes, and the zone behind it."""
-
-
-def _java_numbers(column: pa.Array) -> pa.Array:
-    """`1.0` and `2.25E10`, as Java prints them; Arrow prints `1` and `2.25e+10`."""
-    texts = column.cast(pa.string())
-    values = pc.fill_null(column, 0.5).to_numpy(zero_copy_only=False)
-    size = np.abs(values)
-    plain = ((size >= 1e-3) & (size < 1e7)) | (size == 0)  # elsewhere Java writes exponents, or it is no number
-    whole = plain & (values == np.floor(values))
-    if whole.any():
-        texts = pc.if_else(pa.array(whole), pc.binary_join_element_wise(texts, ".0", ""), texts)
-    if plain.all():
-        return texts
-    odd = pa.array(~plain)
-    return pc.replace_with_mask(texts, odd, pa.array(java_texts(column.filter(odd)), pa.string()))
 
 
 def _join(value: Any, dtype: pa.DataType, level: int) -> str:

@@ -78,7 +78,7 @@ class Marks:
         ends = dialect.row_end or "\r\n"
         special = dialect.quote + dialect.delimiter + ends
         self._special = f"[{re.escape(special)}\\x00\ufeff]" if dialect.quote else f"[{re.escape(special)}]"
-        self._special_bytes = re.compile("|".join(map(re.escape, [*special, "\x00", "\ufeff"])).encode())
+        self._special_bytes = [mark.encode() for mark in {*special, "\x00", "\ufeff"}]
         self._in_numbers = bool(set(dialect.delimiter + ends) & _IN_NUMBERS)
 
     def texts(self, column: pa.Array) -> pa.Array:
@@ -107,10 +107,14 @@ class Marks:
         empty = pc.equal(pc.binary_length(texts), 0) if is_text else None
         if empty is not None and not pc.any(empty, min_count=0).as_py():
             empty = None
-        if self._special_bytes.search(text_buffer(texts)) is None:
+        if not self._is_any_special(texts):
             return empty
         special = pc.match_substring_regex(texts, self._special)
         return special if empty is None else pc.or_(special, empty)
+
+    def _is_any_special(self, texts: pa.Array) -> bool:
+        data = bytes(text_buffer(texts))  # one search for each byte is faster than one pattern for all of them
+        return any(mark in data for mark in self._special_bytes)
 
     def _may_be_special(self, dtype: pa.DataType) -> bool:
         has_pattern = pa.types.is_temporal(dtype) and any(self._settings.formats().values())
@@ -134,7 +138,7 @@ class Marks:
         if self._quoting != "NONE" or not self._may_be_special(dtype):
             return
         texts = self.texts(column)
-        if self._special_bytes.search(text_buffer(texts)) is None:
+        if not self._is_any_special(texts):
             return
         odd = pc.fill_null(pc.match_substring_regex(texts, self._special), fill_value=False)
         for row in pc.indices_nonzero(odd).to_pylist():
