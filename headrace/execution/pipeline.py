@@ -1,9 +1,11 @@
 """One pipeline from its start to its end: epochs, tasks, splits, checkpoints, restarts (guarantees 1-9).
 
 Runs on one thread. Everything that happens comes through `inbox`; saving and committing, which may wait for an outside
-system, run on a second thread and report back the same way. A third one tells the source what was saved.
+system, run on a second thread and report back the same way. A third one tells the source what was saved, a fourth one
+asks it for new splits.
 """
 
+import math
 import queue
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,6 +113,15 @@ class _Stored:
     refused: bool = False
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The fourth thread's answer: the source's new splits, or why it could not tell."""
+
+    epoch: int
+    splits: Sequence[Split]
+    error: HeadraceError | None = None
+
+
 class Job(Protocol):
     """What a pipeline needs of its job."""
 
@@ -197,6 +208,7 @@ class PipelineRun:
         self._assigner = SplitAssigner((), {}, ())
         self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
         self._telling = ThreadPoolExecutor(1, f"tell-source-{key}-{pipeline.id}")
+        self._looking = ThreadPoolExecutor(1, f"new-splits-{key}-{pipeline.id}")
         self.running = False
         self._delivered = False
         self._cancel_by: float | None = None
@@ -236,7 +248,7 @@ class PipelineRun:
                     self.restarts += 1
         finally:
             self.running = False
-            for thread in (self._side, self._telling):
+            for thread in (self._side, self._telling, self._looking):
                 thread.shutdown(wait=False, cancel_futures=True)
 
     def _takes_try(self, error: HeadraceError) -> str:
@@ -474,19 +486,21 @@ class PipelineRun:
 
     def _drive(self, coordinator: Coordinator) -> CheckpointKind:
         """The loop of one epoch: take what happens, do what the coordinator says."""
-        discover_at = time.monotonic() + DISCOVERY_SECONDS
+        never = math.inf
+        discover_at = never if self._bounded else time.monotonic() + DISCOVERY_SECONDS
         while True:
             wake = coordinator.next_wake()
             now = time.monotonic()
-            later = now + FOREVER
-            until = min(later if self._bounded else discover_at, later if wake is None else wake)
+            until = min(now + FOREVER, discover_at, never if wake is None else wake)
             item = self._next(max(0.0, until - now))
             actions = self._take(item, coordinator)
             now = time.monotonic()
             actions += coordinator.tick(now)
-            if not self._bounded and now >= discover_at:
+            if isinstance(item, _Found) and item.epoch == self.context.epoch:
                 discover_at = now + DISCOVERY_SECONDS
-                self._discover(coordinator)
+            elif now >= discover_at:
+                discover_at = never  # until the source has answered
+                self._looking.submit(self._look_for_splits, self.context.epoch, sorted(self._given))
             if isinstance(item, Decision):
                 self._decision_owed = False
                 if item.stop:
@@ -515,6 +529,8 @@ class PipelineRun:
                 raise item.error
         elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
+        elif isinstance(item, _Found) and item.epoch == self.context.epoch:
+            self._take_found(item, coordinator)
         elif isinstance(item, Savepoint):
             if item.number > self._asked:
                 self._asked, self._savepoint_owed = item.number, item
@@ -572,11 +588,20 @@ class PipelineRun:
         position = self._assigner.positions.get(split.id, start)
         self._send(task, Assign(*self._address(task), split, position, self._bounded))
 
-    def _discover(self, coordinator: Coordinator) -> None:
-        fresh = self._job.call("new_splits", self._pipeline.source.id, sorted(self._given))
-        if fresh:
-            self._given.update(split.id for split in fresh)
-            parts = [part for split in fresh for part in divide(split, self.failed, None)]
+    def _look_for_splits(self, epoch: int, given: list[str]) -> None:
+        """On a thread of its own: a source that takes its time holds up neither checkpoints nor stops."""
+        try:
+            found = _Found(epoch, self._job.call("new_splits", self._pipeline.source.id, given))
+        except Exception as problem:  # the pipeline's thread raises it
+            found = _Found(epoch, (), portable(problem))
+        self.inbox.put(found)
+
+    def _take_found(self, item: _Found, coordinator: Coordinator) -> None:
+        if item.error is not None:
+            raise item.error
+        if item.splits:
+            self._given.update(split.id for split in item.splits)
+            parts = [part for split in item.splits for part in divide(split, self.failed, None)]
             coordinator.add_splits(parts)
             self._assigner.add(self._readable(parts))
             self._deal()

@@ -103,6 +103,7 @@ class Task:
         self._splits: dict[str, Split] = {}
         self._buffer, self._batch_bytes = Buffer(share), share.batch_bytes
         self._stop = threading.Event()
+        self._limit = _Limiter(spec.rows_per_second, spec.bytes_per_second, self._stop)
         self._source: Source = pipeline.source.instance  # type: ignore[assignment]
         self._context = TaskContext(
             spec.context,
@@ -401,6 +402,8 @@ class Task:
                 raise _Stopped
             if isinstance(item, kind) and item.checkpoint_id >= checkpoint_id:
                 return
+            if isinstance(item, Assign):  # it crossed the barrier; its rows wait
+                self._start_reader(item)
 
     # -------------------------------------------------------------------------------------------------- readers
 
@@ -413,7 +416,6 @@ class Task:
         reader.start()
 
     def _read(self, split: Split, position: Position | None) -> None:
-        limit = _Limiter(self._spec.rows_per_second, self._spec.bytes_per_second, self._stop)
         step = self._pipeline.source.id
         noticed = Noticed()
         context, aside = replace(self._context, rejects=FailOnReject(), notices=noticed), None
@@ -438,10 +440,10 @@ class Task:
                     self._spent(step, began)
                     item = (split.id, read, tuple(aside.take()) if aside else (), noticed.take())
                     size = read.batch.nbytes
+                    self._limit.take(read.batch)
                     if not self._buffer.put(item, size, expected):
                         return
                     expected = size
-                    limit.take(read.batch)
                     del read, item  # the next batch is made while this one is under way, not both and one kept here
             if not self._stop.is_set():
                 rejected = tuple(aside.take()) if aside else ()
@@ -591,19 +593,23 @@ def _batch_rows(rows_per_second: int | None, bytes_per_second: int | None) -> in
 
 
 class _Limiter:
-    """Holds a reader back to `rows_per_second` and `bytes_per_second`; each reader of a task has the whole limit."""
+    """Holds the readers of a task back to `rows_per_second` and `bytes_per_second`, which all of them share."""
 
     def __init__(self, rows: int | None, size: int | None, stop: threading.Event) -> None:
         self._rows, self._bytes, self._stop = rows, size, stop
+        self._lock = threading.Lock()
         self._free_at = time.monotonic()
 
     def take(self, batch: Batch) -> None:
+        """Wait until the batch may go on; what it takes the next one waits for, whichever reader has it."""
         seconds = 0.0
         if self._rows:
             seconds = batch.num_rows / self._rows
         if self._bytes:
             seconds = max(seconds, estimate_bytes(batch.rows) / self._bytes)
         if seconds:
-            now = time.monotonic()
-            self._free_at = max(self._free_at, now) + seconds
-            self._stop.wait(self._free_at - now)
+            with self._lock:
+                now = time.monotonic()
+                begin = max(self._free_at, now)
+                self._free_at = begin + seconds
+            self._stop.wait(begin - now)

@@ -64,6 +64,14 @@ def test_a_limit_of_bytes_lets_rows_flow_evenly(start, tmp_path):
     assert 10 < rate < 400
 
 
+def test_the_splits_of_a_task_share_its_limit(start, tmp_path):
+    fake = "FakeSource { row.num = 6000, split.num = 60, schema { fields { id = bigint, sent = double } } }"
+    run = start(env="read_limit.rows_per_second = 50", source=fake)
+    run.until(lambda: len(arrivals(tmp_path)) >= 5)
+    time.sleep(3)
+    assert len(arrivals(tmp_path)) < 1000, "sixty splits have the limit of one"
+
+
 def test_a_stopped_job_without_end_goes_on_after_its_last_row(start, tmp_path):
     run = start("--job-id", "5")
     run.until(lambda: len(arrivals(tmp_path)) >= 10)
