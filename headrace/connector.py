@@ -319,6 +319,10 @@ class Source(ABC):
         """
         return True
 
+    def gives_changes(self, table: TableSchema) -> bool:
+        """Whether rows of a table may be of other kinds than INSERT."""
+        return False
+
     def describes_offline(self) -> bool:
         """Whether `tables` needs nothing but the options; then `headrace check` calls it, too."""
         return False
@@ -401,6 +405,10 @@ class Transform(ABC):
     def tables(self, tables: list[TableSchema]) -> list[TableSchema]:
         """All tables after the transform. Override it only to drop, merge or add tables."""
         return [self.schema(table) for table in tables]
+
+    def leaves_changes(self, table: TableSchema) -> bool:
+        """Whether of rows of all kinds that arrive of a table others than INSERT may come out."""
+        return True
 
     def rows_at_once(self) -> int:
         """How many rows it sends to a service together, where that saves calls. Slow rows come one by one otherwise."""
@@ -563,6 +571,13 @@ class Sink(ABC):
     def is_repeatable(self) -> bool:
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""
         return self.kind is not SinkKind.PLAIN
+
+    def cure_for_changes(self, table: TableSchema) -> str:
+        """What to do where rows of other kinds than INSERT come, which are written like inserts.
+
+        Empty where they do what they say, or their kind is written, too.
+        """
+        return "put RowKindExtractor before it, which keeps the kind in a column, or FilterRowKind"
 
     def unverified(self, table: TableSchema) -> str:
         """Why what is written of a table cannot be read back before the commit; empty when it can.

@@ -21,6 +21,7 @@ from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.calls import LoadedJob, describe
 from headrace.execution.preview import preview
 from headrace.options import Options, option_names
+from headrace.plan.kinds import kind_mismatches
 from headrace.plan.plan import make_plan
 from headrace.plan.render import render
 from headrace.plan.schemas import describe_offline
@@ -33,10 +34,11 @@ def check_job(job: Path, variables: Sequence[str], *, connect: bool) -> int:
         plan = make_plan(load_job(job, parse_variables(variables)), strict=True)
         if connect:
             tables = dict(describe(LoadedJob(plan)))
+            problems = kind_mismatches(plan, tables)
         else:
             tables, problems = describe_offline(plan)
-            if problems:
-                raise ConfigError(problems)
+        if problems:
+            raise ConfigError(problems)
     except HeadraceError as error:
         print_error(error)
         return 1

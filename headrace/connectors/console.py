@@ -46,6 +46,10 @@ class ConsoleSink(Sink):
         """Lines printed twice harm nobody."""
         return True
 
+    def cure_for_changes(self, table: TableSchema) -> str:
+        """Each line tells the kind of its row."""
+        return ""
+
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:  # noqa: D102
         return _ConsoleWriter(self.options, table, task)
 

@@ -247,6 +247,15 @@ class FakeSource(Source):
     def tables(self) -> list[TableSchema]:  # noqa: D102
         return [table for options in self._configs() for table in _tables(options, self.output)]
 
+    def gives_changes(self, table: TableSchema) -> bool:
+        """Only fixed rows have kinds."""
+        return any(
+            row.kind.strip().upper() != RowKind.INSERT.name
+            for options in self._configs()
+            if options.rows is not None and table.path in {made.path for made in _tables(options, self.output)}
+            for row in options.rows
+        )
+
     too_many_splits = "lower split.num"
 
     def splits(self, parallelism: int) -> Iterator[Split]:  # noqa: D102

@@ -127,7 +127,7 @@ class DeliveryReport:
             "jobId": str(self.job_id),
             "run": self.run,
             "jobName": self.name,
-            "jobStatus": self.status,
+            "status": self.status,
             "verify": self.verify.value,
             "started": self.started,
             "ended": self.ended,

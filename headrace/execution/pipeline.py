@@ -834,12 +834,23 @@ class PipelineRun:
         return self._deliveries(self._counted(self._refused or self._last), tables)
 
     def warnings(self, *, whole: bool) -> list[str]:
-        """What the source told. whole: the pipeline has read all; what an earlier run read of it is not known here."""
-        counts: dict[str, Counts] = {}
+        """What the source told, and which rows the sinks did not take for what they are.
+
+        whole: the pipeline has read all; what an earlier run read of it is not known here.
+        """
+        sources: dict[str, Counts] = {}
+        sinks: dict[tuple[int, str], int] = {}
         for (step, table, _), found in self._counted(self._refused or self._last).items():
             if step == self._pipeline.source.id:
-                counts[table] = counts.get(table, Counts()) + found
-        return self._noticed.warnings(counts, whole=whole and self.restored_from is None)
+                sources[table] = sources.get(table, Counts()) + found
+            elif found.like_inserts:
+                sinks[step, table] = sinks.get((step, table), 0) + found.like_inserts
+        told = self._noticed.warnings(sources, whole=whole and self.restored_from is None)
+        return told + [
+            f"{rows:,} row{'s' * (rows != 1)} of table {table} that update or delete others went to "
+            f"{self._names[step]} like inserts; see `headrace check`"
+            for (step, table), rows in sinks.items()
+        ]
 
     def _counted(self, checkpoint: Checkpoint | None, *, in_all: bool = False) -> dict[Flow, Counts]:
         """in_all: also what was counted before the job file was changed, which is not part of the delivery report."""

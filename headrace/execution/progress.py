@@ -17,6 +17,7 @@ class Counts:
     step that refused them; what a source sets aside counts as read and as rejected.
     written: what a sink says it wrote. ignored: rows it left out because of their kind.
     padded, cut: rows of a source that had fields too few or too many and were read nevertheless, see Notices.
+    like_inserts: rows of other kinds than INSERT that a sink took which does not write kinds.
     checksum: of the rows that came; None when not asked for.
     wrote, found: rows that a sink compares, as it wrote them and as it read them back, with their checksums.
     """
@@ -33,6 +34,7 @@ class Counts:
     ignored: int = 0
     padded: int = 0
     cut: int = 0
+    like_inserts: int = 0
     checksum: int | None = None
     wrote: int = 0
     wrote_checksum: int | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.checksums import RowHasher, add, checksum
 from headrace.config.env import Verify
@@ -17,7 +18,7 @@ from headrace.connector import Batch, Sink, Source, Transform, Verifier, Written
 from headrace.errors import Undelivered
 from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Pipeline, Step
-from headrace.rows import estimate_bytes
+from headrace.rows import RowKind, estimate_bytes
 
 
 @dataclass
@@ -34,6 +35,7 @@ class _Counter:
     ignored: int = 0
     padded: int = 0
     cut: int = 0
+    like_inserts: int = 0
     checksum: int | None = None
     wrote: int = 0
     wrote_checksum: int | None = None
@@ -98,6 +100,11 @@ class Tally:
             counter.added += change
         elif change < 0 and step.transform.drops_rows:
             counter.filtered -= change
+
+    def like_inserts(self, step: Step, batch: Batch) -> None:
+        """A sink took a batch with kinds that it does not write."""
+        kinds = pc.not_equal(batch.kind_array(), int(RowKind.INSERT))
+        self._at(step.id, batch.table).like_inserts += pc.sum(kinds).as_py() or 0
 
     def rejected(self, step: Step, table: str) -> None:
         """A row was set aside. One that a source set aside was read and rejected; elsewhere it was counted before."""

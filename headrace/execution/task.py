@@ -293,6 +293,8 @@ class Task:
         self._spent(step.id, began)
         self._settle()
         self._tally.handed(step, batch)
+        if batch.kinds is not None and step.sink.cure_for_changes(self._table(step, batch)):
+            self._tally.like_inserts(step, batch)
 
     def _write_by_parts(self, aside: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
         if writer.all_or_nothing:
@@ -478,11 +480,14 @@ class Task:
         if writer is None:
             if len(self._writers) >= MAX_WRITERS:
                 self._close_idlest()
-            table = self._tables.get(step.id, {}).get(batch.table)
-            writer = self._open_writer(step, table or TableSchema.from_arrow(batch.rows.schema, batch.table))
+            writer = self._open_writer(step, self._table(step, batch))
         elif len(self._writers) > EAGER_TABLES:
             self._writers[key] = self._writers.pop(key)  # the order of the dict is the order of use
         return writer
+
+    def _table(self, step: Step, batch: Batch) -> TableSchema:
+        known = self._tables.get(step.id, {}).get(batch.table)
+        return known or TableSchema.from_arrow(batch.rows.schema, batch.table)
 
     def _open_writer(self, step: Step, table: TableSchema) -> SinkWriter:
         key = (step.id, table.path)

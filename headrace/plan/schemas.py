@@ -8,6 +8,7 @@ from headrace.config.job import placed
 from headrace.connector import Sink, Transform
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.plan.error_table import error_table
+from headrace.plan.kinds import kind_mismatches
 from headrace.plan.plan import Pipeline, Plan, Step
 from headrace.rows import TableSchema
 
@@ -66,6 +67,7 @@ def describe_offline(plan: Plan) -> tuple[dict[int, list[TableSchema]], list[Pro
             problems += [placed(p, step.plugin, plan.job.file) for p in error.problems]
         except HeadraceError as error:
             problems.append(placed(Problem("", str(error)), step.plugin, plan.job.file))
+    problems += kind_mismatches(plan, given)
     try:
         return describe(plan, given), problems
     except ConfigError as error:

@@ -43,6 +43,9 @@ class FilterRowKindTransform(TableTransform):
     def describe(self, table: TableSchema, options: FilterRowKindOptions) -> TableSchema:  # noqa: D102
         return table
 
+    def leaves_changes(self, table: TableSchema) -> bool:  # noqa: D102
+        return all(_keeps_changes(options) for options in self.options_for(table.path))
+
     def change(self, batch: Batch, options: FilterRowKindOptions, task: TaskContext) -> Batch:  # noqa: D102
         named = options.include_kinds if options.include_kinds is not None else options.exclude_kinds or []
         numbers = {int(RowKind[kind.value]) for kind in named}
@@ -51,3 +54,10 @@ class FilterRowKindTransform(TableTransform):
             return batch if keep else batch.slice(0, 0)
         found = pc.is_in(batch.kinds, pa.array(sorted(numbers), pa.uint8()))
         return batch.filter(found if options.include_kinds is not None else pc.invert(found))
+
+
+def _keeps_changes(options: FilterRowKindOptions) -> bool:
+    """Whether some rows other than inserts pass."""
+    if options.include_kinds is not None:
+        return any(kind is not Kind.INSERT for kind in options.include_kinds)
+    return not {Kind.UPDATE_BEFORE, Kind.UPDATE_AFTER, Kind.DELETE} <= set(options.exclude_kinds or ())

@@ -33,6 +33,9 @@ class RowKindExtractorTransform(TableTransform):
     def describe(self, table: TableSchema, options: RowKindExtractorOptions) -> TableSchema:  # noqa: D102
         return add_columns(table, [Column(options.custom_field_name, pa.string())])
 
+    def leaves_changes(self, table: TableSchema) -> bool:  # noqa: D102
+        return not self.options_for(table.path)
+
     def change(self, batch: Batch, options: RowKindExtractorOptions, task: TaskContext) -> Batch:  # noqa: D102
         short = options.transform_type is KindText.SHORT
         texts = pa.array([kind.short if short else kind.name for kind in RowKind])

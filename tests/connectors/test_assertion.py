@@ -5,7 +5,7 @@ from headrace.connectors.assertion import AssertSink
 from headrace.errors import Rejected
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
-from headrace.testing import TABLE, SinkContract, batch, make, task
+from headrace.testing import CHANGES, TABLE, SinkContract, assert_described, batch, make, task
 
 
 def check(rules, *rows):
@@ -27,13 +27,38 @@ def field(name, *values, field_type=None):
     return {"field_rules": [rule | ({"field_type": field_type} if field_type else {})]}
 
 
+class _Watched(AssertSink):
+    """Its writers, with the epochs they belong to."""
+
+    writers = []
+
+    def writer(self, table, task, state):
+        self.writers.append((task.job.epoch, super().writer(table, task, state)))
+        return self.writers[-1][1]
+
+
 class TestAssertSink(SinkContract):
     @pytest.fixture
     def sink(self):
-        return make(AssertSink, rules={"row_rules": [{"rule_type": "MAX_ROW", "rule_value": 10}]})
+        _Watched.writers.clear()
+        return make(_Watched, rules={"row_rules": [{"rule_type": "MAX_ROW", "rule_value": 10}]})
 
     def same(self, sink, rows):
-        return True  # it writes nowhere
+        """It writes nowhere: what the last start has counted is looked at, with rules that only so many rows meet."""
+        newest = max(epoch for epoch, _ in sink.writers)
+        counted = sink.merge_states([writer.state() for epoch, writer in sink.writers if epoch == newest])
+        rules = [{"rule_type": rule, "rule_value": len(rows)} for rule in ("MIN_ROW", "MAX_ROW")]
+        try:
+            make(AssertSink, rules={"row_rules": rules}).finish([TABLE], {TABLE.path: counted})
+        except Rejected:
+            return False
+        return True
+
+    def changed(self, sink):
+        return [row for _, row in CHANGES]
+
+    def test_options_and_class_are_described(self):
+        assert_described(AssertSink)
 
 
 @pytest.mark.parametrize(

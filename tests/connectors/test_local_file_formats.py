@@ -20,7 +20,7 @@ from headrace.formats import lzop
 from headrace.options import read_options
 from headrace.program import run
 from headrace.rows import Batch, TableSchema, parse_type
-from headrace.testing import SinkContract, SourceContract, make, task
+from headrace.testing import CHANGES, SinkContract, SourceContract, make, task
 from tests.connectors.test_local_file import PEOPLE, read_all, write
 
 PATHS = ["one.bin", "below/two.bin"]
@@ -104,6 +104,28 @@ class TestXmlSink(_Sink):
 
     def expected(self, rows):
         return rows
+
+
+class TestAvroSink(_Sink):
+    options = {"file_format_type": "avro"}
+
+    def expected(self, rows):
+        return rows
+
+
+@pytest.mark.parametrize("form", ["canal_json", "debezium_json", "maxwell_json"])
+class TestSinksOfChanges(_Sink):
+    @pytest.fixture
+    def sink(self, tmp_path, form):
+        self.options = {"file_format_type": form}
+        self.target = tmp_path / "out"
+        return make(LocalFileSink, path=str(self.target), tmp_path=str(tmp_path / "tmp"), **self.options)
+
+    def expected(self, rows):
+        return rows
+
+    def changed(self, sink):
+        return [row for _, row in CHANGES]
 
 
 class TestLzoTextSink(_Sink):

@@ -765,3 +765,14 @@ def test_the_last_lines_of_a_run_are_its_report(tmp_path):
     assert lines[-3].split()[:4] == ["default", "Sink[0]-LocalFile", "1,000", "1,000"]
     assert lines[-3].split()[4].startswith("1-")
     assert lines[-2] == "delivered: 1,000 rows, 1 table, balanced"
+
+
+def test_changes_that_were_written_like_inserts_are_a_warning_with_their_number(tmp_path):
+    kinds = ["INSERT", "INSERT", "UPDATE_BEFORE", "UPDATE_AFTER", "DELETE"]
+    rows = ", ".join(f"{{ kind = {kind}, fields = [{number}] }}" for number, kind in enumerate(kinds))
+    fake = f"FakeSource {{ plugin_output = a, schema {{ fields {{ id = bigint }} }}, rows = [{rows}] }}"
+    files = f'LocalFile {{ plugin_input = a, path = "{tmp_path}/out", file_format_type = csv }}'
+    result = headrace.run(f"source {{ {fake} }}\nsink {{ {files}\nConsole {{ plugin_input = a }} }}", home=tmp_path)
+    assert (result.status, result.rows_written) == ("FINISHED", 10)
+    [warning] = result.report.warnings
+    assert warning.startswith("3 rows of table a that update or delete others went to Sink[0]-LocalFile like inserts")

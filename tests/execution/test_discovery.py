@@ -126,7 +126,7 @@ def test_splits_that_are_found_are_read_and_saved(job, source, rows, tmp_path):
         return set(found.positions) if found else set()
 
     until(lambda: saved() == {"old", "new"})
-    assert set(rows[TABLE.path]["name"].to_pylist()) == {"old", "new"}
+    until(lambda: set(rows[TABLE.path]["name"].to_pylist()) == {"old", "new"})
 
 
 def test_a_split_that_is_given_while_the_task_waits_at_a_savepoint_is_read(source, rows):

@@ -190,3 +190,47 @@ def test_transforms_may_stand_in_any_order():
     sink {{ Console {{ plugin_input = c }} }}"""
     job = parse_job(text)
     assert connect(job).consumers(job.sources[0], job) == [job.transforms[1]]
+
+
+CHANGING = """plugin_output = a, schema { fields { id = int } }, rows = [{ kind = INSERT, fields = [1] },
+  { kind = DELETE, fields = [1] }]"""
+INTO_FILES = 'LocalFile { path = "/tmp/x", file_format_type = csv }'
+
+
+def mismatches(sink, *transforms, rows=CHANGING):
+    chain = "".join(f"{name}\n" for name in transforms)
+    _, wrong = describe_offline(
+        plan(f"source {{ FakeSource {{ {rows} }} }}\ntransform {{ {chain} }}\nsink {{ {sink} }}")
+    )
+    return [str(problem) for problem in wrong]
+
+
+def test_changes_that_a_sink_would_write_like_inserts_are_named_with_the_cure():
+    [wrong] = mismatches(INTO_FILES)
+    assert "sink[0].LocalFile: would write updates and deletes of a from source[0].FakeSource" in wrong
+    assert "write debezium_json, canal_json or maxwell_json, or put RowKindExtractor before it" in wrong
+    into_table = 'Jdbc { url = "jdbc:sqlite:/tmp/no.db", table = t, generate_sink_sql = true, KEYS }'
+    [wrong] = mismatches(into_table.replace("KEYS", ""))
+    assert "name primary_keys" in wrong
+    assert mismatches(into_table.replace("KEYS", "primary_keys = [id]")) == []
+    assert mismatches(INTO_FILES, rows=CHANGING.replace("DELETE", "INSERT")) == []
+
+
+@pytest.mark.parametrize("sink", ["Console {}", INTO_FILES.replace("csv", "debezium_json")])
+def test_sinks_that_act_on_kinds_or_write_them_take_changes(sink):
+    assert mismatches(sink) == []
+
+
+@pytest.mark.parametrize(
+    ("transform", "passes"),
+    [
+        ("RowKindExtractor {}", False),
+        ("FilterRowKind { include_kinds = [INSERT] }", False),
+        ("FilterRowKind { exclude_kinds = [UPDATE_BEFORE, UPDATE_AFTER, DELETE] }", False),
+        ("FilterRowKind { exclude_kinds = [UPDATE_BEFORE] }", True),
+        ("TableRename { prefix = x_ }", True),
+        ("RowKindExtractor { table_match_regex = other }", True),
+    ],
+)
+def test_transforms_may_take_changes_away(transform, passes):
+    assert bool(mismatches(INTO_FILES, transform)) is passes

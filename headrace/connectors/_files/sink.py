@@ -187,6 +187,12 @@ class FileSink(Sink):
         given = {"field_delimiter": options.field_delimiter, "filename_extension": options.filename_extension}
         return {**found, **{key: value for key, value in given.items() if value is not None}}
 
+    def cure_for_changes(self, table: TableSchema) -> str:
+        """Formats of changes write the kind of each row."""
+        if file_format(self.options.file_format_type).gives_changes:
+            return ""
+        return f"write debezium_json, canal_json or maxwell_json, or {super().cure_for_changes(table)}"
+
     def options_for(self, table: TableSchema) -> FileSinkOptions:
         """The options of one table. Raises Rejected when its name would lead out of the directory that `path` names."""
         options: FileSinkOptions = super().options_for(table)

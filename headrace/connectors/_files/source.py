@@ -53,6 +53,10 @@ class FileSource(Source):
         """A directory is listed once, in a STREAMING job likewise, as in SeaTunnel; or it is followed."""
         return not self._is_continuous
 
+    def gives_changes(self, table: TableSchema) -> bool:
+        """Formats of changes tell the kind of each row."""
+        return any(file_format(options.file_format_type).gives_changes for options in self.options.tables())
+
     def describes_offline(self) -> bool:
         """Partitions and the columns of parquet files are only known from the files."""
         return False

@@ -20,7 +20,8 @@ from headrace.connectors._jdbc.pages import notes
 from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
 from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_mode, has_rows
 from headrace.connectors._jdbc.session import JdbcSession
-from headrace.connectors._jdbc.targets import check_table, statements_of, target_table
+from headrace.connectors._jdbc.statements import Mode
+from headrace.connectors._jdbc.targets import check_table, key_of, mode_of, statements_of, target_table
 
 
 class JdbcSink(Sink):
@@ -68,6 +69,14 @@ class JdbcSink(Sink):
         finally:
             if database is not None:
                 database.close()
+
+    def cure_for_changes(self, table: TableSchema) -> str:
+        """Rows are found by their key; without one, and with a query of its own, each is inserted."""
+        options: JdbcSinkOptions = self.options_for(table)
+        mode = mode_of(options, key_of(options, table))
+        if mode is Mode.APPEND:
+            return "name primary_keys, so that rows are updated and deleted by them, or put FilterRowKind before it"
+        return super().cure_for_changes(table) if mode is Mode.QUERY else ""
 
     def unverified(self, table: TableSchema) -> str:
         """Rows are read again within the transaction that writes them, by their key or as the last that came."""
