@@ -159,7 +159,7 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | dict):
         return _json(value)
-    return str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _json(value: Any) -> str:

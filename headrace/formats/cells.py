@@ -108,11 +108,12 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     """A column as the texts of its cells. formats: `date`, `datetime`, `time` → Java pattern or None for ISO.
 
     null: what stands for null; None keeps it. Moments with a zone keep their offset; by a pattern they are in UTC.
+    Raises ValueError naming the first bytes that are no text in UTF-8.
     """
     dtype = column.type
     if pa.types.is_string(dtype):
         texts = column
-    elif pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype):
+    elif any(kind(dtype) for kind in _BYTES):
         texts = _decoded(column)
     elif pa.types.is_date(dtype) and formats.get("date"):
         texts = format_column(column, str(formats["date"]))
@@ -131,11 +132,21 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     return pc.fill_null(texts, null) if texts.null_count and null is not None else texts
 
 
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+
+
 def _decoded(column: pa.Array) -> pa.Array:
     try:
         return column.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([None if v is None else v.decode(errors="replace") for v in column.to_pylist()], pa.string())
+        return pa.array([None if value is None else _text_of(value) for value in column.to_pylist()], pa.string())
+
+
+def _text_of(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the bytes {value[:20]!r} are not a text in UTF-8") from error
 
 
 def _moments(column: pa.Array, pattern: str | None) -> pa.Array:
@@ -191,7 +202,7 @@ def _join(value: Any, dtype: pa.DataType, level: int) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        return _text_of(value)
     if isinstance(value, datetime):
         value = value.astimezone(UTC) if value.tzinfo else value
         return value.isoformat(sep=" ")

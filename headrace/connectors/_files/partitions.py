@@ -77,7 +77,11 @@ def partition_values(path: str) -> dict[str, str | None]:
 
 
 def _value(text: str) -> str | None:
-    return None if text == NULL_PARTITION else unquote(text, errors="replace")
+    """Escapes that stand for no text were not made by Hive, and stay as they are."""
+    try:
+        return None if text == NULL_PARTITION else unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def check_partitions(table: TableSchema, by: Sequence[str], kept: Sequence[str]) -> Iterator[Problem]:
