@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from headrace.errors import Rejected
+from headrace.formats.beside import each
 from headrace.formats.cells import SEPARATORS, cell_texts
 from headrace.formats.dialect import Dialect
 from headrace.formats.file_format import FormatWriter, WriteSettings
@@ -40,7 +41,7 @@ class DelimitedWriter(FormatWriter):
     def write(self, rows: pa.RecordBatch) -> None:  # noqa: D102
         if not rows.num_columns:
             return
-        cells = [self._marks.quoted(column, self._marks.texts(column)) for column in rows.columns]
+        cells = each(lambda column: self._marks.quoted(column, self._marks.texts(column)), rows.columns, rows.num_rows)
         data = self._quickly(cells) if all(is_plain for _, is_plain in cells) else None
         self._stream.write(data if data is not None else self._joined([texts for texts, _ in cells]))
 
@@ -130,13 +131,17 @@ class Marks:
 
     def _refused(self, column: pa.Array) -> Iterator[tuple[int, str]]:
         dtype = column.type
+        found: dict[int, str] = {}
         if pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype):
-            yield from _no_text(column)
+            found.update(_no_text(column))
         if pa.types.is_nested(dtype):
             reasons = (_unreadable(value, is_strict=bool(self._dialect.quote)) for value in column.to_pylist())
-            yield from ((row, reason) for row, reason in enumerate(reasons) if reason)
+            found.update((row, reason) for row, reason in enumerate(reasons) if reason)
+        yield from found.items()
         if self._quoting != "NONE" or not self._may_be_special(dtype):
             return
+        if found:  # they may have no text
+            column = column.take(pa.array([None if row in found else row for row in range(len(column))], pa.int64()))
         texts = self.texts(column)
         if not self._is_any_special(texts):
             return
@@ -171,11 +176,16 @@ def _no_text(column: pa.Array) -> Iterator[tuple[int, str]]:
         column.cast(pa.string())
     except pa.ArrowInvalid:
         for row, value in enumerate(column.to_pylist()):
-            try:
-                (value or b"").decode()
-            except UnicodeDecodeError:
-                text = f"the bytes {value[:20]!r} are not UTF-8 text; write json files, which hold bytes in base64"
-                yield row, text
+            if reason := _undecodable(value or b""):
+                yield row, reason
+
+
+def _undecodable(value: bytes) -> str:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return f"the bytes {value[:20]!r} are not UTF-8 text; write json files, which hold bytes in base64"
+    return ""
 
 
 def _unreadable(value: object, *, is_strict: bool) -> str:
@@ -184,6 +194,8 @@ def _unreadable(value: object, *, is_strict: bool) -> str:
         if any(separator in value for separator in SEPARATORS):
             return "a text in it holds one of the characters \\002 to \\007, which separate the parts of nested values"
         return "an empty text in it would be read as null; write json files" if is_strict and not value else ""
+    if isinstance(value, bytes):
+        return _undecodable(value)
     if is_strict and value in ([None], [[]]):
         return "an array of one null would be read as an empty one; write json files"
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()

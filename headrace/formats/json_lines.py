@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
+from headrace.formats.beside import ahead, each
 from headrace.formats.cells import cell_texts
 from headrace.formats.delimited_writer import text_buffer
 from headrace.formats.file_format import (
@@ -59,8 +60,8 @@ class JsonFormat(FileFormat):
         try:
             first = first_object(header_row(part.file, _lines(settings, header=True), task))
             rows = JsonRows(schema, first, settings, form)
-            for block in blocks(part, offset, form, task):
-                found = rows.parse(block, part)
+            for block, found in ahead(blocks(part, offset, form, task), lambda block: rows.parse(block, part), task):
+                rows.count(found.rows, block)
                 yield from slices(found.rows, task, block.start, block.end, skip, found.odd, table)
                 skip = max(skip - found.rows.num_rows, 0)  # blocks may be smaller than those of the position
         except UnicodeError as error:
@@ -107,9 +108,10 @@ class _JsonWriter(FormatWriter):
 
     def write(self, rows: pa.RecordBatch) -> None:
         keys = [orjson.dumps(name).decode() for name in rows.schema.names]
+        texts = each(lambda column: _json_texts(column, self._settings), rows.columns, rows.num_rows)
         parts: list[Any] = []
-        for i, (key, column) in enumerate(zip(keys, rows.columns, strict=True)):
-            parts += [f"{'{' if i == 0 else ','}{key}:", _json_texts(column, self._settings)]
+        for i, (key, column) in enumerate(zip(keys, texts, strict=True)):
+            parts += [f"{'{' if i == 0 else ','}{key}:", column]
         lines = pc.binary_join_element_wise(*parts, "}\n", "") if parts else pa.array(["{}\n"] * rows.num_rows)
         self._stream.write(text_buffer(lines))
 

@@ -44,14 +44,11 @@ class JsonRows:
 
     def parse(self, block: Block, part: FilePart) -> Parsed:
         """The rows of a block."""
-        found = by_halves(
-            block, self._form, self._fast, lambda data, start: self.parse_slowly(data, part, block, start)
-        )
-        self.rows += found.rows.num_rows
-        self._find(found.rows, block)
-        return found
+        return by_halves(block, self._form, self._fast, lambda data, start: self.parse_slowly(data, part, block, start))
 
-    def _find(self, rows: pa.Table, block: Block) -> None:
+    def count(self, rows: pa.Table, block: Block) -> None:
+        """Keep how many rows there were, and which columns are in them. Not for several threads at once."""
+        self.rows += rows.num_rows
         for name, key, column in zip(self._schema.names, self._keys, rows.columns, strict=True):
             if name in self.found:
                 continue
