@@ -89,7 +89,7 @@ def _has_nanoseconds(file: Any, names: list[str]) -> bool:
     """Whether the first stripe has digits below a microsecond, and no year for which they leave no room."""
     try:
         return any(map(has_nanoseconds, file.read_stripe(0, names).columns))
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):  # reading the rows will tell
         return False
 
 

@@ -131,6 +131,9 @@ def _translated(path: str) -> Iterator[None]:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, zlib.error, OSError, KeyError) as error:
         raise Rejected(f"cannot unpack {path}: {error}; check archive_compress_codec and compress_codec") from error
+    except RuntimeError as error:  # encrypted, or packed in a way that Python does not know
+        cure = "unpack it by the program that made it, or pack it anew, without a password"
+        raise Rejected(f"cannot unpack {path}: {error}; {cure}") from error
 
 
 class PackedStream:
