@@ -60,6 +60,10 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, arbitrary_types_allowed=True)
 
+    def hints(self) -> Iterable[tuple[str, str]]:
+        """(what is so, what could be done about it) of what is right as it is, though often not what is meant."""
+        return ()
+
     def touches(self) -> Iterable[tuple[str, str, str]]:
         """(option, format of a mark such as HOST, value) of what no marked option says by itself, such as a default."""
         return ()

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from headrace.execution.calls import LoadedJob, describe
 from headrace.execution.preview import preview
 from headrace.options import Options, option_names
 from headrace.plan.kinds import kind_mismatches
-from headrace.plan.plan import make_plan
+from headrace.plan.plan import Plan, make_plan
 from headrace.plan.render import render
 from headrace.plan.schemas import describe_offline
 from headrace.settings import load_settings
@@ -42,9 +42,15 @@ def check_job(job: Path, variables: Sequence[str], *, connect: bool) -> int:
     except HeadraceError as error:
         print_error(error)
         return 1
-    print_warnings(plan.warnings)
+    print_warnings([*plan.warnings, *_hints(plan)])
     print(render(plan, tables))
     return 0
+
+
+def _hints(plan: Plan) -> Iterator[Problem]:
+    for plugin, step in {step.plugin.place: step for p in plan.pipelines for step in p.all_steps()}.items():
+        for text, cure in step.instance.options.hints():
+            yield Problem(plugin, text, cure, plan.job.file, step.plugin.line())
 
 
 def preview_job(job: Path, variables: Sequence[str], rows: int) -> int:

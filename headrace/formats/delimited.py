@@ -44,10 +44,10 @@ class DelimitedFormat(FileFormat):
     packable = True
 
     def cut(self, file: Opened, split_size: int, settings: ReadSettings) -> list[tuple[int, int]]:  # noqa: D102
-        return cut(file, split_size, self._lines(settings))
+        return cut(file, split_size, self.line_format(settings))
 
     def can_grow(self, settings: ReadSettings) -> bool:  # noqa: D102
-        return self._lines(settings).ascii_based
+        return self.line_format(settings).ascii_based
 
     def read(  # noqa: D102
         self,
@@ -59,7 +59,7 @@ class DelimitedFormat(FileFormat):
         table: str,
     ) -> Iterator[tuple[pa.RecordBatch, Position]]:
         offset, skip = position or (part.start, 0)
-        form = self._lines(settings)
+        form = self.line_format(settings)
         try:
             names, header = self._names(part, schema, settings, form, task)
             task.notices.names(
@@ -68,7 +68,7 @@ class DelimitedFormat(FileFormat):
                 set(schema.names) - set(names.missing),
                 {n: nearest(n, header) for n in names.missing},
             )
-            rows = DelimitedRows(schema, names, settings, form, strict=task.rejects.sets_aside)
+            rows = DelimitedRows(schema, names, settings, form, strict=task.rejects.sets_aside or settings.is_complete)
             for block, found in ahead(blocks(part, offset, form, task), lambda block: rows.parse(block, part), task):
                 yield from slices(found.rows, task, block.start, block.end, skip, found.odd, table)
                 skip = max(skip - found.rows.num_rows, 0)  # blocks may be smaller than those of the position
@@ -97,7 +97,7 @@ class DelimitedFormat(FileFormat):
     def parse(  # noqa: D102
         self, raw: bytes, header: Opened | None, schema: pa.Schema, settings: ReadSettings
     ) -> tuple[pa.Table, list[BadLine]]:
-        form = self._lines(settings)
+        form = self.line_format(settings)
         names = FieldNames.by_position(schema)
         if settings.use_header and not settings.whole_lines:
             if header is None:
@@ -134,7 +134,8 @@ class DelimitedFormat(FileFormat):
         quote = quote if self.quoted else ""
         return Dialect(delimiter, quote, escape if quote and escape != quote else "", "" if end in _LINE_ENDS else end)
 
-    def _lines(self, settings: ReadSettings) -> LineFormat:
+    def line_format(self, settings: ReadSettings) -> LineFormat:
+        """How the rows of a file are told apart."""
         dialect = self._dialect(settings, settings.quote_char, settings.escape_char or "")
         if settings.whole_lines:
             dialect = Dialect(row_end=dialect.row_end)

@@ -56,6 +56,12 @@ class ExcelFormat(FileFormat):
         return _ExcelWriter(stream, schema, settings)
 
 
+def cells_of(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[list[Any]]:
+    """The cells of the sheet that is read, row by row. Raises Rejected."""
+    task.check_size(_unpacked_size(part), f"{part.label}, an Excel file,", "split it, or save it as csv")
+    yield from _sheet(part, settings).rows
+
+
 def _unpacked_size(part: FilePart) -> int:
     """About what a workbook takes in memory: as much as it is unpacked, and its cells."""
     try:

@@ -62,6 +62,11 @@ class ReadSettings(Options):
         """Whether a line of a text or csv file is one value, as it is where nothing tells the columns."""
         return False
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the columns are all there are: a row that has others, or other numbers of fields, is a bad one."""
+        return False
+
     def patterns(self) -> list[str]:
         """The patterns that were given."""
         return [p for p in (self.datetime_format, self.date_format, self.time_format) if p]

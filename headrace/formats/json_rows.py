@@ -38,6 +38,7 @@ class JsonRows:
         places = [place_of(field.name, names) for field in schema]
         self._keys = [names[place] if place >= 0 else f.name for place, f in zip(places, schema, strict=True)]
         self._read = [pa.field(key, _read_as(f.type)) for key, f in zip(self._keys, schema, strict=True)]
+        self._is_complete = settings.is_complete
         self._native = all(_is_native(f.type) for f in self._read) and len(set(self._keys)) == len(self._keys)
         self.found: set[str] = set()
         self.rows = 0
@@ -69,7 +70,10 @@ class JsonRows:
             table = pajson.read_json(
                 pa.BufferReader(pa.py_buffer(data)),
                 pajson.ReadOptions(use_threads=False, block_size=len(data) + 1),
-                pajson.ParseOptions(explicit_schema=pa.schema(self._read), unexpected_field_behavior="ignore"),
+                pajson.ParseOptions(
+                    explicit_schema=pa.schema(self._read),
+                    unexpected_field_behavior="error" if self._is_complete else "ignore",
+                ),
             )
             if table.num_rows != lines:
                 return None
@@ -95,7 +99,7 @@ class JsonRows:
         odd: list[BadLine] = []
         numbers, at, raw = LineNumbers(part, block, start, self._form), 0, bytes(data)
         for line in raw.split(b"\n"):
-            for text, found in _objects(line):
+            for text, found in objects(line):
                 try:
                     values = self._values(text, found)
                 except _BadValue as error:
@@ -115,6 +119,8 @@ class JsonRows:
             raise _BadValue(f"it is not a JSON object: {found}{_ONE_A_LINE if is_part else ''}") from found
         if not isinstance(found, dict):
             raise _BadValue(f"it is not a JSON object{_ONE_A_LINE}")
+        if self._is_complete and (others := ", ".join(dict.fromkeys(_strangers(found, pa.struct(self._read))))):
+            raise _BadValue(f"it has {others}, which no row had that was looked at")
         exact: Any = None
         values = []
         for key, column in zip(self._keys, self._schema, strict=True):
@@ -150,7 +156,22 @@ class _BadValue(ValueError):
         self.place = place
 
 
-def _objects(line: bytes) -> Iterator[tuple[bytes, Any]]:
+def _strangers(value: Any, dtype: pa.DataType, name: str = "") -> Iterator[str]:
+    """The fields of an object, and of those within it, that its type lacks."""
+    if pa.types.is_list(dtype) and isinstance(value, list):
+        for item in value:
+            yield from _strangers(item, dtype.value_type, name)
+    if not (pa.types.is_struct(dtype) and isinstance(value, dict)):
+        return
+    for key, item in value.items():
+        path, index = f"{name}.{key}" if name else key, dtype.get_field_index(key)
+        if index < 0:
+            yield path
+        else:
+            yield from _strangers(item, dtype.field(index).type, path)
+
+
+def objects(line: bytes) -> Iterator[tuple[bytes, Any]]:
     """The objects of a line, each with its text: one, or those of an array; an error for what is no JSON."""
     if not line.strip():
         return
@@ -211,5 +232,5 @@ def _is_exact(dtype: pa.DataType) -> bool:
 
 def first_object(raw: bytes) -> Mapping[str, Any]:
     """The first object of a file's first line; an empty one when there is none."""
-    found = next(_objects(raw), (b"", None))[1]
+    found = next(objects(raw), (b"", None))[1]
     return found if isinstance(found, dict) else {}

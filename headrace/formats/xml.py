@@ -3,7 +3,7 @@
 import codecs
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, BinaryIO, NamedTuple
 from xml.etree import ElementTree
@@ -53,10 +53,16 @@ class XmlFormat(FileFormat):
         done, held = position or 0, []
         given, size, names = done, 0, _Names(schema, settings, part)
         try:
-            for number, (fields, others) in enumerate(_rows(part, settings, task), 1):
+            for number, (fields, others) in enumerate(rows(part, settings, task), 1):
                 if number <= done:
                     continue
                 found = names.of(fields, others)
+                if settings.is_complete and (strange := names.strangers(fields)):
+                    reason = f"it has {strange}, which no row had that was looked at"
+                    raw = str({name: text for name, field in fields.items() for text in field.texts})
+                    task.rejects.add_raw(table, [raw], reason, f"{part.label} row {number}")
+                    done = number
+                    continue
                 if (values := _values(found, fields, number, schema, settings, part, task, table)) is not None:
                     held.append(values)
                     size += sum(len(text) for field in fields.values() for text in field.texts)
@@ -77,6 +83,22 @@ class XmlFormat(FileFormat):
         return _XmlWriter(stream, schema, settings)
 
 
+def row_tag(part: FilePart, settings: ReadSettings, task: TaskContext) -> tuple[str, bool]:
+    """The element that is a row, and whether its attributes are the fields: the first one within the outermost.
+
+    Raises Rejected for a file without one.
+    """
+    depth = 0
+    try:
+        for event, element in _events(part, settings, task):
+            depth += 1 if event == "start" else -1
+            if event == "end" and depth == 1:
+                return _tag(element), bool(element.attrib) and not len(element)
+    except (ElementTree.ParseError, UnicodeError) as error:
+        raise Rejected(f"cannot read {part.label} as xml: {error}; mend the file, or leave it out") from error
+    raise Rejected(f"{part.label} has no element within its outermost one, and so no rows")
+
+
 class Field(NamedTuple):
     """What a row has under one name: the text of each such element, and the elements within them."""
 
@@ -84,7 +106,7 @@ class Field(NamedTuple):
     inner: list[str]
 
 
-def _rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[tuple[dict[str, Field], bool]]:
+def rows(part: FilePart, settings: ReadSettings, task: TaskContext) -> Iterator[tuple[dict[str, Field], bool]]:
     """The fields of each row by name, and whether it has others, attributes beside children or the other way round.
 
     What was read is forgotten, so that memory does not grow.
@@ -185,6 +207,11 @@ class _Names:
             ]
         self._seen.update(name for name, field in zip(self._names, found, strict=True) if field is not None)
         return found
+
+    def strangers(self, fields: Mapping[str, Field]) -> str:
+        """The fields of a row that no column is for."""
+        known = {name.strip().lower() for name in self._names}
+        return ", ".join(name for name in fields if name.strip().lower() not in known)
 
     def check(self) -> None:
         """Raises Rejected when rows were read that had fields, and not one column was among them."""

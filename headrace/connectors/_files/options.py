@@ -15,6 +15,9 @@ from headrace.options import PATH, Choice, LocalPath
 from headrace.schema_options import SchemaOptions
 from headrace.values import parse_duration, parse_timestamp
 
+_NEED_COLUMNS = ("json", "excel", "xml")
+"""Formats whose files SeaTunnel does not read without a schema."""
+
 
 class DiscoveryMode(Choice):
     """When files are looked for."""
@@ -83,7 +86,15 @@ class FileTableOptions(ReadSettings):
         default=None,
         validation_alias="schema",
         description="The columns; needed for json, excel and xml. Without it text and csv lines are one column "
-        "`content`, and parquet, orc and avro files tell theirs; with it theirs are cast.",
+        "`content`, and parquet, orc and avro files tell theirs; with it theirs are cast. See infer_schema.",
+    )
+    infer_schema: bool = Field(
+        default=False,
+        description="Find the columns of text, csv, json, excel and xml files by looking at them, where schema names "
+        "none; with them the delimiter, whether the first line has the names, and xml_row_tag, unless they are set.",
+    )
+    infer_schema_bytes: int = Field(
+        default=8 * 1024 * 1024, ge=0, description="How much of each file infer_schema looks at; 0: all of it."
     )
     compress_codec: str = Field(
         default="none", description="How text, csv, json and xml files are packed: lzo, gzip, zstd, lz4, brotli, bz2."
@@ -173,9 +184,14 @@ class FileTableOptions(ReadSettings):
         """Raises ValueError with everything that does not fit together."""
         wrong = [f"{n}: required option is missing" for n in ("path", "file_format_type") if not getattr(self, n)]
         form = file_format(self.file_format_type) if self.file_format_type else None
-        if form is not None and (form.gives_changes or form.name in ("json", "excel", "xml")) and not self.has_columns:
-            wrong.append(f"schema is needed to read {self.file_format_type} files")
-        if self.file_format_type == "xml" and not self.xml_row_tag:
+        if form is not None and not self.has_columns and form.gives_changes:
+            wrong.append(f"schema is needed to read {form.name} files")
+        elif form is not None and not self.has_columns and form.name in _NEED_COLUMNS and not self.infer_schema:
+            cure = "infer_schema = true finds the columns by looking at the files"
+            wrong.append(f"schema is needed to read {form.name} files; {cure}")
+        if self.infer_schema and self.is_continuous and not self.has_columns:
+            wrong.append("infer_schema looks at the files that are there, and discovery_mode = continuous reads others")
+        if self.file_format_type == "xml" and not self.xml_row_tag and not self.infer_schema:
             wrong.append("xml_row_tag is needed to read xml files")
         if self.compress_codec.lower() not in list(Codec) and not self._packs_itself():
             known = ", ".join(Codec)
@@ -241,6 +257,14 @@ class FileTableOptions(ReadSettings):
             if os.path.commonpath([here, there]) in (here, there):
                 yield f"backup_path {self.backup_path!r} and path {self.path!r} must not lie in one another"
 
+    def hints(self) -> Iterator[tuple[str, str]]:
+        """Lines that are read whole, as in SeaTunnel."""
+        if self.file_format_type in ("text", "csv") and self.whole_lines:
+            yield (
+                f"without schema a line of {self.path} is one column, content",
+                "infer_schema = true finds the columns by looking at the files",
+            )
+
     def _packs_itself(self) -> bool:
         """Whether the files of the format tell how they are packed, so that nothing need be said."""
         return bool(self.file_format_type) and not file_format(self.file_format_type).packable
@@ -252,7 +276,11 @@ class FileTableOptions(ReadSettings):
 
     @property
     def whole_lines(self) -> bool:
-        return not self.has_columns
+        return not self.has_columns and not self.infer_schema
+
+    @property
+    def is_complete(self) -> bool:
+        return self.infer_schema
 
     @property
     def codec(self) -> Codec:
@@ -293,6 +321,11 @@ class FileSourceOptions(FileTableOptions):
             if len(set(modes)) > 1:
                 raise ValueError(f"discovery_mode must be the same in all of tables_configs, not {', '.join(modes)}")
         return self
+
+    def hints(self) -> Iterator[tuple[str, str]]:
+        """Those of all tables."""
+        for table in self.tables():
+            yield from FileTableOptions.hints(table)
 
     def tables(self) -> Sequence[FileTableOptions]:
         """What each table's files are."""

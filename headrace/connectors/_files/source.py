@@ -11,11 +11,12 @@ from headrace.connector import Position, Read, Source, Split, TableSchema, TaskC
 from headrace.connectors._files.actions import PostSync
 from headrace.connectors._files.columns import LOOKED_AT, own_columns, shaped, tell_of_others, united
 from headrace.connectors._files.follower import FileFollower
+from headrace.connectors._files.inferred import completed, with_cure
 from headrace.connectors._files.listing import FoundFile, holds, is_copied, partitions_of, readable_files
 from headrace.connectors._files.metadata import FILE_METADATA, FileMetadata
 from headrace.connectors._files.options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._files.parts import cut, members_of, part_of, whole
-from headrace.errors import HeadraceError, Rejected, Unavailable
+from headrace.errors import BadRow, HeadraceError, Rejected, Unavailable
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import KIND, FileFormat, FilePart
 from headrace.formats.packing import plain_file
@@ -44,6 +45,13 @@ class FileSource(Source):
         self._follower = FileFollower(options.tables(), self) if self._is_continuous else None
         self._post_sync = PostSync(options.tables())
         self._told: set[str] = set()
+        self._completed: list[FileTableOptions] | None = None
+
+    def _tables(self) -> list[FileTableOptions]:
+        """The options of each table, with the columns that are found by looking."""
+        if self._completed is None:
+            self._completed = [completed(options) for options in self.options.tables()]
+        return self._completed
 
     @property
     def _is_continuous(self) -> bool:
@@ -76,7 +84,7 @@ class FileSource(Source):
         if self._follower is not None:
             yield from self._follower.splits(parallelism)
             return
-        for number, options in enumerate(self.options.tables()):
+        for number, options in enumerate(self._tables()):
             table, _ = self.table(number)
             files = readable_files(options)
             if not files:
@@ -112,7 +120,7 @@ class FileSource(Source):
             yield from self._follower.read(split, position, task)
             return
         number, path = split.data["config"], split.data["path"]
-        options = self.options.tables()[number]
+        options = self._tables()[number]
         stat = _stat(path)
         if (stat.st_size, stat.st_mtime_ns) != (split.data["size"], split.data["modified"]):
             raise Rejected(
@@ -132,7 +140,7 @@ class FileSource(Source):
 
     def _in_its_table(self, split: Split) -> Split:
         """The split with the number that its table has now: a job file may be restored with its tables reordered."""
-        tables = self.options.tables()
+        tables = self._tables()
         numbers = sorted(range(len(tables)), key=lambda number: number != split.data["config"])
         named = [number for number in numbers if self.table(number)[0].path == split.table]
         path = split.data.get("path")
@@ -150,7 +158,7 @@ class FileSource(Source):
         self, number: int, path: str, part: FilePart, position: Position | None, task: TaskContext
     ) -> Iterator[tuple[Batch, Position]]:
         """The rows of a part of the file `path`, of the table with this number."""
-        options = self.options.tables()[number]
+        options = self._tables()[number]
         table, names = self.table(number)
         form = file_format(options.file_format_type)
         declared, own = self._declared(options), None
@@ -163,7 +171,7 @@ class FileSource(Source):
         wanted = pa.schema([field for field in table.arrow if field.name in names])
         schema = own or (declared.arrow if declared is not None else wanted)
         partitions, known = partitions_of(path, options), FileMetadata(path, part)
-        for rows, after in form.read(part, position, schema, options, task, table.path):
+        for rows, after in _cured(form.read(part, position, schema, options, task, table.path), options):
             kinds = rows.column(KIND) if form.gives_changes else None
             fitting = shaped(rows, table, partitions, part)
             yield Batch(fitting, table.path, kinds, known.of(fitting.num_rows)), after
@@ -182,7 +190,7 @@ class FileSource(Source):
         data = raw if isinstance(raw, bytes) else raw.encode()
         try:
             number, schema = next((n, t) for n, t in enumerate(self.tables()) if t.path == table)
-            options = self.options.tables()[number]
+            options = self._tables()[number]
             partitions = partitions_of(path, options)
             declared = self._declared(options)
             columns = declared or schema.with_columns([c for c in schema.columns if c.name not in partitions])
@@ -213,7 +221,7 @@ class FileSource(Source):
         return self._described.get(number) or self._describe(number)
 
     def _describe(self, number: int) -> tuple[TableSchema, list[str]]:
-        options = self.options.tables()[number]
+        options = self._tables()[number]
         declared = self._declared(options)
         form = file_format(options.file_format_type)
         path = options.table_schema.table_schema(self.output).path if options.table_schema else self.output
@@ -236,6 +244,16 @@ class FileSource(Source):
         table = replace(table.with_columns([*table.columns, *extra]), metadata=FILE_METADATA)
         self._described[number] = table, names
         return self._described[number]
+
+
+def _cured(
+    rows: Iterator[tuple[pa.RecordBatch, Position]], options: FileTableOptions
+) -> Iterator[tuple[pa.RecordBatch, Position]]:
+    """The same; a row that is bad says, too, that the columns were found by looking."""
+    try:
+        yield from rows
+    except BadRow as error:
+        raise with_cure(error, options) if options.infer_schema else error from error
 
 
 def nothing_to_read(options: FileTableOptions) -> str:
