@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
+from headrace.addresses import Address, ReadWish, WriteWish
 from headrace.errors import BadRow, MissingExtra, Problem, Rejected
 from headrace.memory import show_size
 from headrace.options import Choice, Options
@@ -303,6 +304,19 @@ class Source(ABC):
     output = "default"
     """The dataset's name in the job file: the path of the table where the options name none. Set by the planner."""
 
+    @classmethod
+    def schemes(cls) -> Mapping[str, str]:
+        """Scheme → the form of an address that `headrace copy` takes for this plugin; none for most."""
+        return {}
+
+    @classmethod
+    def options_at(cls, address: Address, wish: ReadWish) -> dict[str, Any]:
+        """The options of a source that reads what is wished at an address with one of its schemes.
+
+        Raises ConfigError.
+        """
+        raise NotImplementedError
+
     def __init__(self, options: Any) -> None:
         self.options = options
 
@@ -547,6 +561,19 @@ class Sink(ABC):
     kind: SinkKind = SinkKind.PLAIN
     memory_bytes: ClassVar[int] = 8 * 1024 * 1024
     """What the writers of one task need, at least, beside the batch they are given; a job that has less is refused."""
+
+    @classmethod
+    def schemes(cls) -> Mapping[str, str]:
+        """Scheme → the form of an address that `headrace copy` takes for this plugin; none for most."""
+        return {}
+
+    @classmethod
+    def options_at(cls, address: Address, wish: WriteWish) -> dict[str, Any]:
+        """The options of a sink that writes what is wished at an address with one of its schemes.
+
+        Raises ConfigError.
+        """
+        raise NotImplementedError
 
     def __init__(self, options: Any) -> None:
         self.options = options

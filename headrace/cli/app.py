@@ -88,6 +88,46 @@ def run(
 
 
 @app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="Files, a pattern such as 'data/*.csv', or a database's address.")],
+    target: Annotated[str, typer.Argument(help="A file, a directory/, or a database's address.")],
+    table: Annotated[str, typer.Option("--table", help="The table, where the address names none.")] = "",
+    columns: Annotated[str, typer.Option("--columns", help="Only these columns: a,b.")] = "",
+    where: Annotated[str, typer.Option("--where", help="Only rows that fulfil this condition.")] = "",
+    sql: Annotated[str, typer.Option("--sql", help="What this SELECT gives instead of a table.")] = "",
+    mode: Annotated[
+        str, typer.Option("--mode", help="append, replace or upsert; left out: a target that has rows is refused.")
+    ] = "",
+    key: Annotated[str, typer.Option("--key", help="The columns to upsert by.")] = "",
+    from_format: Annotated[str, typer.Option("--from", help="The format of the files that are read.")] = "",
+    to_format: Annotated[str, typer.Option("--to", help="The format of the files that are written.")] = "",
+    parallelism: Annotated[int, typer.Option("--parallelism", min=1, help="Tasks that run at once.")] = 1,
+    ask_password: Annotated[bool, typer.Option("--ask-password", help="Ask for passwords.")] = False,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the job file instead of running it.")] = False,
+    memory: Memory = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    json: Json = False,
+) -> None:
+    """Copy files or tables: headrace copy orders.csv orders.parquet.
+
+    Addresses: sqlite:///shop.db --table orders, postgres://ann@db/shop.public.orders; without a table: all tables.
+    Passwords come from HEADRACE_SOURCE_PASSWORD and HEADRACE_TARGET_PASSWORD, from --ask-password, or from where the
+    database's own programs look.
+    """
+    from headrace.cli.copy import Wish
+    from headrace.cli.copy import copy as copy_rows
+
+    def parts(text: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+
+    wish = Wish(table, where, parts(columns), sql, mode, parts(key), from_format, to_format, parallelism)
+    raise typer.Exit(
+        copy_rows(source, target, wish, {"memory": memory}, ask_password=ask_password, only_print=only_print,
+                  quiet=quiet, as_json=json)
+    )  # fmt: skip
+
+
+@app.command()
 def replay(
     job: JobFile,
     variable: Variables = None,

@@ -14,7 +14,7 @@ from headrace.checkpoint.location import open_store
 from headrace.cli.guard import Guard
 from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics, tell
 from headrace.cli.variables import parse_variables
-from headrace.config.job import load_job
+from headrace.config.job import JobConfig, load_job
 from headrace.errors import HeadraceError, NotEnoughSlots, Problem
 from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobSettings, Result
@@ -36,7 +36,7 @@ PROGRESS_SECONDS = 1.0
 
 
 def run_job(
-    job: Path,
+    job: Path | JobConfig,
     variables: Sequence[str],
     overrides: Mapping[str, Any],
     job_id: int | None,
@@ -52,7 +52,8 @@ def run_job(
     try:
         notes: list[Problem] = []
         settings = load_settings(overrides, on_warning=notes.append)
-        plan = make_plan(load_job(job, parse_variables(variables)), strict=strict)
+        config = job if isinstance(job, JobConfig) else load_job(job, parse_variables(variables))
+        plan = make_plan(config, strict=strict)
         _check_slots(plan, settings.slots)
         local, close_log = make_local(plan, settings, job_id, name, restore=restore, as_json=as_json)
     except HeadraceError as error:

@@ -89,7 +89,9 @@ class FileSinkOptions(WriteSettings):
     )
     custom_filename: bool = Field(default=False, description="Name files by file_name_expression.")
     file_name_expression: str = Field(
-        default="${transactionId}", description="With ${now}, ${uuid}, ${transactionId}; the file's number is added."
+        default="${transactionId}",
+        description="With ${now}, ${uuid}, ${transactionId}. Without ${transactionId} the first file of a job with one "
+        "task has exactly this name, if it is free; all others get the transaction and a number.",
     )
     filename_time_format: str = Field(default="yyyy.MM.dd", description="Java pattern of ${now}.")
     filename_extension: str | None = Field(default=None, description="The files' suffix; that of the format else.")
@@ -446,6 +448,7 @@ class _FileWriter(SinkWriter):
         self._open: dict[str, _OpenFile] = {}
         self._finished: list[_OpenFile] = []
         self._numbers: dict[str, int] = {}
+        self._named: set[str] = set()
         self._folder: Path | None = None
         self._table, self._written = table.path, 0
         self._verifier = None if self._form.unverified else task.verifier
@@ -577,7 +580,7 @@ class _FileWriter(SinkWriter):
             transaction = f"T_{self._unique}_{staging_name(job, self._task.index, checkpoint_id)}"
             moves = []
             for file in self._finished:
-                name = self._file_name(transaction, int(file.final.name))
+                name = self._exact_name(file) or self._file_name(transaction, int(file.final.name))
                 moves.append([str(file.staged), str(Path(options.path) / file.final.parent / name)])
             for folder in {str(file.staged.parent) for file in self._finished}:
                 _sync(folder)
@@ -586,15 +589,30 @@ class _FileWriter(SinkWriter):
         return prepared
 
     def _file_name(self, transaction: str, number: int) -> str:
-        options = self._options
         name = transaction
-        if options.custom_filename:
-            now = format_datetime(datetime.now(), options.filename_time_format)  # noqa: DTZ005  the machine's day is meant
-            name = options.file_name_expression.replace("${transactionId}", transaction)
-            name = name.replace("${now}", now).replace("${uuid}", uuid.uuid4().hex)
-            if "${transactionId}" not in options.file_name_expression:
+        if self._options.custom_filename:
+            name = self._own_name(transaction)
+            if "${transactionId}" not in self._options.file_name_expression:
                 name = f"{transaction}_{name}"  # names must never meet those of another checkpoint or task
         return f"{_safe(name)}_{number}.{self._suffix}"
+
+    def _own_name(self, transaction: str) -> str:
+        """What file_name_expression says."""
+        now = format_datetime(datetime.now(), self._options.filename_time_format)  # noqa: DTZ005  the machine's day is meant
+        name = self._options.file_name_expression.replace("${transactionId}", transaction)
+        return name.replace("${now}", now).replace("${uuid}", uuid.uuid4().hex)
+
+    def _exact_name(self, file: _OpenFile) -> str:
+        """The name that the job says and nothing else, for the first file where no other task writes; else empty."""
+        options = self._options
+        if not options.custom_filename or "${transactionId}" in options.file_name_expression:
+            return ""
+        name = f"{_safe(self._own_name(''))}.{self._suffix}"
+        final = Path(options.path) / file.final.parent / name
+        if self._task.job.parallelism > 1 or str(final) in self._named or final.exists():
+            return ""
+        self._named.add(str(final))
+        return name
 
     def close(self) -> None:
         for file in (*self._open.values(), *self._finished):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
+from headrace.addresses import Address
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, Verifier
 from headrace.connectors._jdbc.statements import Action, Statements
 from headrace.jdbcurl import JdbcUrl
@@ -269,6 +270,22 @@ class Dialect(ABC):
     """The statement that empties a table, before its name."""
     sqlglot: ClassVar[str] = ""
     """What the parser of queries calls it."""
+
+    # ----------------------------------------------------------------------------------------------- addresses
+
+    @property
+    def address_form(self) -> str:
+        """What an address of the command `copy` looks like."""
+        return f"{self.schemes()[0]}://USER@HOST:PORT/DATABASE.TABLE"
+
+    def schemes(self) -> tuple[str, ...]:
+        """What an address of the database begins with."""
+        return self.kinds
+
+    def place_of(self, address: Address) -> tuple[str, str]:
+        """What follows `jdbc:KIND:` in the URL, and the table that the address names: behind the first point."""
+        database, _, table = address.path.lstrip("/").partition(".")
+        return f"//{address.hosts}/{database}", table
 
     # ------------------------------------------------------------------------------------------------ reaching
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from headrace.addresses import Address, WriteWish
 from headrace.connector import (
     JobContext,
     Problem,
@@ -14,6 +15,7 @@ from headrace.connector import (
     TargetPositions,
     TaskContext,
 )
+from headrace.connectors._jdbc import addresses
 from headrace.connectors._jdbc.dialect import Database
 from headrace.connectors._jdbc.options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode, place_of
 from headrace.connectors._jdbc.pages import notes
@@ -36,6 +38,16 @@ class JdbcSink(Sink):
     kind = SinkKind.TRANSACTIONAL
     notes = staticmethod(notes)
     """What the docs say beside the options."""
+
+    @classmethod
+    def schemes(cls) -> Mapping[str, str]:
+        """See Sink.schemes: those of all databases."""
+        return addresses.schemes()
+
+    @classmethod
+    def options_at(cls, address: Address, wish: WriteWish) -> dict[str, Any]:
+        """See Sink.options_at."""
+        return addresses.write_options(address, wish)
 
     @classmethod
     def for_bad_rows(cls, options: Mapping[str, Any], table: str) -> Mapping[str, Any]:

@@ -1,12 +1,14 @@
 """Reading tables and queries: what there is to read, and in which parts; how a part is read is the dialect's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
 
+from headrace.addresses import Address, ReadWish
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
+from headrace.connectors._jdbc import addresses
 from headrace.connectors._jdbc.dialect import Database, Entry, Snapshot, Splitting
 from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions, place_of
 from headrace.errors import ConfigError, Rejected
@@ -24,6 +26,16 @@ class JdbcSource(Source):
     options: JdbcSourceOptions
     _told = False
     _held: tuple[str, Snapshot | None] | None = None
+
+    @classmethod
+    def schemes(cls) -> Mapping[str, str]:
+        """See Source.schemes: those of all databases."""
+        return addresses.schemes()
+
+    @classmethod
+    def options_at(cls, address: Address, wish: ReadWish) -> dict[str, Any]:
+        """See Source.options_at."""
+        return addresses.read_options(address, wish)
 
     def __init__(self, options: JdbcSourceOptions) -> None:
         super().__init__(options)

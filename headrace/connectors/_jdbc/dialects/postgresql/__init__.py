@@ -43,6 +43,10 @@ class PostgresqlDialect(Dialect):
         Sql.TABLE_SUFFIX: "",
     }
 
+    def schemes(self) -> tuple[str, ...]:
+        """People write it short, too."""
+        return ("postgres", *self.kinds)
+
     def settings(self, login: Login) -> PostgresqlSettings:
         """See Dialect.settings."""
         return settings_of(login)

@@ -6,10 +6,12 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from headrace.addresses import Address
 from headrace.connectors._jdbc.dialect import Dialect, Login, Name, Sql
 from headrace.connectors._jdbc.dialects.sqlite.database import Sqlite, SqliteSettings
 from headrace.connectors._jdbc.dialects.sqlite.types import declare, unstorable
 from headrace.connectors._jdbc.statements import Mode, Statements
+from headrace.errors import ConfigError
 from headrace.rows import Column
 
 _NO_LOGIN = "SQLite has no logins"
@@ -51,6 +53,17 @@ class SqliteDialect(Dialect):
         Sql.BOOLEAN: "BOOLEAN",
         Sql.TABLE_SUFFIX: " WITHOUT ROWID",
     }
+
+    @property
+    def address_form(self) -> str:
+        """A file has no tables in its name."""
+        return "sqlite:///FILE --table TABLE"
+
+    def place_of(self, address: Address) -> tuple[str, str]:
+        """`sqlite:///shop.db` lies in the directory where one is, `sqlite:////data/shop.db` below the root."""
+        if address.hosts or not address.path.removeprefix("/"):
+            raise ConfigError([f"{address.text} names no file; write sqlite:///shop.db, or sqlite:////data/shop.db"])
+        return unquote(address.path.removeprefix("/")), ""
 
     def settings(self, login: Login) -> SqliteSettings:
         """A file may be written as the URI `file:/a%20b.db`, as its JDBC driver allows."""
