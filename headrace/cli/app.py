@@ -43,7 +43,21 @@ Home = Annotated[Path | None, typer.Option("--home", help="Where checkpoints and
 Server = Annotated[
     str | None, typer.Option("--server", help="The server's address; HEADRACE_SERVER, else http://localhost:5801.")
 ]
-JobId = Annotated[int, typer.Argument(help="The job's id.", metavar="ID", min=1)]
+
+
+def _plugins(incomplete: str) -> Any:
+    from headrace.cli.completion import plugin_names
+
+    return plugin_names(incomplete)
+
+
+def _jobs(incomplete: str) -> Any:
+    from headrace.cli.completion import job_ids
+
+    return job_ids(incomplete)
+
+
+JobId = Annotated[int, typer.Argument(help="The job's id.", metavar="ID", min=1, autocompletion=_jobs)]
 Write = Annotated[bool, typer.Option("--write", help="Write the file instead of printing it.")]
 Memory = Annotated[
     str | None,
@@ -192,19 +206,47 @@ def decrypt(job: JobFile, write: Write = False) -> None:
 
 @app.command()
 def preview(
-    job: JobFile,
+    place: Annotated[str, typer.Argument(help="A job file, files, or a database's address.", metavar="JOB|FILE|URL")],
     variable: Variables = None,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of each table.")] = 20,
+    table: Annotated[str, typer.Option("--table", help="The table of a database; all when left out.")] = "",
+    from_format: Annotated[str, typer.Option("--from", help="The format of the files.")] = "",
 ) -> None:
-    """Run a job without its sinks and print the first rows that would reach them."""
-    from headrace.cli.look import preview_job
+    """Print columns, types and the first rows of files or a database; or those that would reach a job's sinks."""
+    from headrace.cli.preview import preview_place
 
-    raise typer.Exit(preview_job(job, variable or [], rows))
+    raise typer.Exit(preview_place(place, variable or [], rows, table, from_format))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The job file to write.", metavar="JOB")] = Path("job.conf"),
+    source: Annotated[str, typer.Option("--source", help="Files or a database's address; asked for.")] = "",
+    target: Annotated[str, typer.Option("--target", help="The same; asked for.")] = "",
+    table: Annotated[str, typer.Option("--table", help="The table, where the address names none.")] = "",
+    connector: Annotated[
+        str, typer.Option("--connector", help="Write the package of a connector of this name, with its test.")
+    ] = "",
+) -> None:
+    """Write a job file with comments, or the package of a connector of your own."""
+    from headrace.cli.init import make_connector, make_job_file
+
+    if connector:
+        raise typer.Exit(make_connector(connector, Path()))
+    raise typer.Exit(make_job_file(file, source, target, table))
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")]) -> None:
+    """Print what a shell loads to complete commands, options, plugins and jobs; its last line says how."""
+    from headrace.cli.completion import print_script
+
+    raise typer.Exit(print_script(shell))
 
 
 @app.command()
 def connectors(
-    name: Annotated[str | None, typer.Argument(help="A plugin: show its options.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A plugin: show its options.", autocompletion=_plugins)] = None,
     json_schema: Annotated[bool, typer.Option("--json-schema", help="Print the options as JSON schema.")] = False,
 ) -> None:
     """List all plugins, or show the options of one."""
@@ -383,7 +425,11 @@ def main() -> Any:
     the variable when it is first imported, which happens in the commands; worker processes inherit it.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if "_HEADRACE_COMPLETE" in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
-        return app()
+        return app(prog_name="headrace")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -107,7 +107,7 @@ def place_of(text: str, form: str, folder: Path | None) -> FilePlace:
     found = form or FORMATS.get(suffix, "")
     if not found:
         raise ConfigError([_unknown(text, "--from")])
-    if _WILD.search(text):
+    if is_pattern(text):
         path, pattern = _globbed(text)
         return FilePlace(path, found, suffix, pattern, codec, archive)
     if folder is None or os.path.exists(text):
@@ -151,6 +151,11 @@ def _check_emptied(place: FilePlace) -> None:
                 what = os.path.join(folder, name)
                 cure = "choose another directory, or empty it yourself"
                 raise ConfigError([Problem("--mode", f"replace would remove {what}, which is no {suffix} file", cure)])
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a path stands for many."""
+    return bool(_WILD.search(text))
 
 
 def _unknown(text: str, option: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Commands that look without moving data: check, preview, connectors, doctor."""
+"""Commands that look without moving data: check, connectors, doctor."""
 
 import importlib.util
 import json
@@ -19,7 +19,6 @@ from headrace.config.job import load_job
 from headrace.connector import Sink, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.calls import LoadedJob, describe
-from headrace.execution.preview import preview
 from headrace.options import Options, option_names
 from headrace.plan.kinds import kind_mismatches
 from headrace.plan.plan import Plan, make_plan
@@ -51,24 +50,6 @@ def _hints(plan: Plan) -> Iterator[Problem]:
     for plugin, step in {step.plugin.place: step for p in plan.pipelines for step in p.all_steps()}.items():
         for text, cure in step.instance.options.hints():
             yield Problem(plugin, text, cure, plan.job.file, step.plugin.line())
-
-
-def preview_job(job: Path, variables: Sequence[str], rows: int) -> int:
-    """Run sources and transforms until each table has enough rows, and print them."""
-    try:
-        found = preview(make_plan(load_job(job, parse_variables(variables))), rows)
-    except HeadraceError as error:
-        print_error(error)
-        return 1
-    console = Console()
-    for name, table in found.items():
-        shown = Table(title=f"{name} ({table.num_rows} rows shown)", title_justify="left")
-        for field in table.schema:
-            shown.add_column(field.name, header_style="bold")
-        for row in table.to_pylist():
-            shown.add_row(*("[dim]null[/dim]" if value is None else str(value) for value in row.values()))
-        console.print(shown)
-    return 0
 
 
 def show_connectors(name: str | None, *, json_schema: bool) -> int:
