@@ -22,11 +22,11 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from headrace.addresses import Address, ReadWish, WriteWish
 from headrace.errors import BadRow, MissingExtra, Problem, Rejected
 from headrace.memory import show_size
 from headrace.options import Choice, Options
 from headrace.placeholders import fill_placeholders
+from headrace.places import Address, ReadWish, WriteWish
 from headrace.rows import TARGET_BYTES, TARGET_ROWS, Batch, TableSchema
 
 __all__ = [

@@ -426,7 +426,7 @@ def main() -> Any:
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if "_HEADRACE_COMPLETE" in os.environ:
-        from typer.completion import completion_init
+        from typer._completion_classes import completion_init
 
         completion_init()
     try:

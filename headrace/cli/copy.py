@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from headrace.addresses import ReadWish, WriteWish, is_address, parse_address
 from headrace.cli.file_places import FilePlace, place_of, target_place
 from headrace.cli.output import print_error
 from headrace.config.job import parse_job
 from headrace.config.rewrite import print_document, read_document
 from headrace.connector import Sink, Source, sinks, sources
 from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.places import ReadWish, WriteWish, is_address, parse_address
+
+P = TypeVar("P", Source, Sink)
 
 MODES = ("append", "replace", "upsert")
 
@@ -78,16 +80,16 @@ def _run(made: Copy, wish: Wish, overrides: Mapping[str, Any], *, quiet: bool, a
     from headrace.cli.run import run_job
 
     job = parse_job(made.text, variables=made.variables)
-    aside = None
-    if made.file is not None and made.file.exists():
-        aside = made.file.with_name(f".{made.file.name}.before-{os.getpid()}")
-        made.file.rename(aside)
+    file, aside = made.file, None
+    if file is not None and file.exists():
+        aside = file.with_name(f".{file.name}.before-{os.getpid()}")
+        file.rename(aside)
     code = 1
     try:
         code = run_job(job, [], overrides, None, None, restore=False, strict=False, quiet=quiet, as_json=as_json)
     finally:
-        if aside is not None:
-            aside.rename(made.file) if code else aside.unlink()
+        if file is not None and aside is not None:
+            aside.rename(file) if code else aside.unlink()
     return code
 
 
@@ -195,7 +197,7 @@ def _sink_of(
     return {"plugin_name": "LocalFile", **place.sink_options(name or "rows", wish.mode, is_many=is_many)}, place.file
 
 
-def _plugin(text: str, names: Sequence[str], find: Callable[[str], Any]) -> tuple[str, type[Source] | type[Sink]]:
+def _plugin(text: str, names: Sequence[str], find: Callable[[str], type[P] | None]) -> tuple[str, type[P]]:
     """The plugin for an address."""
     scheme = text.partition("://")[0].lower()
     forms: dict[str, str] = {}

@@ -15,7 +15,8 @@ _COMMENTS = {
     "# options of one. What a source names as plugin_output is the plugin_input of what follows.",
     "sink {": "# Where they go.",
 }
-_TRANSFORM = """# What becomes of the rows on their way: take the marks away, and set the sink's plugin_input to "changed".
+_TRANSFORM = """\
+# What becomes of the rows on their way: take the marks away, and set the sink's plugin_input to "changed".
 # transform {
 #   Sql {
 #     plugin_input = "OUTPUT"

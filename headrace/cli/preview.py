@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.addresses import is_address
 from headrace.cli.copy import Wish, make_copy
 from headrace.cli.file_places import FORMATS, is_pattern
 from headrace.cli.output import print_error
@@ -19,6 +18,7 @@ from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job, parse_job
 from headrace.errors import HeadraceError
 from headrace.execution.preview import preview
+from headrace.places import is_address
 from headrace.plan.plan import make_plan
 from headrace.rows import type_name
 

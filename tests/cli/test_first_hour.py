@@ -160,7 +160,7 @@ def test_an_unknown_shell_is_named(here):
 
 
 @pytest.mark.parametrize(
-    ("words", "found"), [("headrace conn", "connectors"), ("headrace connectors loc", "LocalFile")]
+    ("words", "found"), [("headrace conn", "connectors"), ("headrace connectors Loc", "LocalFile")]
 )
 def test_commands_and_plugins_are_completed(words, found):
     environment = {**os.environ, "_HEADRACE_COMPLETE": "complete_bash", "COMP_WORDS": words,

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from headrace.addresses import Address, ReadWish, WriteWish
 from headrace.connectors._jdbc.dialect import Dialect
 from headrace.connectors._jdbc.dialects import dialects
 from headrace.errors import ConfigError
+from headrace.places import Address, ReadWish, WriteWish
 
 
 def schemes() -> dict[str, str]:

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
-from headrace.addresses import Address
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, Verifier
 from headrace.connectors._jdbc.statements import Action, Statements
 from headrace.jdbcurl import JdbcUrl
+from headrace.places import Address
 from headrace.rows import Batch, Column, TableSchema
 
 Name = tuple[str, ...]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.addresses import Address, WriteWish
 from headrace.connector import (
     JobContext,
     Problem,
@@ -24,6 +23,7 @@ from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_m
 from headrace.connectors._jdbc.session import JdbcSession
 from headrace.connectors._jdbc.statements import Mode
 from headrace.connectors._jdbc.targets import check_table, key_of, mode_of, statements_of, target_table
+from headrace.places import Address, WriteWish
 
 
 class JdbcSink(Sink):

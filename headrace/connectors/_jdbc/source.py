@@ -6,13 +6,13 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-from headrace.addresses import Address, ReadWish
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._jdbc import addresses
 from headrace.connectors._jdbc.dialect import Database, Entry, Snapshot, Splitting
 from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions, place_of
 from headrace.errors import ConfigError, Rejected
 from headrace.javaregex import compile_regex
+from headrace.places import Address, ReadWish
 
 
 class JdbcSource(Source):

@@ -6,12 +6,12 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from headrace.addresses import Address
 from headrace.connectors._jdbc.dialect import Dialect, Login, Name, Sql
 from headrace.connectors._jdbc.dialects.sqlite.database import Sqlite, SqliteSettings
 from headrace.connectors._jdbc.dialects.sqlite.types import declare, unstorable
 from headrace.connectors._jdbc.statements import Mode, Statements
 from headrace.errors import ConfigError
+from headrace.places import Address
 from headrace.rows import Column
 
 _NO_LOGIN = "SQLite has no logins"
