@@ -99,7 +99,7 @@ def test_preview_prints_rows_and_runs_no_sink(headrace, job, tmp_path):
         "preview", "--rows", 2, job(f'source {{ {FAKE} }}\nsink {{ LocalFile {{ path = "{tmp_path}/out" }} }}')
     )
     assert done.returncode == 0, done.stderr
-    assert "fake (2 rows shown)" in done.stdout
+    assert "fake: the first 2 rows, 2 columns" in done.stdout
     assert not (tmp_path / "out").exists()
 
 
