@@ -3,7 +3,9 @@
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from headrace.config.job import parse_job
@@ -12,9 +14,23 @@ from headrace.errors import HeadraceError, JobCanceled, PluginFailed, Rejected
 from headrace.execution import calls
 from headrace.execution.budget import Budget
 from headrace.execution.calls import LoadedJob
-from headrace.execution.messages import Call, Forget, LoadJob, Reply, StartTask, TaskFailed, TaskSpec, portable
+from headrace.execution.messages import (
+    Call,
+    Forget,
+    LoadJob,
+    Reply,
+    StartTask,
+    TaskFailed,
+    TaskSpec,
+    WorkerGone,
+    portable,
+)
+from headrace.execution.processes import ProcessesRunner
 from headrace.execution.worker import Worker
 from headrace.plan.plan import make_plan
+from tests.execution.runs import PROBE
+
+HANG_GUARD = 120
 
 JOB = """env {{ job.mode = BATCH }}
 source {{ FakeSource {{ row.num = 5, split.num = {splits}, schema {{ fields {{ id = int }} }} }} }}
@@ -44,6 +60,42 @@ def test_nobody_waits_for_the_splits_of_a_job_that_has_ended():
     with pytest.raises(JobCanceled):
         calls.splits(job, 1, 1)
     assert time.monotonic() - began < 30
+
+
+def test_a_worker_whose_call_outlives_its_job_is_replaced_at_the_cost_of_nobody_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(PROBE))
+    stuck = f'StuckSource {{ where = tables, how = loop, mark = "{tmp_path}/mark" }}'
+    healthy = JOB.format(splits=1)
+    runner, events = ProcessesRunner(1), []
+    try:
+        [lane] = runner.attach("1.1", text_alone(f"source {{ {stuck} }}\nsink {{ Console {{}} }}"), 1, print)
+        [same] = runner.attach("2.1", text_alone(healthy), 1, events.append)
+        assert lane is same
+        [pid] = runner.pids()
+        lane.send(Call("1.1", 1, "describe"))
+        until(lambda: (tmp_path / "mark").exists())
+        runner.detach("1.1")
+        until(lambda: any(isinstance(event, WorkerGone) for event in events))
+        [gone] = [event for event in events if isinstance(event, WorkerGone)]
+        assert (gone.guilty, "was ended because job 1 did not stop in it" in gone.reason) == (False, True)
+        assert not psutil.pid_exists(pid)
+        [fresh] = runner.attach("2.1", text_alone(healthy), 1, events.append)
+        fresh.send(Call("2.1", 1, "describe"))
+        until(lambda: any(isinstance(event, Reply) and event.error is None for event in events))
+    finally:
+        runner.close()
+
+
+def text_alone(text):
+    """A plan as far as a runner looks at it: its plugins are those of the workers."""
+    return SimpleNamespace(job=SimpleNamespace(text=text, format="hocon", file="", variables=None))
+
+
+def until(holds):
+    deadline = time.monotonic() + HANG_GUARD
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Odd(Rejected):

@@ -1,5 +1,6 @@
 """Rows that each cost much: checkpoints, savepoints and stops do not wait for all that the source had ready."""
 
+import json
 import signal
 import sqlite3
 import time
@@ -7,6 +8,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
+from werkzeug import Response
 
 from headrace.checkpoint.midway import Midway
 from headrace.checkpoint.store import FileStore
@@ -121,6 +123,36 @@ def test_rows_that_are_through_are_not_paid_for_again(start, tmp_path, source, s
     assert sorted(bills) == list(range(1, ROWS + 1))
     again = sum(bills.values()) - ROWS
     assert again < ROWS / 2, "a few since the last checkpoint, not all since the start of the batch"
+
+
+def test_rows_that_a_model_has_answered_are_not_asked_about_again(start, tmp_path, httpserver):
+    """A model that takes a second for each row, asked with the default settings of LLM."""
+    asked, rows = Counter(), 24
+
+    def answer(request):
+        shown = [row["id"] for row in json.loads(request.json["messages"][1]["content"])]
+        time.sleep(len(shown))
+        asked.update(shown)
+        content = json.dumps([f"n{number}" for number in shown])
+        return Response(json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}))
+
+    httpserver.expect_request("/chat", method="POST").respond_with_handler(answer)
+    llm = f"""LLM {{ model_provider = OPENAI, model = gpt, api_key = sk, prompt = "Who?",
+      api_path = "{httpserver.url_for("/chat")}" }}"""
+    env = "job.mode = BATCH, checkpoint.interval = 1000"
+    job = f"env {{ {env} }}\nsource {{ {made_up(rows)} }}\ntransform {{ {llm} }}\nsink {{ {into_files(tmp_path)} }}"
+    run = start(job)
+    run.until(
+        lambda: (saved := last(tmp_path)) is not None and any(Midway.read(p).rows for p in saved.positions.values())
+    )
+    run.kill()
+    through = max(Midway.read(p).rows for p in last(tmp_path).positions.values())
+    result = start(job, "--restore").end()
+    assert (result["status"], result["rowsWritten"]) == ("FINISHED", rows), result
+    assert delivered(tmp_path) == list(range(1, rows + 1))
+    assert 0 < through < rows
+    assert set(asked) == set(range(1, rows + 1))
+    assert {number for number, times in asked.items() if times > 1} <= set(range(through + 1, rows + 1))
 
 
 def test_a_savepoint_within_a_batch_stops_the_job_and_a_restore_goes_on_there(start, tmp_path):
