@@ -677,3 +677,13 @@ def test_tables_of_other_columns_in_one_directory_are_told(tmp_path, caplog):
         assert not list(make(LocalFileSink, path=str(tmp_path / "${table_name}")).check(tables))
     [record] = caplog.records
     assert "tables a and db.people, whose columns differ, go into one directory" in record.getMessage()
+
+
+def test_a_file_whose_name_is_not_utf_8_is_refused_by_name_unless_it_is_left_out(tmp_path):
+    (tmp_path / "good.csv").write_text("1,ann\n")
+    with open(os.fsencode(tmp_path) + b"/b\xff.csv", "w") as file:
+        file.write("2,bob\n")
+    options = {"path": str(tmp_path), "file_format_type": "csv", "schema": PEOPLE}
+    with pytest.raises(Rejected, match=r"/b\\xff\.csv is not UTF-8; rename it, or leave it out"):
+        list(make(LocalFileSource, **options).splits(1))
+    assert read_all(make(LocalFileSource, **options, file_filter_pattern=r"good.*")) == [(1, "ann")]

@@ -65,6 +65,7 @@ def test_a_file_whose_name_is_not_utf_8_does_not_hold_its_job(service, tmp_path)
     record = service.wait(submit(service, text).job_id, 60)
     assert record.status.is_end
     orjson.dumps(record.error)
+    assert r"\xff.csv is not UTF-8; rename it, or leave it out by file_filter_pattern" in record.error
 
 
 def test_a_write_that_the_store_refuses_fails_alone(service):

@@ -86,6 +86,9 @@ def _wanted(path: str, options: FileTableOptions) -> FoundFile | None:
         return None
     if not stat.st_size and os.path.isdir(options.path):
         return None
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if shown != path:  # it is a part of positions and messages, which are texts
+        raise Rejected(f"the name of file {shown} is not UTF-8; rename it, or leave it out by file_filter_pattern")
     return FoundFile(path, stat)
 
 
