@@ -86,6 +86,9 @@ def brief_job(record: JobRecord) -> dict[str, Any]:
         "sourceReceivedCount": str(rows["source"]),
         "sinkWriteCount": str(rows["sink"]),
         "slowSide": record.metrics.slow_side,
+        "createdAt": int(record.created * 1000),
+        "startedAt": int((record.started or record.created) * 1000),
+        "endedAt": int(record.ended * 1000) if record.ended else None,
     }
 
 

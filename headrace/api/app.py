@@ -1,13 +1,12 @@
 """The applications of the listeners: routes, what errors become, the OpenAPI document and its page."""
 
 from collections.abc import Callable
-from importlib.resources import files
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from headrace import __version__
 from headrace.api import hazelcast, v1, v2
@@ -16,7 +15,8 @@ from headrace.api.gate import Gate, too_large
 from headrace.api.hazelcast_manners import HazelcastManners
 from headrace.api.jetty_manners import JettyManners
 from headrace.api.listener import Listener, first_listener, second_listener
-from headrace.api.paths import nearest
+from headrace.api.page import Page
+from headrace.api.paths import MAPS, nearest
 from headrace.api.problems import Json, answer_to, failure
 from headrace.api.state import State
 from headrace.errors import HeadraceError, Problem, told
@@ -24,13 +24,17 @@ from headrace.errors import HeadraceError, Problem, told
 NotFound = Callable[[Request], Response]
 
 
-def first_app(state: State, address: str) -> Gate:
-    """REST v1 and Hazelcast's own endpoints over one state. address: host:port that is told others."""
-    listener = first_listener(state.settings, address, HazelcastManners(state.settings))
+def first_app(state: State, address: str, *, alone: bool) -> Gate:
+    """REST v1 and Hazelcast's own endpoints over one state. address: host:port that is told others.
+
+    alone: whether no other port shows the page; then this one does, and answers what it asks for.
+    """
+    page = Page("", {"api": f"{MAPS.removeprefix('/')}/", "document": "openapi.json"})
+    listener = first_listener(state.settings, address, HazelcastManners(state.settings, page, is_start=alone))
     app = _application("v1", "")
-    app.include_router(v1.router(state, listener))
+    app.include_router(v1.router(state, listener, alone=alone))
     app.include_router(hazelcast.router(state))
-    _pages(app, "")
+    _docs(app, "", page)
 
     @app.get("/", include_in_schema=False)
     def start(request: Request) -> Response:
@@ -52,18 +56,14 @@ def first_app(state: State, address: str) -> Gate:
 def second_app(state: State, address: str, scheme: str) -> Gate:
     """REST v2 over the same state."""
     base = state.settings.base_path
-    manners = JettyManners(base, [f"{base}{page}" for page in ("/", "/docs", "/openapi.json")])
+    page = Page(base, {"api": "", "document": "openapi.json"})
+    manners = JettyManners(base, page, [f"{base}{path}" for path in ("/docs", "/openapi.json")])
     listener = second_listener(state.settings, address, manners, scheme)
     app = _application("v2", base)
     routes = v2.router(state, listener)
     manners.know(routes.routes)
     app.include_router(routes)
-    page = _pages(app, base)
-
-    @app.get(f"{base}/", include_in_schema=False)
-    def start() -> Response:
-        """The page of the server."""
-        return page()
+    _docs(app, base, page)
 
     def not_found(request: Request) -> Response:
         asked = request.scope.get("asked_path", request.url.path)
@@ -84,15 +84,11 @@ def _application(name: str, base: str) -> FastAPI:
     )
 
 
-def _pages(app: FastAPI, base: str) -> Callable[[], Response]:
-    content = files("headrace.api").joinpath("docs.html").read_text(encoding="utf-8")
-
+def _docs(app: FastAPI, base: str, page: Page) -> None:
     @app.get(f"{base}/docs", include_in_schema=False)
     def docs() -> Response:
-        """The OpenAPI document as a page."""
-        return HTMLResponse(content)
-
-    return docs
+        """The page, with nothing but the OpenAPI document."""
+        return page.first(only="api")
 
 
 def _finished(app: FastAPI, state: State, listener: Listener, not_found: NotFound) -> Gate:

@@ -100,7 +100,8 @@ class Gate:
             if given:
                 guard.attempts.was_wrong(client)
             answer = self._listener.manners.unauthenticated(method, path, headers.get("accept", ""))
-            answer.headers["WWW-Authenticate"] = guard.challenge
+            if headers.get("x-requested-with") != "headrace":  # the page has a login of its own
+                answer.headers["WWW-Authenticate"] = guard.challenge
             return answer
         if role is Role.VIEWER and method not in _LOOKING and not path.rstrip("/").endswith(_HARMLESS):
             text = "this user may look, and change nothing"

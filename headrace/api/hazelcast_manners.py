@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from headrace.api.listener import HangUp
+from headrace.api.page import Page
 from headrace.api.paths import GET, MAPS, POST, group, route
 from headrace.api.problems import failure
 from headrace.server_settings import ServerSettings
@@ -13,17 +14,20 @@ _WITH_QUERY = tuple(f"{MAPS}/{name}/" for name in ("running-job", "job-info", "f
 
 
 class HazelcastManners:
-    """Endpoints are found by how a path begins; PUT is POST; what is switched off closes the connection."""
+    """Endpoints are found by how a path begins; PUT is POST; what is switched off closes the connection.
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
+    page: what is shown to everybody. is_start: whether a browser is shown it at `/`.
+    """
 
-    def before(self, method: str, path: str, query: str) -> HangUp | None:
+    def __init__(self, settings: ServerSettings, page: Page, *, is_start: bool) -> None:
+        self._settings, self._page, self._is_start = settings, page, is_start
+
+    def before(self, method: str, path: str, query: str) -> Response | HangUp | None:
         """See Manners."""
         of = group(method, path)
         if of is not None and (not self._settings.rest_enabled or not self._settings.groups.get(of, False)):
             return HangUp()
-        return None
+        return self._page.answer(method, path, start=self._is_start)
 
     def unauthenticated(self, method: str, path: str, accept: str) -> Response:
         """See Manners."""

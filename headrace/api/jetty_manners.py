@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 
+from headrace.api.page import Page
 from headrace.api.paths import nearest
 from headrace.api.problems import Json
 
@@ -28,11 +29,12 @@ _PAGE = """<html>
 class JettyManners:
     """Endpoints are whole names, with whatever stands behind them; errors of the transport are small pages.
 
-    base: the context path, empty or with a slash before it. more: paths that are served beside the endpoints.
+    base: the context path, empty or with a slash before it. page: what is shown to everybody. more: paths that are
+    served beside the endpoints.
     """
 
-    def __init__(self, base: str, more: Iterable[str] = ()) -> None:
-        self._base, self._more = base, frozenset(more)
+    def __init__(self, base: str, page: Page, more: Iterable[str] = ()) -> None:
+        self._base, self._page, self._more = base, page, frozenset(more)
         self._methods: dict[str, set[str]] = {}
         self._with_rest: set[str] = set()
 
@@ -46,12 +48,12 @@ class JettyManners:
                     self._with_rest.add(name)
 
     def before(self, method: str, path: str, query: str) -> Response | None:
-        """See Manners. The context path itself, and what lies outside it, is told to everybody."""
+        """See Manners. The context path itself, what lies outside it, and the page are for everybody."""
         if self._base and path == self._base:
             return RedirectResponse(f"{self._base}/", 302)
         if not path.startswith(f"{self._base}/"):
             return self.not_found(path, "")
-        return None
+        return self._page.answer(method, path)
 
     def unauthenticated(self, method: str, path: str, accept: str) -> Response:
         """See Manners."""

@@ -70,6 +70,31 @@ class RatesAnswer(BaseModel):
     points: list[dict[str, int]]
 
 
+class JobFile(BaseModel):
+    """A job file as it was taken, secrets masked; time in ms since 1970."""
+
+    jobId: str
+    run: int
+    format: str
+    text: str
+    takenAt: int
+
+
+class JobFiles(BaseModel):
+    """The file of a job, and that of the run before it."""
+
+    jobId: str
+    file: JobFile | None
+    before: JobFile | None
+
+
+class Who(BaseModel):
+    """What somebody may do: look (viewer), or also change (operator)."""
+
+    role: str
+    login: bool
+
+
 class SubmitAnswer(BaseModel):
     """A job that was taken. jobId: a number with the wire of 2.3.3, a text with that of 2.3.13."""
 

@@ -4,7 +4,7 @@ Every listener says it in its own words: it reads an `Order` or a `Stop` out of 
 records that come back. What is refused is raised as an error of `headrace.errors`, with all its problems.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from headrace.checkpoint.history import History
 from headrace.config.shade import encrypt_config
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.record import JobRecord, Node
-from headrace.jobs.service import CheckedJob, JobService, Overview, Submission, Submitted
+from headrace.jobs.service import CheckedJob, JobService, Overview, PreparedJob, Submission, Submitted
 from headrace.jobs.status import JobStatus
 
 MAX_TAGS = 20_000
@@ -62,16 +62,18 @@ class Refused(HeadraceError):
 
 
 class Operations:
-    """The one meaning of every request, over the service of jobs."""
+    """The one meaning of every request, over the service of jobs. on_taken: called with each job that was taken."""
 
-    def __init__(self, service: JobService) -> None:
-        self._service = service
+    def __init__(
+        self, service: JobService, on_taken: Callable[[JobRecord, PreparedJob], None] = lambda record, job: None
+    ) -> None:
+        self._service, self._on_taken = service, on_taken
 
     # ----------------------------------------------------------------------------------------------------- submitting
 
     def submit(self, order: Order) -> Submitted:
         """Take a job: it is run or reported whatever happens to the server. Raises what is wrong with it."""
-        return self._service.submit_all([self._submission(order)])[0]
+        return self._take([self._submission(order)])[0]
 
     def submit_all(self, orders: Sequence[Order | HeadraceError]) -> list[Submitted]:
         """Take several jobs, all or none. An error stands for a job that could not even be read.
@@ -89,7 +91,14 @@ class Operations:
                 wrong[number] = error
         if wrong:
             raise Refused(wrong)
-        return self._service.submit_all(ready)
+        return self._take(ready)
+
+    def _take(self, submissions: Sequence[Submission]) -> list[Submitted]:
+        taken = self._service.submit_all(submissions)
+        for one, submission in zip(taken, submissions, strict=True):
+            if one.record is not None:
+                self._on_taken(one.record, submission.job)
+        return taken
 
     def _submission(self, order: Order) -> Submission:
         if order.savepoint and order.job_id is None:

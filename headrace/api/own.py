@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from headrace.api import documents, models
 from headrace.api.asked import Asked, posted
 from headrace.api.body import long_of
 from headrace.api.dag import job_dag
+from headrace.api.job_files import JobFile
 from headrace.api.listener import Listener
 from headrace.api.option_rules import KINDS, plugin, plugins
 from headrace.api.problems import BadRequest, Json, problem_json
@@ -30,6 +31,8 @@ def own_routes(routes: APIRouter, state: State, listener: Listener) -> None:
     _check(routes, state, listener)
     _plugin_routes(routes)
     _rates(routes, state)
+    _files(routes, state)
+    _who(routes, listener)
 
 
 # ---------------------------------------------------------------------------------------------------------------- check
@@ -101,18 +104,25 @@ def _rates(routes: APIRouter, state: State) -> None:
         """Rows and bytes a second of this node's jobs in the last hour, every five seconds."""
         return Json(state.rates.cluster())
 
-    none: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
-
-    @routes.get("/rates/{job_id}", responses={200: {"model": models.RatesAnswer}, **none})
+    @routes.get("/rates/{job_id}", responses={200: {"model": models.RatesAnswer}, **_NO_JOB})
     def job_rates(job_id: str) -> Response:
         """Totals of a job over its life, running or ended, up to 120 of them."""
-        number = long_of(job_id)
-        record = state.operations.job(number)
-        if record is None:
-            text = f"there is no job {number}"
-            raise BadRequest(text, [Problem("jobId", text, "see /jobs")], status=404)
+        record = _record(state, job_id)
         points = state.rates.of(*record.key)
-        return Json({"jobId": str(number), "points": [_point(p) for p in (*points, *_last(record, points))]})
+        return Json({"jobId": str(record.job_id), "points": [_point(p) for p in (*points, *_last(record, points))]})
+
+
+_NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
+
+
+def _record(state: State, job_id: str) -> JobRecord:
+    """The last run of a job. Raises BadRequest, 404, when there is none."""
+    number = long_of(job_id)
+    record = state.operations.job(number)
+    if record is None:
+        text = f"there is no job {number}"
+        raise BadRequest(text, [Problem("jobId", text, "see /jobs")], status=404)
+    return record
 
 
 def _last(record: JobRecord, points: Sequence[Point]) -> list[Point]:
@@ -141,3 +151,40 @@ def _point(point: Point) -> dict[str, Any]:
         "writtenBytes": point.written_bytes,
         "rejected": point.rejected,
     }
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+
+
+def _files(routes: APIRouter, state: State) -> None:
+    @routes.get("/job-files/{job_id}", responses={200: {"model": models.JobFiles}, **_NO_JOB})
+    def job_file(job_id: str) -> Response:
+        """The file of a job as it was taken, secrets masked, and that of the run before it, where they are kept."""
+        record = _record(state, job_id)
+        files = state.job_files
+        answer = {"jobId": str(record.job_id), "file": _file(files.of(record)), "before": _file(files.before(record))}
+        return Json(answer)
+
+
+def _file(file: JobFile | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    return {
+        "jobId": str(file.job_id),
+        "run": file.run,
+        "format": file.format,
+        "text": file.text,
+        "takenAt": int(file.taken * 1000),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------------ who
+
+
+def _who(routes: APIRouter, listener: Listener) -> None:
+    @routes.get("/whoami", responses={200: {"model": models.Who}})
+    def whoami(request: Request) -> Response:
+        """What whoever asks may do, and whether this server asks for a login at all."""
+        guard = listener.guard
+        role = guard.role(request.headers.get("authorization", ""))
+        return Json({"role": role, "login": not guard.is_open})

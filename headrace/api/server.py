@@ -57,7 +57,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
     state = State(service, settings, lambda: len(workers()))
-    served = [Served(first_app(state, address), first)]
+    served = [Served(first_app(state, address, alone=not second), first)]
     served += [Served(second_app(state, told_address(settings, p.number), p.scheme), p) for p in second]
     try:
         serve_all(

@@ -9,6 +9,7 @@ import orjson
 
 from headrace.api import answers
 from headrace.api.events import Broadcast
+from headrace.api.job_files import JobFiles
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
 from headrace.api.operations import Operations
@@ -38,7 +39,8 @@ class State:
 
     def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], int]) -> None:
         self.service, self.settings = service, settings
-        self.operations = Operations(service)
+        self.job_files = JobFiles(service.home / "job-files")
+        self.operations = Operations(service, self.job_files.keep)
         self.traffic = Traffic()
         self.rates = Rates(service.progresses, service.home / "rates")
         self.broadcast = Broadcast(service)

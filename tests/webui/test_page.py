@@ -1,0 +1,280 @@
+"""What a person sees and does on the page."""
+
+import json
+import re
+import time
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import expect
+
+from headrace.jobs.record import JobText
+from headrace.jobs.status import JobStatus
+from headrace.jobs.store import store_in
+from tests.api.servers import Server
+
+ENDLESS = """
+env { job.mode = STREAMING, job.name = "%s", checkpoint.interval = 2000 }
+source { FakeSource { plugin_output = fake, row.num = 100000, split.num = 200, split.read-interval = 500,
+  schema { fields { id = bigint, name = string } } } }
+transform { Sql { plugin_input = fake, plugin_output = big, query = "select id, upper(name) as name from fake" } }
+sink { Console { plugin_input = big, log.print.data = false } }
+"""
+
+
+def url(server):
+    second = server.second()
+    return f"http://127.0.0.1:{second.port}{second.base}/"
+
+
+def submit(server, text):
+    answer = server.second().ask("POST", "submit-job", text, query={"format": "hocon"})
+    assert answer.status == 200, answer.content
+    return int(answer.json["jobId"])
+
+
+@pytest.fixture(scope="package")
+def bad_job(server, tmp_path_factory):
+    """A job that set two rows aside and failed, since one is allowed."""
+    file = tmp_path_factory.mktemp("rows") / "people.csv"
+    file.write_text("1,ann,12\n2,bob,x\n3,cy,9\n4,dee,zz\n")
+    found = submit(
+        server,
+        f"""env {{ job.mode = BATCH, job.name = "people", error_handler {{ mode = LOG, max_error_records = 1 }} }}
+source {{ LocalFile {{ path = "{file}", file_format_type = csv
+  schema {{ fields {{ id = bigint, name = string, age = int }} }} }} }}
+sink {{ Console {{ }} }}
+""",
+    )
+    assert server.second().wait(found)["jobStatus"] == "FAILED"
+    return found
+
+
+@pytest.fixture(scope="package")
+def endless(server):
+    found = submit(server, ENDLESS % "orders")
+    server.second().wait(found, "RUNNING", seconds=120)
+    return found
+
+
+VIEWS = {
+    "overview": ("/", "Nodes"),
+    "jobs": ("/jobs", "orders"),
+    "job": ("/job/{endless}", "From source to sink"),
+    "delivery": ("/job/{bad}/delivery", "Delivery"),
+    "checkpoints": ("/job/{endless}/checkpoints", "When they were taken"),
+    "bad-rows": ("/job/{bad}/bad-rows", "2,bob,x"),
+    "log": ("/job/{bad}/log", "Init JobMaster"),
+    "file": ("/job/{bad}/file", "secrets masked"),
+    "configuration": ("/job/{endless}/configuration", "checkpoint.interval"),
+    "new": ("/new", "Nothing is wrong"),
+    "plugins": ("/plugins", "FakeSource"),
+    "plugin": ("/plugins/sink/Jdbc", "generate_sink_sql"),
+    "api": ("/api", "/submit-job/upload"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_shows_its_matter_without_a_serious_fault(server, visit, endless, bad_job, scheme):
+    looked = visit(url(server), color_scheme=scheme)
+    faults = {}
+    for name, (view, text) in VIEWS.items():
+        page = looked.open(view.format(endless=endless, bad=bad_job))
+        expect(page.get_by_text(text).first).to_be_visible()
+        if scheme == "light" and name in ("overview", "jobs", "job", "bad-rows", "new"):
+            page.wait_for_timeout(1500)
+            looked.shot(name)
+        if name != "api" and (found := looked.faults()):  # Swagger UI's own markup is not ours
+            faults[name] = found
+    assert not faults, json.dumps(faults, indent=1)
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(server, visit, endless, bad_job):
+    looked = visit(url(server), viewport={"width": 360, "height": 740}, has_touch=True)
+    for view, text in VIEWS.values():
+        page = looked.open(view.format(endless=endless, bad=bad_job))
+        expect(page.get_by_text(text).first).to_be_attached()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Jobs", exact=True).click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+
+
+def test_a_job_from_the_form_runs_to_its_end(server, visit):
+    page = visit(url(server)).open("/new")
+    page.get_by_role("tab", name="Build").click()
+    page.get_by_label("Name", exact=True).fill("from the form")
+    page.get_by_placeholder("Add a source").fill("FakeSo")
+    page.get_by_role("option", name="FakeSource", exact=True).click()
+    source = page.get_by_role("region", name="source FakeSource")
+    source.get_by_label("schema", exact=True).fill('{"fields": {"id": "bigint", "name": "string"}}')
+    source.get_by_label("row.num", exact=True).fill("7")
+    page.get_by_placeholder("Add a sink").fill("Cons")
+    page.get_by_role("option", name="Console", exact=True).click()
+    expect(page.get_by_text("id BIGINT, name STRING").first).to_be_visible()
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.wait_for_url(re.compile(r"#/job/\d+"))
+    expect(page.get_by_title("FINISHED")).to_be_visible()
+    number = int(page.url.rpartition("/job/")[2].partition("/")[0])
+    job = server.second().wait(number)
+    assert (job["jobName"], job["metrics"]["SinkWriteCount"]) == ("from the form", "7")
+
+
+def test_what_is_wrong_is_shown_on_its_line_while_it_is_typed(server, visit):
+    page = visit(url(server)).open("/new")
+    expect(page.get_by_text("Nothing is wrong")).to_be_visible()
+    editor = page.get_by_role("textbox", name="Job file")
+    editor.press("Control+a")
+    page.keyboard.insert_text("env { job.mode = BATCH }\nsource { FakeSorce {} }\nsink { Console {} }\n")
+    expect(page.get_by_text("unknown source 'FakeSorce'")).to_be_visible()
+    expect(page.get_by_text("did you mean FakeSource?")).to_be_visible()
+    expect(page.locator(".cm-lint-marker-error")).to_be_visible()
+    expect(page.get_by_role("button", name="Submit", exact=True)).to_be_disabled()
+
+
+def test_a_failed_job_tells_why_and_which_rows_were_bad(server, visit, bad_job):
+    page = visit(url(server)).open(f"/job/{bad_job}")
+    expect(page.get_by_text("It failed")).to_be_visible()
+    page.get_by_role("tab", name="Bad rows").click()
+    expect(page.get_by_text("cannot read 'x' as INT")).to_be_visible()
+    expect(page.get_by_text("2,bob,x")).to_be_visible()
+
+
+def test_a_job_is_saved_restored_and_stopped_from_the_list(server, visit):
+    number = submit(server, ENDLESS % "to be saved")
+    server.second().wait(number, "RUNNING", seconds=120)
+    page = visit(url(server)).open("/jobs")
+    page.get_by_label("Search jobs").fill(str(number))
+    page.get_by_role("button", name="Savepoint to be saved").click()
+    expect(page.get_by_title("SAVEPOINT_DONE")).to_be_visible()
+    page.get_by_role("button", name="Restore to be saved").click()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    page.wait_for_url(re.compile(rf"#/job/{number}"))
+    expect(page.get_by_title("RUNNING")).to_be_visible()
+    page.get_by_role("button", name="Stop to be saved").click()
+    page.get_by_role("button", name="Stop now").click()
+    expect(page.get_by_title("CANCELED")).to_be_visible()
+
+
+def test_a_copy_of_a_job_shows_no_secret_and_asks_for_it_again(server, visit):
+    text = """env { job.mode = BATCH, job.name = "with a secret" }
+source { FakeSource { schema { fields { id = bigint } } } }
+sink { Jdbc { url = "jdbc:sqlite:/nowhere/at/all.db", table = t, user = u, password = "s3cr3t-w0rd" } }
+"""
+    number = submit(server, text)
+    server.second().wait(number)
+    assert "s3cr3t-w0rd" not in server.second().get(f"job-files/{number}").content.decode()
+    page = visit(url(server)).open(f"/new?from={number}")
+    expect(page.get_by_text("a secret is masked").first).to_be_visible()
+    expect(page.get_by_role("button", name="Submit", exact=True)).to_be_disabled()
+
+
+def test_what_changed_since_the_last_run_is_shown(server, visit):
+    first = """env { job.mode = BATCH, job.name = "twice" }
+source { FakeSource { row.num = 5
+  schema { fields { a = int } } } }
+sink { Console {} }
+"""
+    server.second().wait(submit(server, first))
+    number = submit(server, first.replace("row.num = 5", "row.num = 6"))
+    page = visit(url(server)).open(f"/job/{number}/file")
+    expect(page.locator(".diff-minus")).to_have_text(re.compile("row.num = 5"))
+    expect(page.locator(".diff-plus")).to_have_text(re.compile("row.num = 6"))
+
+
+def test_a_viewer_logs_in_and_sees_no_button_that_changes(start_server, visit):
+    env = {"USER": "ada", "PASSWORD": "päss", "VIEWER_USER": "eve", "VIEWER_PASSWORD": "looks"}
+    server = start_server(env={f"HEADRACE_{name}": value for name, value in env.items()})
+    looked = visit(url(server))
+    page = looked.open("/jobs")
+    page.get_by_label("Name").fill("eve")
+    page.get_by_label("Password", exact=False).last.fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Password", exact=False).last.fill("looks")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    assert page.get_by_role("link", name="New job").count() == 0
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password", exact=False).last.fill("päss")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("link", name="New job").first).to_be_visible()
+    refused = [text for text in looked.wrong if "401 (Unauthorized)" in text]
+    assert refused  # the browser says so of every answer that is no success
+    looked.wrong = [text for text in looked.wrong if text not in refused]
+
+
+def test_the_page_works_below_a_context_path(start_server, visit):
+    server = start_server(env={"HEADRACE_HTTP_CONTEXT_PATH": "/st"})
+    page = visit(url(server)).open("/plugins")
+    expect(page.get_by_text("FakeSource", exact=True)).to_be_visible()
+
+
+def test_v1_shows_the_page_where_no_v2_is_on(start_server, visit):
+    server = start_server(env={"HEADRACE_HTTP_ENABLED": "false"})
+    number = server.submit(
+        {
+            "env": {"job.mode": "BATCH", "job.name": "on v1"},
+            "source": [{"plugin_name": "FakeSource", "schema": {"fields": {"a": "int"}}}],
+            "sink": [{"plugin_name": "Console"}],
+        }
+    )
+    server.wait(number)
+    page = visit(f"http://127.0.0.1:{server.port}/").open("/jobs")
+    page.get_by_role("link", name="on v1").click()
+    expect(page.get_by_text("From source to sink")).to_be_visible()
+
+
+def test_two_thousand_jobs_scroll_smoothly(start_server, visit, tmp_path):
+    before = start_server()
+    number = submit(before, ENDLESS.replace("STREAMING", "BATCH").replace("100000, split.num = 200", "10") % "one")
+    before.second().wait(number)
+    before.stop()
+    store = store_in(before.home.resolve(), None)
+    record = store.get(number)
+    copies = [replace(record, job_id=10_000 + n, name=f"job {n}", created=record.created - n) for n in range(2000)]
+    assert all(copy.status is JobStatus.FINISHED for copy in copies)
+    assert store.add_all([(copy, JobText("")) for copy in copies]).result()
+    store.close()
+    server = before.start()
+    for n in range(20):
+        submit(server, ENDLESS % f"running {n}")
+    looked = visit(url(server))
+    began = time.monotonic()
+    page = looked.open("/jobs")
+    expect(page.get_by_text("2,021 jobs")).to_be_visible()
+    painted = time.monotonic() - began
+    assert page.locator(".jobs-body .jobs-row").count() < 80
+    longest = page.evaluate(
+        """async () => {
+            const body = document.querySelector('.jobs-body');
+            let [longest, last] = [0, performance.now()];
+            for (let frame = 0; frame < 60; frame++) {
+                body.scrollTop += 800;
+                await new Promise(requestAnimationFrame);
+                const now = performance.now();
+                longest = Math.max(longest, now - last);
+                last = now;
+            }
+            return longest;
+        }"""
+    )
+    print(json.dumps({"painted_seconds": round(painted, 2), "longest_frame_ms": round(longest)}))
+    assert longest < 1000
+    body = page.locator(".jobs-body")
+    body.evaluate("body => { body.scrollTop = body.scrollHeight; }")
+    expect(page.get_by_role("link", name="job 1999", exact=True)).to_be_visible()
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    running = []
+
+    def begin(**settings):
+        running.append(Server(tmp_path / "home", **settings).start())
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.stop()

@@ -1,0 +1,175 @@
+import { ActionIcon, AppShell, Burger, Group, Loader, NavLink, Text, useComputedColorScheme, useMantineColorScheme, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { createContext, lazy, Suspense, useContext, useEffect, useState } from 'react';
+import { Link, Route, Router, Switch, useLocation } from 'wouter';
+import { useHashLocation } from 'wouter/use-hash-location';
+import { about, get, logIn, onLogin, Refused } from './api';
+import icon from './icon.svg';
+import { useLive } from './live';
+import { Icon } from './parts/Icon';
+import { Failure } from './parts/Failure';
+import { Job } from './views/Job';
+import { Jobs } from './views/Jobs';
+import { Login } from './views/Login';
+import { Overview } from './views/Overview';
+import { Plugins } from './views/Plugins';
+
+const NewJob = lazy(() => import('./views/NewJob'));
+const Api = lazy(() => import('./views/Api'));
+
+interface Who {
+  role: 'viewer' | 'operator';
+  login: boolean;
+}
+
+const WhoContext = createContext<Who>({ role: 'viewer', login: false });
+
+/** Whether whoever looks may also change something. */
+export const useMayChange = (): boolean => useContext(WhoContext).role === 'operator';
+
+export function App() {
+  if (about.only === 'api')
+    return (
+      <main className="api-page" style={{ padding: '1.5rem', maxWidth: '80rem', margin: '0 auto' }}>
+        <Suspense fallback={<Loader />}>
+          <Api />
+        </Suspense>
+      </main>
+    );
+  return <Known />;
+}
+
+function Known() {
+  const client = useQueryClient();
+  const who = useQuery({ queryKey: ['who'], queryFn: () => get<Who>('whoami'), staleTime: Infinity });
+  const [left, setLeft] = useState(false);
+  useEffect(() => onLogin(() => setLeft(true)), []);
+  const unknown = left || (who.error instanceof Refused && [401, 429].includes(who.error.status));
+  if (unknown)
+    return (
+      <Login
+        onDone={() => {
+          setLeft(false);
+          void client.resetQueries();
+        }}
+      />
+    );
+  if (who.error) return <Failure error={who.error} />;
+  if (!who.data) return <Loader m="xl" />;
+  return (
+    <WhoContext.Provider value={who.data}>
+      <Router hook={useHashLocation}>
+        <Shell who={who.data} />
+      </Router>
+    </WhoContext.Provider>
+  );
+}
+
+const VIEWS = [
+  { path: '/', name: 'Overview', icon: 'overview' },
+  { path: '/jobs', name: 'Jobs', icon: 'jobs' },
+  { path: '/new', name: 'New job', icon: 'plus', changes: true },
+  { path: '/plugins', name: 'Plugins', icon: 'plugins' },
+  { path: '/api', name: 'API', icon: 'api' },
+] as const;
+
+function Shell({ who }: { who: Who }) {
+  const [opened, { toggle, close }] = useDisclosure();
+  const [location] = useLocation();
+  const live = useLive();
+  const client = useQueryClient();
+  useEffect(close, [location]);
+  return (
+    <AppShell header={{ height: 56 }} navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !opened } }} padding={{ base: 'md', md: 'xl' }}>
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById('main')?.focus();
+        }}
+      >
+        Skip to the content
+      </a>
+      <AppShell.Header px="md" style={{ background: 'var(--card)' }}>
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
+            <Link href="/" className="brand">
+              <img src={icon} alt="" />
+              Headrace
+            </Link>
+          </Group>
+          <Group gap="sm" wrap="nowrap">
+            <span className={`state ${live.open ? 'good' : 'warn'}`} role="status">
+              {live.open ? 'live' : 'connecting'}
+            </span>
+            <Scheme />
+            {who.login && (
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label="Log out"
+                title="Log out"
+                onClick={() => {
+                  logIn('');
+                  void client.resetQueries();
+                }}
+              >
+                <Icon name="leave" />
+              </ActionIcon>
+            )}
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="sm" style={{ background: 'var(--card)' }}>
+        {VIEWS.filter((view) => !('changes' in view) || who.role === 'operator').map((view) => {
+          const active = view.path === '/' ? location === '/' : location.startsWith(view.path) || (view.path === '/jobs' && location.startsWith('/job/'));
+          return (
+            <NavLink
+              key={view.path}
+              component={Link}
+              href={view.path}
+              label={view.name}
+              active={active}
+              aria-current={active ? 'page' : undefined}
+              leftSection={<Icon name={view.icon} />}
+              style={{ borderRadius: 8 }}
+            />
+          );
+        })}
+        <Text size="xs" className="quiet" mt="auto" px="sm">
+          {who.role === 'viewer' && <>You may look, and change nothing. </>}Headrace {about.version}
+        </Text>
+      </AppShell.Navbar>
+      <AppShell.Main id="main" tabIndex={-1} style={{ outline: 'none' }}>
+        <Suspense fallback={<Loader />}>
+          <Switch>
+            <Route path="/" component={Overview} />
+            <Route path="/jobs" component={Jobs} />
+            <Route path="/job/:id/:tab?">{(params) => <Job key={params.id} id={params.id} tab={params.tab ?? 'graph'} />}</Route>
+            <Route path="/new" component={NewJob} />
+            <Route path="/plugins/:kind?/:name?">{(params) => <Plugins kind={params.kind} name={params.name} />}</Route>
+            <Route path="/api" component={Api} />
+            <Route>
+              <h1>There is no such view</h1>
+            </Route>
+          </Switch>
+        </Suspense>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function Scheme() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme('light');
+  const other = scheme === 'dark' ? 'light' : 'dark';
+  return (
+    <ActionIcon variant="subtle" color="gray" onClick={() => setColorScheme(other)} title={`Use ${other} colours`}>
+      <VisuallyHidden>Use {other} colours</VisuallyHidden>
+      <Icon name={scheme === 'dark' ? 'sun' : 'moon'} />
+    </ActionIcon>
+  );
+}

@@ -1,0 +1,122 @@
+// All jobs, as the server tells them while they change.
+
+import { useEffect, useSyncExternalStore } from 'react';
+import { type BriefJob, events, get } from './api';
+
+const MOST = 5000;
+const ENDED = new Set(['FINISHED', 'FAILED', 'CANCELED', 'SAVEPOINT_DONE']);
+
+export const hasEnded = (status: string): boolean => ENDED.has(status);
+
+export interface LiveJob extends BriefJob {
+  /** Rows a second that were written, of late; undefined as long as it is not known. */
+  rate?: number;
+  seenAt?: number;
+}
+
+interface Live {
+  jobs: LiveJob[];
+  counts: Record<string, number>;
+  open: boolean;
+  loaded: boolean;
+  error: string;
+}
+
+let known = new Map<string, LiveJob>();
+let now: Live = { jobs: [], counts: {}, open: false, loaded: false, error: '' };
+const listeners = new Set<() => void>();
+
+function publish(change: Partial<Live>): void {
+  now = { ...now, ...change };
+  listeners.forEach((one) => one());
+}
+
+function sorted(): LiveJob[] {
+  return [...known.values()].sort((a, b) => Number(hasEnded(a.jobStatus)) - Number(hasEnded(b.jobStatus)) || b.createdAt - a.createdAt);
+}
+
+function take(job: BriefJob, at: number): void {
+  const before = known.get(job.jobId);
+  if (before && before.createdAt > job.createdAt) return;
+  const found: LiveJob = { ...job, seenAt: at };
+  if (before && before.createdAt === job.createdAt && before.seenAt) {
+    const grown = Number(job.sinkWriteCount) - Number(before.sinkWriteCount);
+    const seconds = (at - before.seenAt) / 1000;
+    if (seconds < 0.5) {
+      found.rate = before.rate;
+      found.seenAt = before.seenAt;
+    } else found.rate = Math.max(0, grown / seconds);
+  }
+  if (hasEnded(job.jobStatus)) {
+    const seconds = ((job.endedAt ?? at) - job.startedAt) / 1000;
+    found.rate = seconds > 0 ? Number(job.sinkWriteCount) / seconds : undefined;
+  }
+  known.set(job.jobId, found);
+}
+
+async function load(): Promise<void> {
+  let cursor: string | null = null;
+  const fresh: BriefJob[] = [];
+  do {
+    const page: { jobs: BriefJob[]; nextCursor: string | null } = await get(`jobs?limit=1000${cursor ? `&cursor=${cursor}` : ''}`);
+    fresh.push(...page.jobs);
+    cursor = page.nextCursor;
+    if (known.size === 0 && !now.loaded) {
+      fresh.forEach((job) => take(job, Date.now()));
+      publish({ jobs: sorted(), loaded: true });
+    }
+  } while (cursor && fresh.length < MOST);
+  const at = Date.now();
+  const ids = new Set(fresh.map((job) => job.jobId));
+  known = new Map([...known].filter(([id]) => ids.has(id)));
+  // the first one told of an id is its last run
+  const told = new Set<string>();
+  for (const job of fresh) {
+    if (!told.has(job.jobId)) take(job, at);
+    told.add(job.jobId);
+  }
+  publish({ jobs: sorted(), loaded: true, error: '' });
+}
+
+let users = 0;
+let stop: AbortController | undefined;
+
+function begin(): void {
+  stop = new AbortController();
+  const again = () => load().catch((error: Error) => publish({ error: error.message }));
+  void again();
+  let first = true;
+  void events(
+    (name, data) => {
+      if (name === 'jobs') {
+        const at = Date.now();
+        for (const job of JSON.parse(data) as BriefJob[]) take(job, at);
+        publish({ jobs: sorted() });
+      } else if (name === 'counts') publish({ counts: JSON.parse(data) });
+    },
+    (open) => {
+      publish({ open });
+      if (open && !first) void again();
+      if (open) first = false;
+    },
+    stop.signal,
+  );
+}
+
+function subscribe(act: () => void): () => void {
+  listeners.add(act);
+  return () => listeners.delete(act);
+}
+
+/** The jobs, as long as anybody looks. */
+export function useLive(): Live {
+  useEffect(() => {
+    users += 1;
+    if (users === 1) begin();
+    return () => {
+      users -= 1;
+      if (users === 0) stop?.abort();
+    };
+  }, []);
+  return useSyncExternalStore(subscribe, () => now);
+}

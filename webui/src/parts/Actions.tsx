@@ -1,0 +1,67 @@
+import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useState } from 'react';
+import { useLocation } from 'wouter';
+import { useMayChange } from '../App';
+import { post } from '../api';
+import { hasEnded } from '../live';
+
+/** What may be done with a job. Nothing is shown to who may only look. */
+export function Actions({ id, name, status, size = 'xs' }: { id: string; name: string; status: string; size?: 'compact-xs' | 'xs' }) {
+  const may = useMayChange();
+  const [, go] = useLocation();
+  const [asked, setAsked] = useState(false);
+  if (!may) return null;
+  if (hasEnded(status))
+    return (
+      <Group gap="xs" wrap="nowrap">
+        {status !== 'FINISHED' && (
+          <Button size={size} variant="default" onClick={() => go(`/new?from=${id}&restore=1`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
+            Restore
+          </Button>
+        )}
+        <Button size={size} variant="default" onClick={() => go(`/new?from=${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
+          Copy
+        </Button>
+      </Group>
+    );
+
+  async function stop(savepoint: boolean) {
+    setAsked(false);
+    try {
+      await post('stop-job', { jobId: id, isStopWithSavePoint: savepoint });
+      notifications.show({ message: savepoint ? `${name} is being saved` : `${name} is being stopped` });
+    } catch (error) {
+      notifications.show({ color: 'red', title: `${name} was not stopped`, message: (error as Error).message });
+    }
+  }
+
+  return (
+    <>
+      <Group gap="xs" wrap="nowrap">
+        <Button size={size} variant="default" onClick={() => stop(true)} aria-label={`Savepoint ${name}`}>
+          Savepoint
+        </Button>
+        <Button size={size} variant="default" onClick={() => setAsked(true)} aria-label={`Stop ${name}`}>
+          Stop
+        </Button>
+      </Group>
+      <Modal opened={asked} onClose={() => setAsked(false)} title={`Stop ${name}?`} centered>
+        <Stack>
+          <Text size="sm">It ends at once. What was not committed by a checkpoint is taken back where the target can; to go on later, take a savepoint.</Text>
+          <Group justify="flex-end">
+            <Button variant="default" onClick={() => setAsked(false)}>
+              Leave it
+            </Button>
+            <Button variant="default" onClick={() => stop(true)}>
+              Savepoint and stop
+            </Button>
+            <Button color="red" onClick={() => stop(false)}>
+              Stop now
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,140 @@
+import { Button, Group, Select, TextInput, Title } from '@mantine/core';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { Link, useSearch } from 'wouter';
+import { useMayChange } from '../App';
+import { count, duration, rate } from '../format';
+import { hasEnded, type LiveJob, useLive } from '../live';
+import { Actions } from '../parts/Actions';
+import { Failure } from '../parts/Failure';
+import { State, WORDS } from '../parts/State';
+
+const ROW = 48;
+const STALE = 15_000;
+
+/** Every job, live. */
+export function Jobs() {
+  const live = useLive();
+  const may = useMayChange();
+  const search = useSearch();
+  const [text, setText] = useState('');
+  const [state, setState] = useState<string | null>(() => new URLSearchParams(search).get('state'));
+  const now = useNow();
+  const shown = useMemo(() => {
+    const wanted = text.trim().toLowerCase();
+    return live.jobs.filter(
+      (job) => (!state || job.jobStatus === state) && (!wanted || job.jobName.toLowerCase().includes(wanted) || job.jobId.includes(wanted)),
+    );
+  }, [live.jobs, text, state]);
+  const body = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => body.current, estimateSize: () => ROW, overscan: 12, getItemKey: (at) => shown[at].jobId });
+  return (
+    <>
+      <Group justify="space-between" mb="md" align="end">
+        <Title order={1} size="h2">
+          Jobs
+        </Title>
+        {may && (
+          <Button component={Link} href="/new" size="sm">
+            New job
+          </Button>
+        )}
+      </Group>
+      <Group mb="sm" align="end">
+        <TextInput value={text} onChange={(e) => setText(e.currentTarget.value)} placeholder="Name or id" aria-label="Search jobs" w={260} />
+        <Select
+          value={state}
+          onChange={setState}
+          placeholder="Every state"
+          aria-label="State"
+          clearable
+          w={180}
+          data={Object.keys(WORDS).map((value) => ({ value, label: WORDS[value] }))}
+        />
+        <span className="quiet figures" role="status">
+          {count(shown.length)} {shown.length === 1 ? 'job' : 'jobs'}
+        </span>
+      </Group>
+      {live.error && <Failure error={new Error(live.error)} />}
+      <div className="jobs" role="table" aria-label="Jobs" aria-rowcount={shown.length + 1}>
+        <div role="rowgroup">
+          <div className="jobs-row jobs-head" role="row" aria-rowindex={1}>
+            <span role="columnheader">Name</span>
+            <span role="columnheader">State</span>
+            <span role="columnheader" className="right">
+              Duration
+            </span>
+            <span role="columnheader" className="right wide">
+              Rows
+            </span>
+            <span role="columnheader" className="right wide">
+              Rows/s
+            </span>
+            <span role="columnheader" className="wide">
+              Waits for
+            </span>
+            <span role="columnheader" className="wide">
+              Actions
+            </span>
+          </div>
+        </div>
+        <div className="jobs-body" ref={body} role="rowgroup" tabIndex={0} aria-label="List of jobs">
+          <div role="presentation" style={{ height: rows.getTotalSize() }} />
+          {rows.getVirtualItems().map((row) => (
+            <Row key={row.key} job={shown[row.index]} index={row.index} top={row.start} now={now} />
+          ))}
+        </div>
+      </div>
+      {live.loaded && shown.length === 0 && (
+        <p className="quiet">{live.jobs.length ? 'No job is like that.' : 'No job was submitted yet.'}</p>
+      )}
+    </>
+  );
+}
+
+function Row({ job, index, top, now }: { job: LiveJob; index: number; top: number; now: number }) {
+  const ended = hasEnded(job.jobStatus);
+  const quick = ended || (job.seenAt !== undefined && now - job.seenAt < STALE) ? job.rate : 0;
+  return (
+    <div className="jobs-row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
+      <span role="cell" className="cut">
+        <Link href={`/job/${job.jobId}`} title={job.jobId}>
+          {job.jobName}
+        </Link>
+      </span>
+      <span role="cell">
+        <State status={job.jobStatus} />
+      </span>
+      <span role="cell" className="right">
+        {duration((job.endedAt ?? now) - job.startedAt)}
+      </span>
+      <span role="cell" className="right wide">
+        {count(job.sinkWriteCount)}
+      </span>
+      <span role="cell" className="right wide">
+        {quick === undefined ? '–' : rate(quick)}
+      </span>
+      <span role="cell" className="cut wide quiet" title={job.errorMsg ?? job.slowSide}>
+        {job.errorMsg ?? sideOf(job.slowSide)}
+      </span>
+      <span role="cell" className="wide">
+        <Actions id={job.jobId} name={job.jobName} status={job.jobStatus} size="compact-xs" />
+      </span>
+    </div>
+  );
+}
+
+/** `waits for the source 98% of the time` → `source, 98%`. */
+function sideOf(slow: string): string {
+  const found = /waits for the (.+?) (\d+%)/.exec(slow);
+  return found ? `${found[1]}, ${found[2]} of the time` : slow;
+}
+
+export function useNow(every = 1000): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}
