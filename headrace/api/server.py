@@ -26,6 +26,7 @@ from headrace.jobs.permissions import Permissions
 from headrace.jobs.service import JobService, ServiceSettings
 from headrace.jobs.store import store_in
 from headrace.logs import BACKUPS, MAX_BYTES, ReadableFormatter
+from headrace.reach import guard
 from headrace.server_settings import ServerSettings, Strategy, Wire
 
 LOG = logging.getLogger("headrace")
@@ -41,6 +42,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     """
     check_listening(settings)
     _allow_many_connections()
+    guard(settings.allowed_hosts)
     runner = make_runner(settings.runner, settings.workers, settings.memory)
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())

@@ -19,6 +19,7 @@ from headrace.connector import Transform
 from headrace.errors import ConfigError, Problem
 from headrace.options import Options, local_path
 from headrace.plan.plan import Plan, Step, plugin_class
+from headrace.reach import is_blocked
 
 SYSTEM_PATHS = ("/proc", "/sys", "/dev", "/etc", "/boot", "/var/run", "/run")
 KEY_FOLDERS = (
@@ -158,6 +159,9 @@ class Permissions:
             host = urlsplit(value if "://" in value else f"//{value}").hostname or value
         except ValueError as error:
             return f"{value!r} is no address: {error}", "write http://HOST:PORT/…"
+        if self.hosts is None and is_blocked(host):
+            text = f"{host} is a link-local or metadata address, which jobs may not reach"
+            return text, "the setting allowed_hosts must name it"
         if self.hosts is None or host.lower() in (name.lower() for name in self.hosts):
             return None
         return f"this server does not let jobs connect to {host!r}", f"allowed are {', '.join(self.hosts)}"

@@ -288,6 +288,13 @@ def test_models_are_asked_only_at_hosts_that_are_allowed(near_server, transform,
     assert host in answer.message
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"])
+def test_no_job_names_a_link_local_or_metadata_address(server, host):
+    transform = {**LLM, "model_provider": "OPENAI", "api_path": f"http://{host}/latest"}
+    answer = refusal(server, with_transform(transform))
+    assert "is a link-local or metadata address, which jobs may not reach" in answer.message
+
+
 def test_hosts_that_are_allowed_are(near_server):
     for transform in (
         {**LLM, "model_provider": "OPENAI", "api_path": "http://MODELS.example:8000/v1"},

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.connectors._jdbc.dialect import Login
+from headrace.errors import Rejected, Unavailable
 from headrace.jdbcurl import Server, parse_servers
+from headrace.reach import is_guarded, numeric
 
 PORT = 5432
 
@@ -74,6 +76,8 @@ class PostgresqlSettings:
             "-c max_parallel_workers_per_gather=0",
             **self.ssl,
         }
+        if is_guarded():
+            found |= self._addresses()
         if self.user is not None:
             found["user"] = self.user
         if self.password is not None:
@@ -81,6 +85,26 @@ class PostgresqlSettings:
         if self.socket_ms:
             found["tcp_user_timeout"] = self.socket_ms
         return found
+
+    def _addresses(self) -> dict[str, str]:
+        """Host, port and address of every way to a server. Raises Unavailable for names that nobody knows now,
+        Rejected for addresses that jobs may not reach.
+        """
+        ways: list[tuple[str, str, str]] = []
+        reasons: list[OSError] = []
+        for server in self.servers:
+            port = server.port or PORT
+            try:
+                ways += [(server.host, str(port), address) for address in numeric(server.host, port)]
+            except PermissionError as error:
+                raise Rejected(f"cannot reach {self.shown}: {error}") from error
+            except OSError as error:
+                reasons.append(error)
+        if not ways:
+            raise Unavailable(f"cannot reach {self.shown}: {reasons[0].strerror or reasons[0]}") from reasons[0]
+        return dict(
+            zip(("host", "port", "hostaddr"), (",".join(parts) for parts in zip(*ways, strict=True)), strict=True)
+        )
 
 
 def settings_of(login: Login) -> PostgresqlSettings:
