@@ -120,7 +120,9 @@ def test_every_endpoint_is_documented(tmp_path):
     service = JobService(tmp_path, store, EmbeddedRunner())
     state = State(service, ServerSettings(), lambda: 0)
     try:
-        documents = [app.document() for app in (first_app(state, "here:1"), second_app(state, "here:2", "http"))]
+        documents = [
+            app.document() for app in (first_app(state, "here:1", alone=False), second_app(state, "here:2", "http"))
+        ]
     finally:
         state.close()
         service.close()

@@ -147,9 +147,9 @@ function Shell({ who }: { who: Who }) {
         <Suspense fallback={<Loader />}>
           <Switch>
             <Route path="/" component={Overview} />
-            <Route path="/jobs" component={Jobs} />
+            <Route path="/jobs/:state?">{(params) => <Jobs key={params.state} state={params.state} />}</Route>
             <Route path="/job/:id/:tab?">{(params) => <Job key={params.id} id={params.id} tab={params.tab ?? 'graph'} />}</Route>
-            <Route path="/new" component={NewJob} />
+            <Route path="/new/:how?/:from?">{(params) => <NewJob how={params.how} from={params.from} />}</Route>
             <Route path="/plugins/:kind?/:name?">{(params) => <Plugins kind={params.kind} name={params.name} />}</Route>
             <Route path="/api" component={Api} />
             <Route>

@@ -16,11 +16,11 @@ export function Actions({ id, name, status, size = 'xs' }: { id: string; name: s
     return (
       <Group gap="xs" wrap="nowrap">
         {status !== 'FINISHED' && (
-          <Button size={size} variant="default" onClick={() => go(`/new?from=${id}&restore=1`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
+          <Button size={size} variant="default" onClick={() => go(`/new/restore/${id}`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
             Restore
           </Button>
         )}
-        <Button size={size} variant="default" onClick={() => go(`/new?from=${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
+        <Button size={size} variant="default" onClick={() => go(`/new/copy/${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
           Copy
         </Button>
       </Group>
@@ -46,7 +46,7 @@ export function Actions({ id, name, status, size = 'xs' }: { id: string; name: s
           Stop
         </Button>
       </Group>
-      <Modal opened={asked} onClose={() => setAsked(false)} title={`Stop ${name}?`} centered>
+      <Modal opened={asked} onClose={() => setAsked(false)} title={`Stop ${name}?`} centered lockScroll={false}>
         <Stack>
           <Text size="sm">It ends at once. What was not committed by a checkpoint is taken back where the target can; to go on later, take a savepoint.</Text>
           <Group justify="flex-end">

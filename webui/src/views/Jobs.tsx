@@ -1,7 +1,7 @@
 import { Button, Group, Select, TextInput, Title } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { Link, useSearch } from 'wouter';
+import { Link } from 'wouter';
 import { useMayChange } from '../App';
 import { count, duration, rate } from '../format';
 import { hasEnded, type LiveJob, useLive } from '../live';
@@ -13,12 +13,11 @@ const ROW = 48;
 const STALE = 15_000;
 
 /** Every job, live. */
-export function Jobs() {
+export function Jobs({ state: wantedState }: { state?: string }) {
   const live = useLive();
   const may = useMayChange();
-  const search = useSearch();
   const [text, setText] = useState('');
-  const [state, setState] = useState<string | null>(() => new URLSearchParams(search).get('state'));
+  const [state, setState] = useState<string | null>(wantedState ?? null);
   const now = useNow();
   const shown = useMemo(() => {
     const wanted = text.trim().toLowerCase();

@@ -2,7 +2,7 @@ import { Alert, Button, FileButton, Group, Loader, NumberInput, SegmentedControl
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
 import { useMayChange } from '../App';
 import { type Checked, get, type PluginSchema, post, type Problem } from '../api';
 import { Editor } from '../parts/Editor';
@@ -48,16 +48,14 @@ sink {
 let keys = 0;
 
 /** A job is written or built, checked while it grows, and submitted. */
-export default function NewJob() {
+export default function NewJob({ how, from = null }: { how?: string; from?: string | null }) {
   const may = useMayChange();
-  const query = new URLSearchParams(useSearch());
-  const from = query.get('from');
   const kept = useQuery({ queryKey: ['file', from], queryFn: () => get<{ file: { format: string; text: string } | null }>(`job-files/${from}`), enabled: from !== null });
   if (!may) return <p>You may look, and change nothing.</p>;
   if (kept.error) return <Failure error={kept.error} />;
   if (from !== null && !kept.data) return <Loader />;
   if (from !== null && !kept.data?.file) return <p className="quiet">The file of job {from} is not kept: submit it again from where it lies.</p>;
-  return <Form key={from} start={kept.data?.file ?? { format: 'hocon', text: START }} restore={query.has('restore') ? from : null} copied={from} />;
+  return <Form key={`${how}-${from}`} start={kept.data?.file ?? { format: 'hocon', text: START }} restore={how === 'restore' ? from : null} copied={from} />;
 }
 
 function Form({ start, restore, copied }: { start: { format: string; text: string }; restore: string | null; copied: string | null }) {

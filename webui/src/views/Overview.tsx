@@ -85,7 +85,7 @@ export function Overview() {
                       <State status={state} />
                     </td>
                     <td className="right">
-                      <Link href={`/jobs?state=${state}`}>{count(live.counts[state])}</Link>
+                      <Link href={`/jobs/${state}`}>{count(live.counts[state])}</Link>
                     </td>
                   </tr>
                 ))}
