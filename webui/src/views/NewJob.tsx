@@ -148,7 +148,7 @@ function Form({ start, restore, copied }: { start: { format: string; text: strin
               built={built}
               onChange={setBuilt}
               problems={problems}
-              onText={() => {
+              onWrite={() => {
                 setText(made);
                 setFormat('json');
                 setWay('write');
@@ -238,7 +238,7 @@ function jobOf(built: Built): object {
   };
 }
 
-function Builder({ built, onChange, problems, onText }: { built: Built; onChange: (built: Built) => void; problems: Problem[]; onText: () => void }) {
+function Builder({ built, onChange, problems, onWrite }: { built: Built; onChange: (built: Built) => void; problems: Problem[]; onWrite: () => void }) {
   const plugins = useQuery({ queryKey: ['plugins'], queryFn: () => get<{ name: string; kinds: string[]; description: string }[]>('plugins'), staleTime: Infinity });
   const change = (part: Part, values: Values) => onChange({ ...built, parts: built.parts.map((one) => (one.key === part.key ? { ...one, values } : one)) });
   return (
@@ -274,7 +274,7 @@ function Builder({ built, onChange, problems, onText }: { built: Built; onChange
           />
         </section>
       ))}
-      <Button variant="default" onClick={onText} disabled={built.parts.length === 0}>
+      <Button variant="default" onClick={onWrite} disabled={built.parts.length === 0}>
         Go on as text
       </Button>
     </>
