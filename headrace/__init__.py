@@ -22,6 +22,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names, those that are not imported yet among them."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import public names when they are first used: `headrace --help` must not wait for Arrow."""
     if name not in _HOMES:

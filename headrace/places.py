@@ -38,11 +38,13 @@ class ReadWish:
 
 @dataclass(frozen=True)
 class WriteWish:
-    """How to write there. table: empty where every table keeps its name. mode: append, replace, upsert; empty: refuse
-    a table that has rows.
+    """How to write there. table: as the user says. otherwise: the table where neither the user nor the address says it.
+
+    mode: append, replace, upsert; empty: refuse a table that has rows.
     """
 
     table: str = ""
+    otherwise: str = ""
     mode: str = ""
     keys: tuple[str, ...] = ()
 

@@ -184,13 +184,9 @@ def _sink_of(
     if is_address(text) and not text.startswith("file://"):
         plugin, cls = _plugin(text, sinks.names(), sinks.find)
         address = _with_password(text, "target", variables, ask)
-        table = wish.table or name
-        if not is_many and (not table or table == "query") and "." not in address.path.rpartition("/")[2]:
-            raise ConfigError([Problem("--table", f"which table of {address.text} the rows go into is not known",
-                                       "add --table NAME")])  # fmt: skip
-        in_address = address.scheme != "sqlite" and "." in address.path.rpartition("/")[2]
-        wanted = "" if is_many or in_address else table
-        return {"plugin_name": plugin, **cls.options_at(address, WriteWish(wanted, wish.mode, wish.keys))}, None
+        otherwise = "${table_name}" if is_many else "" if name == "query" else name
+        wanted = WriteWish("" if is_many else wish.table, otherwise, wish.mode, wish.keys)
+        return {"plugin_name": plugin, **cls.options_at(address, wanted)}, None
     if wish.mode == "upsert":
         raise ConfigError([Problem("--mode", "files take no upserts", "say append or replace")])
     place: FilePlace = target_place(text, wish.target_format, wish.mode, is_many=is_many)

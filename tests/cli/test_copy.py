@@ -174,6 +174,7 @@ def test_a_password_on_the_command_line_is_refused(here):
         (("orders.csv", "o.parquet", "--mode", "upsert"), "files take no upserts"),
         (("orders.csv", "o.parquet", "--sql", "select 1", "--where", "a"), "leave out --where and --columns"),
         (("sqlite:///", "o.parquet"), "names no file"),
+        (("*.csv", "sqlite:///s.db"), "add --table NAME"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_cure(here, arguments, message):

@@ -168,3 +168,17 @@ def test_every_setting_of_a_server_is_documented():
 def test_what_counts_of_a_value_is_documented_by_the_rules_themselves():
     text = (ROOT / "docs" / "delivery.md").read_text()
     assert [rule.types for rule in RULES if f"| {rule.types} | {rule.text} |" not in text] == []
+
+
+def test_every_page_is_reached_from_the_first_one():
+    docs = ROOT / "docs"
+    first = (docs / "index.md").read_text()
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md") if page.parent.name != "transforms"}
+    assert sorted(page for page in pages - {"index.md"} if f"({page}" not in first) == []
+
+
+def test_dir_shows_every_public_name():
+    import headrace
+
+    assert dir(headrace) == sorted(headrace.__all__)
+    assert all(hasattr(headrace, name) for name in headrace.__all__)

@@ -1,4 +1,4 @@
-"""Addresses of databases as options of Jdbc: `postgres://ann@db/shop.public.orders`, `sqlite:///shop.db`."""
+"""Addresses of databases as options of Jdbc: `KIND://USER@HOST/DATABASE.TABLE`, as each dialect has it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,10 @@ from urllib.parse import urlencode
 
 from headrace.connectors._jdbc.dialect import Dialect
 from headrace.connectors._jdbc.dialects import dialects
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, Problem
 from headrace.places import Address, ReadWish, WriteWish
+
+_ADD = "add --table NAME"
 
 
 def schemes() -> dict[str, str]:
@@ -38,7 +40,10 @@ def read_options(address: Address, wish: ReadWish) -> dict[str, Any]:
 def write_options(address: Address, wish: WriteWish) -> dict[str, Any]:
     """The options of a sink that writes there."""
     _, options, table = _reached(address)
-    options |= {"generate_sink_sql": True, "table": wish.table or table or "${table_name}"}
+    table = wish.table or table or wish.otherwise
+    if not table:
+        raise ConfigError([Problem("--table", f"which table of {address.text} the rows go into is not known", _ADD)])
+    options |= {"generate_sink_sql": True, "table": table}
     if wish.keys:
         options["primary_keys"] = list(wish.keys)
     if wish.mode == "append":
