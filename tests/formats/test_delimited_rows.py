@@ -1,5 +1,8 @@
 """One format, one meaning: Arrow's reader and the slow one give the same rows, wherever a block or a split ends."""
 
+import csv
+
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,3 +101,41 @@ def test_rows_do_not_depend_on_where_blocks_and_splits_end(file, batch_bytes, sp
     whole = table(data, types=types, **options)
     assert same(table(data, types=types, batch_bytes=batch_bytes, **options), whole)
     assert same(table(data, types=types, split=split, batch_bytes=batch_bytes, **options), whole)
+
+
+TRICKY = {
+    "quotes with ends of rows": (b'1,"a\nb"\n2,"c""\r\n""d"\r\n3,\n,"e"\n', {}),
+    "escapes before quotes": (b'1,"a\\"\nb"\n2,"\\\\"\n3,x\\\n4,\n', {"escape_char": "\\"}),
+    "a lone mark in the middle": (b'1,5" nail\n2,"a\nb"\n3,"c" d\n4,"\n"\n', {}),
+    "delimiters of two characters": (b'1||"a||b"\n2||c|d\n3||"|\n|"\n4||\n', {"field_delimiter": "||"}),
+    "rows that end with another character": (b'1,"a;b";2,c\nd;3,;"4",e', {"row_delimiter": ";"}),
+    "carriage returns alone": (b'1,"a\rb"\r2,c\r\r3,\r4,d', {}),
+}
+
+
+@pytest.mark.parametrize("name", TRICKY)
+def test_every_size_of_blocks_and_every_number_of_splits_gives_the_same_rows(name):
+    data, options = TRICKY[name]
+    types = [TYPES["bigint"], TYPES["string"]]
+    whole = table(data, types=types, **options)
+    assert not isinstance(whole, str), whole
+    for size in range(1, len(data) + 1):
+        assert same(table(data, types=types, batch_bytes=size, **options), whole), f"blocks of {size} bytes"
+        for batch_bytes in (1, 7, 1 << 22):
+            found = table(data, types=types, split=size, batch_bytes=batch_bytes, **options)
+            assert same(found, whole), f"splits of {size} bytes in blocks of {batch_bytes}"
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(st.text('ab ",\n;é', max_size=5), min_size=3, max_size=3), min_size=1, max_size=6))
+def test_texts_in_quotes_mean_what_duckdb_and_python_say(tmp_path_factory, rows):
+    file = tmp_path_factory.mktemp("csv") / "in.csv"
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    ours = table(file.read_bytes(), types=[pa.string()] * 3)
+    assert [list(row.values()) for row in ours.to_pylist()] == rows
+    read = "read_csv(?, header = false, quote = '\"', escape = '\"', delim = ',', nullstr = 'no null', columns = ?)"
+    with duckdb.connect() as connection:
+        names = dict.fromkeys(("a", "b", "c"), "VARCHAR")
+        theirs = connection.execute(f"SELECT * FROM {read}", [str(file), names]).fetchall()
+    assert [list(row) for row in theirs] == rows
