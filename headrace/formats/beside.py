@@ -21,6 +21,10 @@ FEW_ROWS = 8192
 """With fewer, handing columns to other threads takes longer than it saves."""
 
 
+AHEAD = 2
+"""Items under way at once, whatever the cores: each is memory."""
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0))
@@ -48,7 +52,7 @@ def ahead(items: Iterable[Item], work: Callable[[Item], Found], task: TaskContex
     problem: Exception | None = None
     try:
         while is_more or under_way:
-            while is_more and len(under_way) < cores():
+            while is_more and len(under_way) < AHEAD:
                 try:
                     item = next(source)
                 except StopIteration:

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from headrace.connector import JobContext, Position, TaskContext
 from headrace.errors import Rejected
-from headrace.formats.beside import ahead
 from headrace.formats.cells import cell_texts
 from headrace.formats.delimited_rows import DelimitedRows
 from headrace.formats.delimited_writer import DelimitedWriter, Marks
@@ -69,7 +68,8 @@ class DelimitedFormat(FileFormat):
                 {n: nearest(n, header) for n in names.missing},
             )
             rows = DelimitedRows(schema, names, settings, form, strict=task.rejects.sets_aside or settings.is_complete)
-            for block, found in ahead(blocks(part, offset, form, task), lambda block: rows.parse(block, part), task):
+            for block in blocks(part, offset, form, task):
+                found = rows.parse(block, part)
                 yield from slices(found.rows, task, block.start, block.end, skip, found.odd, table)
                 skip = max(skip - found.rows.num_rows, 0)  # blocks may be smaller than those of the position
         except UnicodeError as error:

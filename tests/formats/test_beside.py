@@ -64,8 +64,8 @@ def test_nothing_is_under_way_when_the_reader_has_stopped(cores):
     next(reader)
     reader.close()
     assert not running
-    assert len(most) <= cores + 1
-    assert max(most) <= cores
+    assert len(most) <= beside.AHEAD + 1
+    assert max(most) <= beside.AHEAD
 
 
 def test_scarce_memory_holds_one_item_at_a_time(monkeypatch):
