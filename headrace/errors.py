@@ -10,7 +10,7 @@ HeadraceError
 │   └── PluginFailed   a plugin raised what its contract does not name; the engine tries again
 ├── BadRow             a row cannot be read, changed or written; .table, .row, .column, .value
 ├── TooManyBadRows     more rows were set aside than the job allows
-├── Undelivered        the counts or checksums of a finished job do not balance
+├── Undelivered        rows are lost, or the counts or checksums of a finished job do not balance
 ├── TablesFailed       tables failed while the others were delivered; .tables is table → cause
 ├── JobFailed          a job ended FAILED; the text is the cause
 ├── JobCanceled        a job was stopped before its end
@@ -148,7 +148,7 @@ class TooManyBadRows(HeadraceError):
 
 
 class Undelivered(HeadraceError):
-    """The counts or checksums of a finished job do not balance."""
+    """Rows that a checkpoint holds are lost, or the counts or checksums of a finished job do not balance."""
 
 
 class TablesFailed(HeadraceError):

@@ -12,6 +12,7 @@ Inherit a suite and give it data:
 import fcntl
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -48,12 +49,14 @@ from headrace.connector import (
     Verifier,
     sinks,
 )
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, Undelivered
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
 from headrace.options import option_names, read_options
 from headrace.plan.plan import Aside, Pipeline, Plan, Step
 from headrace.rows import RowKind
+from headrace.storage.claims import Claim
+from headrace.storage.contract import Staged, Storage
 from headrace.tables import Tables
 
 CONTRACT_VERSION = 3
@@ -814,6 +817,231 @@ class SinkContract:
         writer.prepare_commit(2)
         assert through_json(writer.state()) == merged
         writer.close()
+
+
+class StorageContract:
+    """What every storage must do. Give a `storage` fixture, and `root`, an empty folder of it, both new for each test.
+
+    elsewhere: the same storage as another machine has it.
+    """
+
+    def elsewhere(self, storage: Storage) -> Storage:
+        """A second one for the same place."""
+        return type(storage)()
+
+    @pytest.fixture
+    def temporary(self, tmp_path: Path) -> str:
+        """The option tmp_path; where things are staged, if the storage cares for it."""
+        return str(tmp_path / "temporary")
+
+    @pytest.fixture
+    def claim(self) -> Claim:
+        """The start of a pipeline that stages something."""
+        return Claim("a1", 7, 1, 3, 1)
+
+    def staged(
+        self, storage: Storage, root: str, temporary: str, claim: Claim, content: bytes = b"rows", name: str = "d/f"
+    ) -> Staged:
+        """A finished staged file that passed through a checkpoint."""
+        file = storage.stage(f"{root}/{name}", root, temporary, claim)
+        for place in range(0, len(content), 1 << 20):
+            file.stream.write(content[place : place + (1 << 20)])
+        return through_json(file.finish())
+
+    def seen(self, storage: Storage, root: str) -> dict[str, bytes]:
+        """What readers find below the root: path below it → content; hidden folders are not for them."""
+        found = storage.files(root, lambda name: not name.startswith(".")) if storage.stat(root) else ()
+        return {one.path.removeprefix(f"{root}/"): storage.open(one.path).content() for one in found}
+
+    def left(self, storage: Storage, root: str, temporary: str) -> set[Claim]:
+        """Whose staged things and marks are there."""
+        return {left.claim for left in storage.left(storage.areas(root, temporary))}
+
+    # reading and writing
+
+    def test_nothing_there_is_no_file(self, storage: Storage, root: str) -> None:
+        """`stat` says so; `delete` takes it as done."""
+        assert storage.stat(f"{root}/a") is None
+        storage.delete(f"{root}/a")
+
+    def test_a_file_is_written_whole_over_another(self, storage: Storage, root: str) -> None:
+        """And told of by size and content; nothing else lies beside it."""
+        storage.write(f"{root}/d/a", b"first, and longer")
+        storage.write(f"{root}/d/a", b"second")
+        told = storage.stat(f"{root}/d/a")
+        assert told is not None
+        assert (told.size, told.is_folder, storage.open(told.path).content()) == (6, False, b"second")
+        assert self.seen(storage, root) == {"d/a": b"second"}
+
+    def test_any_range_is_read(self, storage: Storage, root: str) -> None:
+        """From many streams at once."""
+        storage.write(f"{root}/a", bytes(range(256)) * 1000)
+        opened = storage.open(f"{root}/a")
+        with opened.stream() as one, opened.stream() as other:
+            one.seek(1000)
+            other.seek(-3, 2)
+            assert (opened.size, one.read(2), other.read()) == (256_000, bytes([232, 233]), bytes([253, 254, 255]))
+
+    def test_a_changed_file_has_another_version(self, storage: Storage, root: str) -> None:
+        """Also where its size is the same; an unchanged one keeps its own."""
+        storage.write(f"{root}/a", b"1")
+        first, again = storage.stat(f"{root}/a"), storage.stat(f"{root}/a")
+        storage.write(f"{root}/a", b"2")
+        other = storage.stat(f"{root}/a")
+        assert first is not None
+        assert again is not None
+        assert other is not None
+        assert first.version == again.version != other.version
+
+    def test_folders_are_listed_with_what_is_below_them(self, storage: Storage, root: str) -> None:
+        """But those that are not entered; names may hold what people write."""
+        names = ["a", "b/c", "b/d/e", "x=1/ü 東京 %41#?.csv", ".hidden/f"]
+        for name in names:
+            storage.write(f"{root}/{name}", name.encode())
+        assert self.seen(storage, root) == {name: name.encode() for name in names[:4]}
+        folder = storage.stat(f"{root}/b")
+        assert folder is not None
+        assert folder.is_folder
+
+    def test_the_entries_of_a_folder_are_told_apart(self, storage: Storage, root: str) -> None:
+        """Files and folders, by name; a folder that is not there has none."""
+        for name in ("b", "a/c", "a/d/e", ".h/f"):
+            storage.write(f"{root}/{name}", b"")
+        found = [(one.path.removeprefix(f"{root}/").rstrip("/"), one.is_folder) for one in storage.entries(root)]
+        assert found == [(".h", True), ("a", True), ("b", False)]
+        assert list(storage.entries(f"{root}/none")) == []
+
+    def test_a_folder_goes_with_what_is_in_it(self, storage: Storage, root: str) -> None:
+        """And nothing beside it, whose name begins alike."""
+        for name in ("b/c", "b/d/e", "b2"):
+            storage.write(f"{root}/{name}", b"")
+        storage.delete(f"{root}/b")
+        assert list(self.seen(storage, root)) == ["b2"]
+
+    # staging
+
+    def test_a_staged_file_is_seen_once_it_is_published(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """Whole; several in one batch, by another machine."""
+        one = self.staged(storage, root, temporary, claim, b"one" * 3_000_000, "a")
+        two = self.staged(storage, root, temporary, claim, b"", "x=1/b")
+        assert self.seen(storage, root) == {}
+        self.elsewhere(storage).publish(root, claim, "batch", 1, [one, two])
+        assert self.seen(storage, root) == {"a": b"one" * 3_000_000, "x=1/b": b""}
+
+    def test_publishing_twice_is_publishing_once(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """Also when readers have taken the files away meanwhile: the mark tells."""
+        staged = self.staged(storage, root, temporary, claim)
+        storage.publish(root, claim, "batch", 1, [staged])
+        self.elsewhere(storage).publish(root, claim, "batch", 1, [staged])
+        assert self.seen(storage, root) == {"d/f": b"rows"}
+        storage.delete(f"{root}/d/f")
+        storage.publish(root, claim, "batch", 1, [staged])
+        assert self.seen(storage, root) == {}
+
+    def test_what_is_neither_staged_nor_published_is_lost(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """Which is an error that names the file, and never nothing; what is not lost is published all the same."""
+        kept, lost = (self.staged(storage, root, temporary, claim, name=name) for name in ("kept", "lost"))
+        storage.drop([lost])
+        with pytest.raises(Undelivered, match="lost"):
+            storage.publish(root, claim, "batch", 1, [kept, lost])
+        with pytest.raises(Undelivered, match="lost"):
+            self.elsewhere(storage).publish(root, claim, "batch", 1, [kept, lost])
+        assert "lost" not in self.seen(storage, root)
+
+    def test_a_publication_that_was_torn_is_finished(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """One file of a batch is visible, the other is not, and no mark says so."""
+        one, two = (self.staged(storage, root, temporary, claim, name=name) for name in ("one", "two"))
+        storage.publish(root, claim, "batch", 1, [one])
+        storage.forget(storage.areas(root, temporary), claim, (claim.epoch, 2))
+        storage.publish(root, claim, "batch", 1, [one, two])
+        assert self.seen(storage, root) == {"one": b"rows", "two": b"rows"}
+
+    def test_a_file_goes_on_where_it_ended(self, storage: Storage, root: str, temporary: str, claim: Claim) -> None:
+        """Behind the bytes of the checkpoints before, whatever stands there; again, too."""
+        storage.publish(root, claim, "a", 1, [self.staged(storage, root, temporary, claim, b"first")])
+        file = storage.stage(f"{root}/d/f", root, temporary, claim, after=5)
+        file.stream.write(b" second")
+        staged = through_json(file.finish())
+        for _ in range(2):
+            storage.publish(root, claim, "b", 2, [staged])
+            assert self.seen(storage, root) == {"d/f": b"first second"}
+
+    def test_what_is_dropped_is_not_seen_and_leaves_nothing(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """Finished or not; what was published is left alone."""
+        shown = self.staged(storage, root, temporary, claim, name="shown")
+        storage.publish(root, claim, "batch", 1, [shown])
+        open_file = storage.stage(f"{root}/half", root, temporary, claim)
+        open_file.stream.write(b"half")
+        for _ in range(2):
+            open_file.drop()
+            storage.drop([shown, self.staged(storage, root, temporary, claim, name="whole")])
+        storage.remove(storage.areas(root, temporary), lambda other: other == claim)
+        assert self.seen(storage, root) == {"shown": b"rows"}
+        assert self.left(storage, root, temporary) == set()
+
+    def test_a_finished_file_is_read_back(self, storage: Storage, root: str, temporary: str, claim: Claim) -> None:
+        """Before anybody else sees it."""
+        file = storage.stage(f"{root}/f", root, temporary, claim)
+        file.stream.write(b"rows")
+        file.finish()
+        assert file.opened().content() == b"rows"
+        assert self.seen(storage, root) == {}
+
+    def test_only_what_is_gone_is_removed(self, storage: Storage, root: str, temporary: str, claim: Claim) -> None:
+        """Whose it is stands in its name: another store's, job's, pipeline's, start's stay, and can be published."""
+        others = [
+            replace(claim, store="b2"),
+            replace(claim, job_id=8),
+            replace(claim, pipeline=2),
+            replace(claim, epoch=4),
+        ]
+        kept = {other: self.staged(storage, root, temporary, other, name=other.name) for other in others}
+        self.staged(storage, root, temporary, claim)
+        assert self.left(storage, root, temporary) == {claim, *others}
+        self.elsewhere(storage).remove(storage.areas(root, temporary), lambda other: other == claim)
+        assert self.left(storage, root, temporary) == set(others)
+        for other, staged in kept.items():
+            storage.publish(root, other, "batch", 1, [staged])
+        assert set(self.seen(storage, root)) == {other.name for other in others}
+
+    def test_marks_stay_until_their_checkpoint_cannot_be_restored(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """Those of older starts, too; removing what a killed start has staged leaves them."""
+        newer = replace(claim, epoch=claim.epoch + 1)
+        batches = [(claim, 8), (claim, 9), (newer, 1)]
+        staged = [self.staged(storage, root, temporary, owner, name=f"{number}") for owner, number in batches]
+        for (owner, number), item in zip(batches, staged, strict=True):
+            storage.publish(root, owner, "batch", number, [item])
+            storage.delete(f"{root}/{number}")
+        areas = storage.areas(root, temporary)
+        storage.remove(areas, lambda other: other.is_older_than(newer), marks=False)
+        storage.forget(areas, newer, (claim.epoch, 9))
+        for (owner, number), item in list(zip(batches, staged, strict=True))[1:]:
+            storage.publish(root, owner, "batch", number, [item])
+        with pytest.raises(Undelivered):
+            storage.publish(root, claim, "batch", 8, [staged[0]])
+
+    def test_what_is_left_is_told_with_its_age_and_size(
+        self, storage: Storage, root: str, temporary: str, claim: Claim
+    ) -> None:
+        """So that people can decide."""
+        before = time.time() - 60
+        self.staged(storage, root, temporary, claim, b"12345")
+        (left,) = storage.left(storage.areas(root, temporary))
+        assert (left.claim, left.files) == (claim, 1)
+        assert left.size >= 5
+        assert before < left.modified < time.time() + 60
 
 
 class TransformContract:

@@ -12,6 +12,7 @@ from typing import Any
 
 from headrace.execution.progress import Progress
 from headrace.jobs.record import JobRecord
+from headrace.storage.local import write_whole
 
 SECONDS = 5.0
 """Between two samples."""
@@ -146,11 +147,7 @@ class Rates:
             series = self._running.pop(key, None)
         if series is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._file(*key)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps([asdict(point) for point in series.points]))
-        os.replace(fresh, file)
+        write_whole(self._file(*key), json.dumps([asdict(point) for point in series.points]).encode(), durable=False)
 
     def _kept(self, job_id: int, run: int) -> list[Point]:
         try:

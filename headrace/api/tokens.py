@@ -5,7 +5,6 @@ A token has 256 random bits, so its plain SHA-256 tells nothing that helps to gu
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from headrace.errors import ConfigError, Problem
 from headrace.options import Choice
+from headrace.storage.local import write_whole
 
 FILE = "tokens.json"
 DAY = 86_400.0
@@ -98,11 +98,7 @@ class Tokens:
         return ConfigError([Problem("", f"cannot read the tokens in {self._file}: {error}", "remove it, or mend it")])
 
     def _write(self, tokens: list[Token]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_name(f"{FILE}.{os.getpid()}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump([asdict(token) for token in tokens], file)
-        os.replace(fresh, self._file)
+        write_whole(self._file, json.dumps([asdict(token) for token in tokens]).encode(), 0o600)
 
 
 def _digest(token: str) -> str:

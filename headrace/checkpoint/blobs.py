@@ -1,15 +1,15 @@
 """Where small named contents lie: one contract for directories and object stores. Whole or not at all (guarantee 5)."""
 
 import contextlib
-import fcntl
-import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import StoreUnavailable
+from headrace.storage.local import FileLock, write_whole
 
 Tag = Any
 """What `swap` compares: the version of a content that was read."""
@@ -61,18 +61,15 @@ class FileBlobs(Blobs):
 
     def put(self, name: str, content: bytes) -> None:  # noqa: D102
         with self._translated():
-            _write_whole(self.folder / name, content)
+            write_whole(self.folder / name, content)
 
     def swap(self, name: str, content: bytes, tag: Tag | None) -> bool:  # noqa: D102
         file = self.folder / name
-        with self._translated():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with open(self.folder / ".lock", "wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if (file.read_bytes() if file.exists() else None) != tag:
-                    return False
-                _write_whole(file, content)
-                return True
+        with self._translated(), closing(FileLock(self.folder / ".lock", wait=True)):
+            if (file.read_bytes() if file.exists() else None) != tag:
+                return False
+            write_whole(file, content)
+            return True
 
     def names(self, folder: str) -> list[str]:  # noqa: D102
         with self._translated():
@@ -97,24 +94,3 @@ class FileBlobs(Blobs):
             raise StoreUnavailable(
                 f"cannot use the checkpoint directory {self.folder}: {error.strerror or error}"
             ) from error
-
-
-def _write_whole(file: Path, content: bytes) -> None:
-    """Temporary name, fsync, rename, fsync of the directory."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,9 +1,6 @@
 """Commands that print a job file anew: fmt, encrypt, decrypt."""
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from headrace.config.blocks import Block
 from headrace.config.job import format_of, read_text
 from headrace.config.rewrite import FORMATS, decrypt_document, encrypt_document, print_document, read_document
 from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.storage.local import write_whole
 
 SUFFIXES = {"hocon": ".conf", "json": ".json", "sql": ".sql"}
 
@@ -63,16 +61,7 @@ def _give(text: str, target: Path | None) -> None:
         return
     target = target.resolve()
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            if target.exists():
-                shutil.copymode(target, temporary)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_whole(target, text.encode(), None if target.exists() else 0o600)
     except OSError as error:
         raise ConfigError([Problem("", f"cannot write {str(target)!r}: {error.strerror}")]) from error
 

@@ -5,7 +5,6 @@ split are one line, for only together they balance.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from headrace.config.env import Verify
 from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
+from headrace.storage.local import write_whole
 from headrace.texts import storable_values
 
 
@@ -146,14 +146,8 @@ def report_path(home: Path, job_id: int, run: int) -> Path:
 def save_report(report: DeliveryReport, home: Path) -> Path:
     """Write the report, whole or not at all; the file. Raises OSError."""
     path = report_path(home, report.job_id, report.run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(storable_values(report.to_json()), file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    text = json.dumps(storable_values(report.to_json()), indent=2, ensure_ascii=False)
+    write_whole(path, f"{text}\n".encode())
     return path
 
 

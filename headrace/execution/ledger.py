@@ -1,9 +1,7 @@
 """Which bad rows were replayed already, and which replay is under way: so that no row is replayed twice."""
 
-import fcntl
 import hashlib
 import json
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.execution.owner import beginning_in
+from headrace.storage.local import FileLock
 
 Row = Mapping[str, Any]
 
@@ -27,13 +26,10 @@ class Ledger:
     def __init__(self, home: Path) -> None:
         folder = home.resolve() / "replays"
         with beginning_in(home):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise HeadraceError(f"another replay is under way in the home {home}; wait for its end") from None
+            try:
+                self._lock = FileLock(folder / "lock")
+            except BlockingIOError:
+                raise HeadraceError(f"another replay is under way in the home {home}; wait for its end") from None
         self._database = sqlite3.connect(folder / "ledger.db")
         with self._database:
             self._database.execute("PRAGMA synchronous = FULL")
@@ -45,7 +41,7 @@ class Ledger:
     def close(self) -> None:
         """Let others replay."""
         self._database.close()
-        os.close(self._lock)
+        self._lock.close()
 
     def fresh(self, place: str, rows: Sequence[Row]) -> list[Row]:
         """Those of the rows of an error sink that were not replayed. place: which sink."""

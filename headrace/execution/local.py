@@ -21,6 +21,7 @@ from headrace.execution.processes import ProcessesRunner
 from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
 from headrace.plan.plan import Plan
+from headrace.storage.local import write_whole
 
 _IDS_BEGIN = 1_514_764_800_000  # 2018-01-01, as SeaTunnel's ids
 _RANDOM_BITS = 14
@@ -189,10 +190,5 @@ class LocalJob:
     def _remember(self, status: str) -> None:
         """Whole or not at all: it decides what a restore goes on with."""
         if self._file:
-            self._record.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._record.with_suffix(f".{os.getpid()}.tmp")
-            with open(fresh, "w") as file:
-                json.dump({"job_id": self.job_id, "run": self._run, "status": status}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, self._record)
+            record = {"job_id": self.job_id, "run": self._run, "status": status}
+            write_whole(self._record, json.dumps(record).encode())

@@ -1,13 +1,12 @@
 """The lock a process holds on a job while it runs it, and what staged data says of its owner."""
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.connector import Owner
 from headrace.errors import HomeUnusable, JobExists
+from headrace.storage.local import FileLock
 
 
 @contextmanager
@@ -30,13 +29,15 @@ class JobLock:
     """
 
     def __init__(self, home: Path, job_id: int, owner: int = 1) -> None:
-        self._folder, self._job_id = self._place(home), job_id
+        self._folder = self._place(home)
         self._file = self._folder / (f"{job_id}.lock" if owner == 1 else f"{job_id}.{owner}.lock")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._acquire()
-        while not self._is_current():  # the former owner removed the file between our opening and our locking it
-            os.close(self._lock)
-            self._lock = self._acquire()
+        try:
+            self._lock = FileLock(self._file)
+        except BlockingIOError:
+            raise JobExists(
+                f"job {job_id} is already running in another process; stop it first, or choose another id"
+            ) from None
+        self._job_id = job_id
 
     @classmethod
     def exists(cls, home: Path, job_id: int) -> bool:
@@ -47,28 +48,10 @@ class JobLock:
     def _place(home: Path) -> Path:
         return home.resolve() / "owners"
 
-    def _acquire(self) -> int:
-        lock = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise JobExists(
-                f"job {self._job_id} is already running in another process; stop it first, or choose another id"
-            ) from None
-        return lock
-
-    def _is_current(self) -> bool:
-        with suppress(FileNotFoundError):
-            return os.stat(self._file).st_ino == os.fstat(self._lock).st_ino
-        return False
-
     def owner(self, pipeline: int) -> Owner:
         """Whom the staged data of a pipeline belongs to."""
         return Owner(str(self._file), str(self._folder / f"{self._job_id}-{pipeline}.pending"))
 
     def close(self) -> None:
         """Give the job free."""
-        with suppress(FileNotFoundError):
-            self._file.unlink()
-        os.close(self._lock)
+        self._lock.close(remove=True)

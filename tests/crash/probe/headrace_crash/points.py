@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from headrace.execution.messages import Acked
 
@@ -47,7 +48,7 @@ PIPELINE = "headrace.execution.pipeline:PipelineRun"
 MASTER = "headrace.execution.master:JobMaster"
 LOCAL = "headrace.execution.local:LocalJob"
 TASK = "headrace.execution.task:Task"
-BLOBS = "headrace.checkpoint.blobs"
+LOCAL_FILES = "headrace.storage.local"
 STORE = "headrace.checkpoint.store:BlobStore"
 FILES = "headrace.connectors._files.sink"
 JDBC = "headrace.connectors._jdbc.session:JdbcSession"
@@ -83,7 +84,7 @@ def _of_sinks(method: str) -> tuple[str, ...]:
 
 
 def _is_checkpoint(temporary, file):
-    return str(file).endswith(".json")
+    return "checkpoints" in Path(file).parts and str(file).endswith(".json")
 
 
 def _is_stored(file, **named):
@@ -204,13 +205,13 @@ POINTS = (
         "half-saved",
         "the checkpoint is written under its temporary name",
         SAVED,
-        seen(f"{BLOBS}:os.replace", before, _is_checkpoint),
+        seen(f"{LOCAL_FILES}:os.replace", before, _is_checkpoint),
     ),
     Point(
         "renamed",
         "the checkpoint has its name, which may not be durable yet",
         SAVED,
-        seen(f"{BLOBS}:os.replace", after, _is_checkpoint),
+        seen(f"{LOCAL_FILES}:os.replace", after, _is_checkpoint),
     ),
     Point(
         "retention",
