@@ -4,11 +4,9 @@ The engine owns the loop. A plugin never sees threads, barriers, retries or metr
 each on one thread. `headrace.testing` holds the suites that every plugin must pass.
 """
 
-import fcntl
 import importlib
 import json
 import logging
-import os
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +15,6 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -28,16 +25,20 @@ from headrace.options import Choice, Options
 from headrace.placeholders import fill_placeholders
 from headrace.places import Address, ReadWish, WriteWish
 from headrace.rows import TARGET_BYTES, TARGET_ROWS, Batch, TableSchema
+from headrace.storage.claims import NO_STORE, Claim
+from headrace.storage.contract import Left
 
 __all__ = [
+    "NO_STORE",
     "BadRow",
     "Batch",
     "Choice",
+    "Claim",
     "Committable",
     "JobContext",
+    "Left",
     "Notices",
     "Options",
-    "Owner",
     "Position",
     "Problem",
     "Read",
@@ -78,38 +79,15 @@ State = Any
 
 
 @dataclass(frozen=True)
-class Owner:
-    """Who staged things belong to, so that nobody removes what a living or resumable job still needs.
-
-    lock: a file the owning process holds an exclusive `flock` on while it lives; an owner that names none is never seen
-    to end.
-    keep: a directory that exists as long as saved state may name what the owner prepared.
-    """
-
-    lock: str
-    keep: str
-
-    def is_gone(self) -> bool:
-        """True when the owner's process has ended and no saved state of it is left."""
-        if not self.lock or os.path.exists(self.keep):
-            return False
-        try:
-            with open(self.lock, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
-
-
-@dataclass(frozen=True)
 class JobContext:
     """The start of a pipeline that a plugin works for.
 
     run: counts the starts of the job id by a user. epoch: counts the starts of this pipeline in all runs, for fencing;
     whatever is prepared or committed by an older epoch must be refused. mode: `BATCH` or `STREAMING`.
     parallelism_before: how many tasks the start had whose saved state this one goes on from; 0 at the first.
+    store: the identity of the store of jobs that knows the job. home: a directory of this machine for what its owner
+    keeps; empty where there is none. restorable: (epoch, checkpoint) of the oldest checkpoint that a restart may go on
+    from, where that is known: what was kept for those before it can go.
     """
 
     job_id: int
@@ -120,7 +98,14 @@ class JobContext:
     mode: str = "BATCH"
     parallelism: int = 1
     parallelism_before: int = 0
-    owner: Owner = field(default_factory=lambda: Owner("", ""))
+    store: str = NO_STORE
+    home: str = ""
+    restorable: tuple[int, int] | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """Whose the things are that are staged for it."""
+        return Claim(self.store, self.job_id, self.run, self.epoch, self.pipeline)
 
 
 class Rejects(ABC):
@@ -633,7 +618,14 @@ class Sink(ABC):
         """Act by the schema and data save modes. Once per table before the first row, never on restore."""
 
     def start(self, job: JobContext) -> None:
-        """A new epoch of a pipeline begins: fence older ones, remove leftovers whose owner is gone."""
+        """A new epoch of a pipeline begins: fence older ones."""
+
+    def left(self) -> Iterable[Left]:
+        """What is staged where this sink stages, whoever's it is. The engine asks before the first row."""
+        return ()
+
+    def remove(self, claims: Collection[Claim]) -> None:
+        """Remove what is staged under these claims: their jobs are over, by the store that knows them."""
 
     def positions(self, job: JobContext) -> TargetPositions | None:
         """How far the target has come; None when this pipeline has never committed there. Transactional sinks only."""
@@ -762,7 +754,10 @@ def dump_json(value: Any) -> str:
 
 
 def staging_name(job: JobContext, task: int, checkpoint_id: int | str) -> str:
-    """The part of a staged thing's name that fences it: job, run, epoch, pipeline, task and checkpoint."""
+    """The part of a staged thing's name that fences it: job, run, epoch, pipeline, task and checkpoint.
+
+    Jobs of another store may have the same ids: a place that they share needs `JobContext.claim` in the name, too.
+    """
     return f"{job.job_id}_{job.run}_{job.epoch}_{job.pipeline}_{task}_{checkpoint_id}"
 
 
@@ -776,23 +771,3 @@ def is_left_behind(name: str, job: JobContext) -> bool:
         return False
     job_id, _, epoch, pipeline = map(int, parts)
     return (job_id, pipeline) == (job.job_id, job.pipeline) and epoch < job.epoch
-
-
-def owner_file(folder: Path, owner: Owner) -> None:
-    """Leave a note in a staging folder that says whom it belongs to; `owner_of` reads it."""
-    for last in (False, False, True):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            break
-        except FileNotFoundError:  # another job has removed the empty directory above it meanwhile
-            if last:
-                raise
-    (folder / ".owner").write_text(dump_json({"lock": owner.lock, "keep": owner.keep}))
-
-
-def owner_of(folder: Path) -> Owner | None:
-    """Whom a staging folder belongs to; None when nobody left a note."""
-    try:
-        return Owner(**json.loads((folder / ".owner").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None

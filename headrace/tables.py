@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
+from headrace.errors import Undelivered
+
 
 class Tables(Mapping[str, pa.Table]):
     """Table path → pyarrow.Table of the rows that were committed, which pandas, polars and DuckDB take as they are.
@@ -17,6 +19,7 @@ class Tables(Mapping[str, pa.Table]):
         self._batches: dict[str, list[pa.RecordBatch]] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._prepared: dict[str, tuple[str, Sequence[pa.RecordBatch]]] = {}
+        self._committed: set[str] = set()
 
     def declare(self, table: str, schema: pa.Schema) -> None:
         """A table that may stay without rows."""
@@ -29,11 +32,18 @@ class Tables(Mapping[str, pa.Table]):
             self._prepared[name] = table, batches
 
     def commit(self, name: str) -> None:
-        """Make prepared rows visible; a name that is not held was committed before."""
+        """Make prepared rows visible, once. Raises Undelivered when they are neither held nor visible."""
         with self._lock:
-            table, batches = self._prepared.pop(name, ("", ()))
-            if table:
-                self._batches.setdefault(table, []).extend(batches)
+            if name in self._committed:
+                return
+            if name not in self._prepared:
+                raise Undelivered(
+                    f"the rows that a checkpoint holds as {name} are lost: they were in the memory of a process that "
+                    "has ended; start the job anew under a new job id"
+                )
+            table, batches = self._prepared.pop(name)
+            self._batches.setdefault(table, []).extend(batches)
+            self._committed.add(name)
 
     def drop(self, name: str) -> None:
         """Forget prepared rows."""

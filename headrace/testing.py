@@ -9,7 +9,6 @@ Inherit a suite and give it data:
             return make(MySource, path=str(tmp_path))
 """
 
-import fcntl
 import json
 import threading
 import time
@@ -33,7 +32,6 @@ from headrace.connector import (
     Committable,
     JobContext,
     Options,
-    Owner,
     Position,
     Read,
     Rejects,
@@ -59,7 +57,7 @@ from headrace.storage.claims import Claim
 from headrace.storage.contract import Staged, Storage
 from headrace.tables import Tables
 
-CONTRACT_VERSION = 3
+CONTRACT_VERSION = 4
 """Raised when a suite asks for more than it did."""
 
 P = TypeVar("P", Source, Transform, Sink)
@@ -470,13 +468,9 @@ class SinkContract:
         return list(CHANGED) if not sink.cure_for_changes(TABLE) else [row for _, row in CHANGES]
 
     @pytest.fixture
-    def job(self, tmp_path: Path) -> Iterator[JobContext]:
-        """A job whose process lives."""
-        lock = tmp_path / "owners" / "1.lock"
-        lock.parent.mkdir()
-        with open(lock, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield JobContext(1, owner=Owner(str(lock), str(tmp_path / "owners" / "1.pending")))
+    def job(self) -> JobContext:
+        """A job that a store knows."""
+        return JobContext(1, store="a1")
 
     @pytest.fixture
     def bad_rows(self) -> Batch | None:
@@ -625,7 +619,7 @@ class SinkContract:
         assert self.visible(sink) == []
 
     def test_abort_drops_what_was_prepared(self, sink: Sink, job: JobContext) -> None:
-        """And a commit that comes all the same shows nothing; committed rows stay."""
+        """A commit that comes all the same is refused: its rows are lost; committed rows stay."""
         if sink.kind is not SinkKind.STAGED:
             pytest.skip("for staged sinks")
         sink.save_mode(TABLE)
@@ -635,7 +629,8 @@ class SinkContract:
         second = self.prepare(sink, job, batch((2, "dropped")), checkpoint=2)
         sink.abort(second, job)
         sink.abort(first, job)
-        sink.commit(second, job)
+        with pytest.raises(Undelivered):
+            sink.commit(second, job)
         assert self.same(sink, [(1, "kept")])
 
     def test_epochs_never_meet(self, sink: Sink, job: JobContext) -> None:
@@ -651,23 +646,46 @@ class SinkContract:
         sink.commit(newer, newer_job)
         assert self.same(sink, [(2, "new")])
 
-    def test_leftovers_go_when_their_owner_is_gone_and_stay_while_it_lives(self, sink: Sink, job: JobContext) -> None:
-        """Another job's start cleans up, but never what a living or resumable job prepared."""
+    def test_only_what_is_told_to_be_over_is_removed(self, sink: Sink, job: JobContext) -> None:
+        """Whoever staged something is told by its claim; what another store, job or start has staged is not touched."""
         if sink.kind is not SinkKind.STAGED:
             pytest.skip("for staged sinks")
         sink.save_mode(TABLE)
-        folder = Path(job.owner.lock).parent
-        resumable = replace(job, job_id=3, owner=Owner(str(folder / "3.lock"), str(folder / "3.pending")))
-        (folder / "3.pending").touch()
-        living = self.prepare(sink, job, batch((1, "living")))
-        kept = self.prepare(sink, resumable, batch((3, "resumable")))
-        unlocked = replace(job, job_id=4, owner=Owner("", ""))
-        unknown = self.prepare(sink, unlocked, batch((4, "unknown")))
-        sink.start(replace(job, job_id=2, owner=Owner(str(folder / "2.lock"), str(folder / "2.pending"))))
-        sink.commit(living, job)
-        sink.commit(kept, resumable)
-        sink.commit(unknown, unlocked)
-        assert self.same(sink, [(1, "living"), (3, "resumable"), (4, "unknown")])
+        others = [replace(job, store="b2"), replace(job, job_id=3), replace(job, pipeline=2), JobContext(1)]
+        kept = [self.prepare(sink, other, batch((i, "kept"))) for i, other in enumerate(others)]
+        over = replace(job, job_id=4)
+        lost = self.prepare(sink, over, batch((9, "over")))
+        if not sink.does("left"):
+            pytest.skip("what it stages ends with its process")
+        claims = {left.claim for left in sink.left()}
+        assert claims == {over.claim, *(other.claim for other in others)}
+        newer = replace(job, job_id=5)
+        sink.start(newer)
+        self.prepare(sink, newer, batch((8, "not committed")))
+        type(sink)(sink.options).remove([over.claim])
+        for committables, other in zip(kept, others, strict=True):
+            sink.commit(committables, other)
+        assert self.same(sink, [(i, "kept") for i in range(len(others))])
+        with pytest.raises(Undelivered):
+            sink.commit(lost, over)
+
+    def test_what_killed_starts_have_staged_goes_with_the_next(self, sink: Sink, job: JobContext) -> None:
+        """Of the same pipeline alone; what they published before is known all the same (guarantees 3 and 9)."""
+        if sink.kind is not SinkKind.STAGED or not sink.does("left"):
+            pytest.skip("it leaves nothing staged behind")
+        sink.save_mode(TABLE)
+        shown = self.prepare(sink, job, batch((1, "shown")))
+        sink.commit(shown, job)
+        lost = self.prepare(sink, job, batch((2, "not saved")), checkpoint=2)
+        other = replace(job, pipeline=2)
+        kept = self.prepare(sink, other, batch((3, "other pipeline")))
+        newer = replace(job, epoch=2)
+        sink.open(task(newer)).close()
+        sink.commit(shown, newer)
+        sink.commit(kept, other)
+        assert self.same(sink, [(1, "shown"), (3, "other pipeline")])
+        with pytest.raises(Undelivered):
+            sink.commit(lost, newer)
 
     def test_the_end_leaves_nothing_but_the_rows(self, sink: Sink, job: JobContext) -> None:
         """After `end` nothing is staged any more, and committed rows are still there."""

@@ -14,7 +14,9 @@ from pydantic import Field
 
 from headrace.connector import (
     Batch,
+    Claim,
     FailOnReject,
+    Left,
     Options,
     Read,
     Sink,
@@ -26,11 +28,9 @@ from headrace.connector import (
     TargetPositions,
     Transform,
     Written,
-    owner_file,
-    owner_of,
     staging_name,
 )
-from headrace.errors import BadRow, Rejected
+from headrace.errors import BadRow, Rejected, Undelivered
 from headrace.rows import Column, RowKind, TableSchema
 from headrace.testing import ROWS, TABLE, SinkContract, SourceContract, TransformContract, batch, make
 
@@ -80,23 +80,38 @@ class FilesSink(Sink):
     kind = SinkKind.STAGED
 
     def staging(self, job):
-        return self.options.path / ".staging" / str(job.job_id)
+        folder = self.options.path / ".staging" / job.claim.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def writer(self, table, task, state):
-        owner_file(self.staging(task.job), task.job.owner)
         return FilesWriter(self, task, state)
 
-    def start(self, job):
+    def left(self):
         for folder in (self.options.path / ".staging").glob("*"):
-            owner = owner_of(folder)
-            if owner is not None and owner != job.owner and owner.is_gone():
+            if files := list(folder.glob("*")):
+                yield Left(Claim.read(folder.name), str(folder), 0.0, 0, len(files))
+
+    def remove(self, claims):
+        self.remove_where(lambda claim: claim in claims)
+
+    def remove_where(self, gone):
+        for folder in (self.options.path / ".staging").glob("*"):
+            if gone(Claim.read(folder.name)):
                 for file in folder.glob("*"):
                     file.unlink()
 
+    def open(self, task):
+        self.remove_where(lambda claim: claim.is_older_than(task.job.claim))
+        return super().open(task)
+
     def commit(self, committables, job):
         for name in committables:
+            shown = self.options.path / os.path.basename(name)
             if os.path.exists(name):
-                os.replace(name, self.options.path / os.path.basename(name))
+                os.replace(name, shown)
+            elif not shown.exists():
+                raise Undelivered(f"{name} is lost")
 
     def abort(self, committables, job):
         for name in committables:
@@ -149,7 +164,8 @@ class FilesWriter(SinkWriter):
 
     def name(self, checkpoint_id):
         job = self.task.job
-        return str(self.sink.staging(job) / staging_name(job, self.task.index, checkpoint_id))
+        name = staging_name(job, self.task.index, checkpoint_id)
+        return str(self.sink.staging(job) / f"{job.store}_{name}")
 
     def state(self):
         return self.count
@@ -543,10 +559,27 @@ def abort_nothing(self, committables, job):
     pass
 
 
-def cleans_the_living(self, job):
-    for folder in (self.options.path / ".staging").glob("*"):
-        for file in folder.glob("[0-9]*"):
-            file.unlink()
+def cleans_the_living(self, claims):
+    self.remove_where(lambda claim: True)
+
+
+def cleans_the_job(self, claims):
+    self.remove_where(lambda claim: any(claim.is_of_job(other) for other in claims) or claim.store == "b2")
+
+
+def cleans_all_that_is_older(self, task):
+    self.remove_where(lambda claim: claim.epoch < task.job.epoch)
+    return Sink.open(self, task)
+
+
+def passes_over_what_is_lost(self, committables, job):
+    for name in committables:
+        if os.path.exists(name):
+            os.replace(name, self.options.path / os.path.basename(name))
+
+
+def tells_of_its_store_alone(self):
+    return (left for left in FilesSink.left(self) if left.claim.store == "a1")
 
 
 def state_forgotten(self):
@@ -590,7 +623,6 @@ def writing(**changes):
     writer = type("Bad", (FilesWriter,), changes)
 
     def make_writer(self, table, task, state):
-        owner_file(self.staging(task.job), task.job.owner)
         return writer(self, task, state)
 
     return {"writer": make_writer}
@@ -636,7 +668,11 @@ SINK_BUGS = {
     "rows written on close": writing(close=writes_on_close),
     "abort removes committed rows": {"abort": abort_everything},
     "abort leaves prepared rows": {"abort": abort_nothing},
-    "leftovers of the living removed": {"start": cleans_the_living},
+    "leftovers of the living removed": {"remove": cleans_the_living},
+    "leftovers of another store removed": {"remove": cleans_the_job},
+    "leftovers of other pipelines removed": {"open": cleans_all_that_is_older},
+    "what is lost is passed over": {"commit": passes_over_what_is_lost},
+    "claims not told": {"left": tells_of_its_store_alone},
     "writer state lost": writing(state=state_forgotten),
     "committable is no JSON": writing(prepare_commit=not_json),
     "a row too few counted": writing(written=counts_what_it_was_given),

@@ -22,7 +22,12 @@ CLAIM_TRIES = 100
 
 
 class CheckpointStore(ABC):
-    """Keeps the checkpoints of many jobs. Every method raises StoreUnavailable when the place cannot be used now."""
+    """Keeps the checkpoints of many jobs. Every method raises StoreUnavailable when the place cannot be used now.
+
+    place: where, as far as it tells one store from another.
+    """
+
+    place: str = ""
 
     @abstractmethod
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:
@@ -84,7 +89,7 @@ class BlobStore(CheckpointStore):
     """
 
     def __init__(self, blobs: Blobs) -> None:
-        self._blobs, self._split_sets = blobs, SplitSets(blobs)
+        self._blobs, self._split_sets, self.place = blobs, SplitSets(blobs), blobs.place
 
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:  # noqa: D102
         name = f"{job_id}/{pipeline}.epoch"

@@ -364,6 +364,20 @@ def checkpoints(
 
 
 @app.command()
+def clean(
+    target: Annotated[str, typer.Argument(metavar="TARGET|JOBFILE", help="A target directory, or a job file.")],
+    older_than: Annotated[str, typer.Option("--older-than", help="An age: 12H, 7D.")] = "7D",
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it; else it is shown only.")] = False,
+    home: Home = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Directory of seatunnel.yaml.")] = None,
+) -> None:
+    """Show what jobs have left staged in a target, and what of it is older than an age."""
+    from headrace.cli.clean import clean as clean_target
+
+    raise typer.Exit(clean_target(target, older_than, {"home": home, "config": config}, remove=remove))
+
+
+@app.command()
 def diagnose(job_id: JobId, server: Server = None) -> None:
     """Print what is known about a job of a server, the likely cause of its failure first."""
     from headrace.cli.diagnose import diagnose_job

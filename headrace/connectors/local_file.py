@@ -4,6 +4,8 @@ from headrace.connector import sink, source
 from headrace.connectors._files.options import FileSourceOptions
 from headrace.connectors._files.sink import FileSink, FileSinkOptions
 from headrace.connectors._files.source import FileSource
+from headrace.storage.contract import Storage
+from headrace.storage.local import LocalStorage
 
 
 class LocalFileSourceOptions(FileSourceOptions):
@@ -33,3 +35,7 @@ class LocalFileSink(FileSink):
     """
 
     Options = LocalFileSinkOptions
+
+    def storage(self) -> Storage:
+        """This machine's files."""
+        return LocalStorage()

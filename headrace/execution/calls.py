@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.config.job import placed
-from headrace.connector import Committable, JobContext, Position, Sink, Source, Split, State, TargetPositions
+from headrace.connector import Claim, Committable, JobContext, Position, Sink, Source, Split, State, TargetPositions
 from headrace.errors import ConfigError, JobCanceled, Problem, Rejected
 from headrace.memory import show_size
 from headrace.plan.plan import Plan, Step
@@ -171,6 +171,16 @@ def start_sink(job: LoadedJob, step: int, context: JobContext) -> None:
     job.sink(step).start(context)
 
 
+def left(job: LoadedJob, step: int) -> list[str]:
+    """The claims under which something is staged where a sink stages."""
+    return sorted({left.claim.name for left in job.sink(step).left()})
+
+
+def remove_left(job: LoadedJob, step: int, claims: list[str]) -> None:
+    """Remove what is staged under claims of jobs that are over."""
+    job.sink(step).remove([claim for name in claims if (claim := Claim.read(name)) is not None])
+
+
 def merge_states(job: LoadedJob, step: int, states: Mapping[str, list[State]]) -> dict[str, State]:
     """One state for each table of the sink."""
     sink = job.sink(step)
@@ -201,6 +211,6 @@ CALLS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         describe, splits, new_splits, checkpointed, check_save_modes, save_modes, unverified, target_positions,
-        start_sink, merge_states, finish, commit, abort, end_sink,
+        start_sink, left, remove_left, merge_states, finish, commit, abort, end_sink,
     )
 }  # fmt: skip

@@ -16,7 +16,7 @@ from headrace.errors import JobExists, JobNotFound, StoreUnavailable
 from headrace.execution.delivery import DeliveryReport, save_report
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
-from headrace.execution.owner import JobLock, beginning_in
+from headrace.execution.owner import JobLock, JobsOfHome, beginning_in
 from headrace.execution.processes import ProcessesRunner
 from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
@@ -80,7 +80,7 @@ class LocalJob:
             run=self._run,
             name=name,
             restore=restore,
-            owner=self._lock.owner,
+            known_jobs=self._known_jobs(store),
             settings=settings,
             save_modes=save_modes,
             on_delivered=on_delivered,
@@ -102,6 +102,13 @@ class LocalJob:
         finally:
             self._runner.close()
             self._lock.close()
+
+    def _known_jobs(self, store: CheckpointStore) -> JobsOfHome:
+        with beginning_in(self._home), ExitStack() as undo:
+            undo.callback(self._lock.close)
+            known = JobsOfHome(self._home, store)
+            undo.pop_all()
+        return known
 
     def _begin(self) -> JobLock:
         with beginning_in(self._home), ExitStack() as undo:

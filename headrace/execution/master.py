@@ -16,7 +16,7 @@ from headrace.checkpoint.coordinator import CheckpointSettings
 from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
 from headrace.config.env import FailurePolicy, Verify
-from headrace.connector import JobContext, Owner
+from headrace.connector import Claim, JobContext
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
@@ -31,6 +31,7 @@ from headrace.errors import (
 from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
+from headrace.execution.owner import KnownJobs
 from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
 from headrace.execution.progress import Counts, Flow, Progress
 from headrace.execution.runner import Lane, Runner
@@ -43,9 +44,10 @@ T = TypeVar("T")
 FINAL_CALLS = frozenset({"commit", "abort", "end_sink"})
 """Calls that a cancel tears away only when they take too long: they leave the target whole."""
 
-REPEATABLE_CALLS = frozenset(
-    {"describe", "check_save_modes", "save_modes", "end_sink", "unverified", "merge_states", "commit", "abort"}
-)
+REPEATABLE_CALLS = frozenset({
+    "describe", "left", "remove_left", "check_save_modes", "save_modes", "end_sink", "unverified", "merge_states",
+    "commit", "abort",
+})  # fmt: skip
 """Calls that are made again on another worker when theirs dies: made twice, they move nothing twice (guarantee 3)."""
 
 CALL_TRIES = 3
@@ -111,7 +113,7 @@ class JobMaster:
         run: int = 1,
         name: str | None = None,
         restore: bool = False,
-        owner: Callable[[int], Owner] = lambda pipeline: Owner("", ""),
+        known_jobs: KnownJobs | None = None,
         settings: JobSettings | None = None,
         save_modes: bool = True,
         on_delivered: Callable[[], None] = lambda: None,
@@ -122,7 +124,7 @@ class JobMaster:
         self.plan, self._runner, self._store = plan, runner, store
         self.job_id, self._run_number, self._restore = job_id, run, restore
         self._name = name or plan.job.env.job_name
-        self._owner = owner
+        self._known_jobs = known_jobs or KnownJobs()
         self._settings = settings or JobSettings()
         self._on_status, self._on_print, self._on_log = on_status, on_print, on_log
         self._save_modes, self._on_delivered = save_modes, on_delivered
@@ -195,6 +197,21 @@ class JobMaster:
                 self.call("check_save_modes", targets, deadline=None)
             for step, tables in targets.items():
                 self.call("save_modes", step, tables, deadline=None)
+        self._remove_left()
+
+    def _remove_left(self) -> None:
+        """Remove what other jobs have left behind where this one stages, as far as they are known to be over."""
+        steps = {s.plugin.place: s for p in self.plan.pipelines for s in p.all_sinks() if s.sink.does("left")}
+        for step in steps.values():
+            try:
+                claims = [Claim.read(name) for name in self.call("left", step.id)]
+                gone = [claim.name for claim in claims if claim is not None and self._known_jobs.is_over(claim)]
+                if gone:
+                    self.call("remove_left", step.id, gone)
+            except HeadraceError as error:
+                if isinstance(error, JobCanceled):
+                    raise
+                self.log("warning", f"{step.name}: what ended jobs have staged was not cleaned up: {error}")
 
     def _is_known(self) -> bool:
         """Whether the job has begun before: save modes do not act on it again."""
@@ -268,13 +285,16 @@ class JobMaster:
             pipeline_settings = replace(
                 pipeline_settings, unverified={step: self.call("unverified", step) for step in sinks}
             )
-        context = JobContext(self.job_id, self._run_number, name=self._name, mode=mode)
+        known = self._known_jobs
+        context = JobContext(
+            self.job_id, self._run_number, name=self._name, mode=mode, store=known.identity, home=known.home
+        )
         for pipeline in self.plan.pipelines:
             self._pipelines[pipeline.id] = PipelineRun(
                 self,
                 self._key,
                 pipeline,
-                replace(context, owner=self._owner(pipeline.id)),
+                context,
                 self._store,
                 pipeline_settings,
                 self._pipeline_changed,

@@ -1,12 +1,16 @@
-"""The lock a process holds on a job while it runs it, and what staged data says of its owner."""
+"""The lock a process holds on a job while it runs it, and what a home knows of the jobs that staged something."""
 
+import hashlib
+import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headrace.connector import Owner
+from headrace.checkpoint.store import CheckpointStore
+from headrace.connector import NO_STORE, Claim
 from headrace.errors import HomeUnusable, JobExists
-from headrace.storage.local import FileLock
+from headrace.storage.local import FileLock, write_new
 
 
 @contextmanager
@@ -37,7 +41,6 @@ class JobLock:
             raise JobExists(
                 f"job {job_id} is already running in another process; stop it first, or choose another id"
             ) from None
-        self._job_id = job_id
 
     @classmethod
     def exists(cls, home: Path, job_id: int) -> bool:
@@ -48,10 +51,54 @@ class JobLock:
     def _place(home: Path) -> Path:
         return home.resolve() / "owners"
 
-    def owner(self, pipeline: int) -> Owner:
-        """Whom the staged data of a pipeline belongs to."""
-        return Owner(str(self._file), str(self._folder / f"{self._job_id}-{pipeline}.pending"))
+    @classmethod
+    def is_held(cls, home: Path, job_id: int) -> bool:
+        """Whether a living process holds the job, whichever of its owners."""
+        files = [cls._place(home) / f"{job_id}.lock", *cls._place(home).glob(f"{job_id}.*.lock")]
+        return any(FileLock.is_held(file) for file in files)
 
     def close(self) -> None:
         """Give the job free."""
         self._lock.close(remove=True)
+
+
+class KnownJobs:
+    """Whose jobs a process can tell to be over, and what their staged things are called; here, of nobody's."""
+
+    identity: str = NO_STORE
+    """Stands in every claim, see Claim.store."""
+
+    home: str = ""
+    """See JobContext.home."""
+
+    def is_over(self, claim: Claim) -> bool:
+        """Whether nothing that is staged under the claim can ever be asked for again; False where that is not known."""
+        return False
+
+
+class JobsOfHome(KnownJobs):
+    """Jobs that run without a server: one is over when no process holds it, and nothing saved names what it staged."""
+
+    def __init__(self, home: Path, checkpoints: CheckpointStore) -> None:
+        self._home, self._checkpoints, self.home = home, checkpoints, str(home)
+        file = home / "identity"
+        if not file.exists():
+            write_new(file, uuid.uuid4().hex.encode())
+        self.identity = identity_of(file.read_text().strip(), home, checkpoints)
+
+    def is_over(self, claim: Claim) -> bool:  # noqa: D102
+        mine = claim.store == self.identity and not JobLock.is_held(self._home, claim.job_id)
+        return mine and not is_restorable(self._checkpoints, claim.job_id)
+
+
+def identity_of(store: str, home: Path, checkpoints: CheckpointStore) -> str:
+    """The identity of a store of jobs together with its place of checkpoints: only both know whether a job is over."""
+    place = checkpoints.place
+    if "://" not in place and os.path.realpath(place) == str(home / "checkpoints"):
+        place = ""  # a home may be moved
+    return hashlib.sha256(f"{store} {place}".encode()).hexdigest()[:20]
+
+
+def is_restorable(checkpoints: CheckpointStore, job_id: int) -> bool:
+    """Whether a checkpoint is left that may name something staged; the one of a job's start names nothing."""
+    return any(number > 0 for _, number in checkpoints.numbers(job_id))

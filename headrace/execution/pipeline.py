@@ -8,11 +8,11 @@ asks it for new splits.
 import math
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
@@ -218,6 +218,7 @@ class PipelineRun:
         self._decision_owed = False
         self.history = History(pipeline.id)
         self._saved_size = 0
+        self._restorable = deque[tuple[int, int]](maxlen=max(settings.retain, 1))
         self.restarts = 0
         self._tries = 0
         self._spared = False
@@ -572,7 +573,7 @@ class PipelineRun:
             if item.what is Save:
                 return coordinator.saved(checkpoint.id, now)
             return coordinator.committed(checkpoint.id, now)
-        if item.refused:
+        if item.refused or isinstance(item.error, Undelivered):
             raise item.error
         if item.what is Save:
             return coordinator.save_failed(checkpoint.id, str(item.error), now)
@@ -701,23 +702,17 @@ class PipelineRun:
                 self._job.call("finish", step.id, checkpoint.states.get(name, {}))
 
     def _save(self, checkpoint: Checkpoint) -> None:
-        """Guarantee 2: durable before any commit. Until the commit is done, what it names must not be cleaned up."""
-        keep = Path(self.context.owner.keep)
-        if any(checkpoint.committables.values()) and self.context.owner.keep:
-            try:
-                keep.parent.mkdir(parents=True, exist_ok=True)
-                keep.touch()
-            except OSError as error:
-                raise StoreUnavailable(f"cannot mark checkpoint {checkpoint.id} in {keep}: {error}") from error
+        """Guarantee 2: durable before any commit."""
         self._saved_size = self._store.save(checkpoint, self._settings.retain)
+        self._restorable.append((checkpoint.epoch, checkpoint.id))
 
     def _commit(self, checkpoint: Checkpoint) -> None:
+        known = len(self._restorable) == self._restorable.maxlen
+        context = replace(self.context, restorable=self._restorable[0] if known else None)
         for name, committables in checkpoint.committables.items():
             if committables:
                 deadline = COMMIT_TIMEOUTS * self._settings.checkpoints.timeout
-                self._job.call("commit", self._sinks[name].id, committables, self.context, deadline=deadline)
-        if self.context.owner.keep:
-            Path(self.context.owner.keep).unlink(missing_ok=True)
+                self._job.call("commit", self._sinks[name].id, committables, context, deadline=deadline)
 
     # -------------------------------------------------------------------------------------------------- the end
 

@@ -14,7 +14,7 @@ class OwnedStore(CheckpointStore):
     """
 
     def __init__(self, inner: CheckpointStore, is_owner: Callable[[], bool]) -> None:
-        self._inner, self._is_owner = inner, is_owner
+        self._inner, self._is_owner, self.place = inner, is_owner, inner.place
 
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:  # noqa: D102
         self._check(job_id)

@@ -177,7 +177,7 @@ class RunningJob:
                 run=record.run,
                 name=record.name,
                 restore=record.restore,
-                owner=lock.owner,
+                known_jobs=service.known_jobs,
                 settings=service.settings.job,
                 on_status=self._status_changed,
                 on_print=lambda text: self.log("info", text),

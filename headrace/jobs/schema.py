@@ -1,5 +1,6 @@
 """The tables of the store of jobs, their version, and how those of older versions become those of this one."""
 
+import uuid
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import (
@@ -65,12 +66,23 @@ NODES = Table(
 VERSION = Table("store_version", META, Column("version", Integer, primary_key=True, autoincrement=False))
 """One row. A store without it is of version 1."""
 
+IDENTITY = Table("store_identity", META, Column("identity", String(32), primary_key=True))
+"""One row: what this store is told from all others by, in the names of what its jobs have staged."""
+
+
+def _give_identity(connection: Connection) -> None:
+    IDENTITY.create(connection, checkfirst=True)
+    if connection.execute(select(IDENTITY)).first() is None:
+        connection.execute(insert(IDENTITY).values(identity=uuid.uuid4().hex))
+
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     2: lambda connection: JOBS_BY_REQUEST.create(connection, checkfirst=True),
+    3: _give_identity,
 }
 """Version → what makes it of the one before. All rows stay readable, for jobs go on over an update."""
 
-CURRENT = 2
+CURRENT = 3
 
 
 def prepare(engine: Engine) -> None:
@@ -83,6 +95,7 @@ def prepare(engine: Engine) -> None:
         if not found.has_table(JOBS.name):
             META.create_all(connection)
             connection.execute(insert(VERSION).values(version=CURRENT))
+            _give_identity(connection)
         else:
             _bring_forward(connection, has_version=found.has_table(VERSION.name))
         for table in META.sorted_tables:  # tables of these names may be somebody else's

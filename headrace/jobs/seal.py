@@ -1,13 +1,11 @@
 """Job texts hold passwords: in the store they are sealed with a key that only this home's owner can read."""
 
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.storage.local import write_new
 
 _CURE = "put the right file back; without it, jobs that have not ended cannot be read: remove it with jobs.db"
 
@@ -17,25 +15,13 @@ class Seal:
 
     def __init__(self, home: Path) -> None:
         self._file = home / "store.key"
-        home.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
-            self._make_key()
+            write_new(self._file, Fernet.generate_key())
         try:
             self._fernet = Fernet(self._file.read_bytes().strip())
         except (OSError, ValueError) as error:
             problem = Problem("home", f"cannot use the key in {str(self._file)!r}: {error}", _CURE)
             raise ConfigError([problem]) from None
-
-    def _make_key(self) -> None:
-        """Whole or not at all, and never over the key of another service that starts at the same time."""
-        handle, temporary = tempfile.mkstemp(dir=self._file.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(Fernet.generate_key())
-            with suppress(FileExistsError):
-                os.link(temporary, self._file)
-        finally:
-            os.unlink(temporary)
 
     def close(self, text: str) -> str:
         """The sealed text."""

@@ -28,6 +28,7 @@ from headrace.execution.delivery import report_path
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Progress
 from headrace.execution.runner import Runner
+from headrace.jobs.known import JobsOfStore
 from headrace.jobs.leases import Leases
 from headrace.jobs.numbers import check_numbers
 from headrace.jobs.outline import Outline, outline_of
@@ -143,6 +144,7 @@ class JobService:
     ) -> None:
         self.home, self.store, self.runner = home.resolve(), store, runner
         self.checkpoints = checkpoints or FileStore(self.home / "checkpoints")
+        self.known_jobs = JobsOfStore(store, self.home, self.checkpoints)
         self.settings = settings or ServiceSettings()
         self.id = uuid.uuid4().hex
         self.started = time.time()

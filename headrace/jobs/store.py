@@ -35,7 +35,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Metrics, Node
-from headrace.jobs.schema import JOBS, NODES, prepare
+from headrace.jobs.schema import IDENTITY, JOBS, NODES, prepare
 from headrace.jobs.seal import Seal
 from headrace.jobs.status import ALLOWED, JobStatus
 from headrace.texts import storable, storable_values
@@ -97,6 +97,11 @@ class JobStore:
         self._light_engine.dispose()
 
     # -------------------------------------------------------------------------------------------------------- jobs
+
+    def identity(self) -> str:
+        """What tells this store from every other one, for good."""
+        with self._reading() as connection:
+            return str(connection.execute(select(IDENTITY.c.identity)).scalar_one())
 
     def new_id(self) -> int:
         """An id that no job of this store has; below 2^53 until 2035, so that no client loses digits."""

@@ -119,7 +119,7 @@ class SpooledSink(Sink):
         return replace(job, pipeline=-job.pipeline)
 
     def _folder(self, job: JobContext) -> Path:
-        home = Path(job.owner.lock).parent.parent if job.owner.lock else Path(tempfile.gettempdir()) / "headrace"
+        home = Path(job.home) if job.home else Path(tempfile.gettempdir()) / "headrace"
         return home / "aside" / str(job.job_id)
 
 

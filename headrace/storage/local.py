@@ -84,6 +84,20 @@ def write_whole(path: str | Path, content: bytes, mode: int | None = None, *, du
         sync_folder(folder)
 
 
+def write_new(path: str | Path, content: bytes, mode: int = 0o600) -> bool:
+    """Write a file whole and durably unless there is one: of several processes that do so at once, one wins."""
+    temporary = f"{path}.{os.getpid()}-{secrets.token_hex(4)}"
+    write_whole(temporary, content, mode)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    sync_folder(os.path.dirname(os.path.abspath(path)))
+    return True
+
+
 def make_durable_folder(folder: str) -> None:
     """Make a directory and those above it, so that they are still there after a power cut. Raises OSError."""
     made = []

@@ -23,7 +23,7 @@ from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
 from headrace.checkpoint.coordinator import Ack, CheckpointSettings
 from headrace.checkpoint.store import CheckpointStore
 from headrace.config.job import Plugin
-from headrace.connector import JobContext, Owner, Sink, SinkKind, Source, Split, TargetPositions
+from headrace.connector import JobContext, Sink, SinkKind, Source, Split, TargetPositions
 from headrace.errors import HeadraceError, JobCanceled, Rejected, Replaced, StoreUnavailable, Unavailable
 from headrace.execution import pipeline as pipeline_module
 from headrace.execution.messages import (
@@ -487,7 +487,7 @@ class _Master:
             retain=world.random.choice([1, 3]),
         )
         mode = "BATCH" if shape.bounded else "STREAMING"
-        context = JobContext(JOB, self.number, mode=mode, owner=Owner("", ""))
+        context = JobContext(JOB, self.number, mode=mode)
         world.owner = self
         store = OwnedStore(_FaultyStore(world, self, world.store), lambda: self.hook() is None and world.owner is self)
         self.run = PipelineRun(self, "7.1", _pipeline(shape, parallelism), context, store, settings)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
 
-from headrace.connector import JobContext, Owner, sources
+from headrace.connector import JobContext, sources
 from headrace.connectors.arrow_tables import ArrowSource
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import Rejected
@@ -201,7 +201,7 @@ def test_writers_of_many_partitions_hold_no_more_than_told(tmp_path, form):
     sink = make(LocalFileSink, path=str(tmp_path / "out"), tmp_path=str(tmp_path / "tmp"), file_format_type=form,
                 partition_by=["part"])  # fmt: skip
     table = TableSchema.from_arrow(pa.schema([("part", pa.int64()), ("text", pa.string())]), "t")
-    job = JobContext(1, owner=Owner(str(tmp_path / "1.lock"), str(tmp_path / "1.pending")))
+    job = JobContext(1)
     writer = sink.writer(table, task(job, **SMALL), None)
     for number in range(40):
         rows = pa.table({"part": [number % 10] * 500, "text": [f"{i:0100d}" for i in range(500)]})

@@ -96,9 +96,9 @@ class _FileSinkContract(SinkContract):
         [[left], [other]] = [self.prepare(sink, context, batch((1, "a"))) for context in killed]
         [mine] = self.prepare(sink, replace(job, epoch=8), batch((2, "b")))
         sink.open(task(replace(job, epoch=8), index=0)).close()
-        assert not Path(left["folder"]).exists()
-        assert Path(other["folder"]).exists()
-        assert Path(mine["folder"]).exists()
+        assert not Path(left["files"][0]["staged"]).exists()
+        assert Path(other["files"][0]["staged"]).exists()
+        assert Path(mine["files"][0]["staged"]).exists()
 
 
 class TestCsvSink(_FileSinkContract):
@@ -580,7 +580,7 @@ def test_stages_beside_the_target_where_tmp_path_is_another_file_system(tmp_path
     writer = sink.open(task()).writer(TABLE)
     writer.write(batch((1, "a")))
     committable = writer.prepare_commit(1)
-    assert ".headrace-staging" in committable["folder"]
+    assert ".headrace-staging" in committable["files"][0]["staged"]
     sink.commit([committable], task().job)
     sink.end(task().job)
     assert [f.suffix for f in (tmp_path / "out").iterdir()] == [".csv"]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc
 
-from headrace.connector import JobContext, Owner
+from headrace.connector import JobContext
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import BadRow, Rejected
 from headrace.formats import lzop
@@ -28,7 +28,7 @@ PATHS = ["one.bin", "below/two.bin"]
 
 @pytest.fixture
 def job(tmp_path):
-    return JobContext(1, owner=Owner(str(tmp_path / "1.lock"), str(tmp_path / "1.pending")))
+    return JobContext(1)
 
 
 class TestOrcSource(SourceContract):

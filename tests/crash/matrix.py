@@ -124,11 +124,14 @@ def _rows(folder: Path) -> Iterator[str]:
 
 
 def leftovers(folder: Path, mode: str) -> list[str]:
-    """What should be gone: staged rows, and of a job that has ended everything else beside its target and records."""
+    """What should be gone: staged rows, and of a job that has ended everything else beside its target and records.
+
+    A job that was saved keeps the marks of what it has published.
+    """
     found = [f for place in ("tmp", "home/owners") for f in (folder / place).rglob("*") if f != folder / "tmp"]
-    if mode == "STREAMING":
-        found = [f for f in found if f.is_file() and f.name != ".owner"]
     found += [f for f in (folder / "out.d").rglob("*") if f.suffix != ".csv"]
+    if mode == "STREAMING":
+        found = [f for f in found if f.is_file() and f.suffix != ".published"]
     found += [f for f in (folder / "db").rglob("*") if f.name != "target.db"]
     if mode == "BATCH":
         found += [f for f in (folder / "home" / "checkpoints").rglob("*") if f.name != ".lock"]

@@ -21,7 +21,7 @@ def old(tmp_path):
     """A home whose store was made before stores had versions, with one job."""
     with closing(store_in(tmp_path)) as store:
         store.add(record(), record.text).result()
-    sql(tmp_path, "DROP TABLE store_version", "DROP INDEX jobs_by_request")
+    sql(tmp_path, "DROP TABLE store_version", "DROP TABLE store_identity", "DROP INDEX jobs_by_request")
     return tmp_path
 
 
@@ -35,6 +35,9 @@ def test_an_old_store_is_brought_forward_with_its_jobs(old):
     with closing(store_in(old)) as store:
         assert store.get(1) == record()
         assert store.text(record()) == record.text
+        identity = store.identity()
+    with closing(store_in(old)) as store:
+        assert store.identity() == identity != ""
     version, index = sql(old, "SELECT version FROM store_version", "PRAGMA index_info(jobs_by_request)")
     assert (version, [row[2] for row in index]) == ([(schema.CURRENT,)], ["owner", "request"])
 

@@ -1,14 +1,13 @@
-"""Writing files: staged where nobody looks, renamed into place on commit."""
+"""Writing files: staged where nobody looks, published on commit."""
 
 import contextlib
 import logging
 import os
-import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,8 +16,10 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from headrace.connector import (
     Batch,
     Choice,
+    Claim,
     Committable,
     JobContext,
+    Left,
     Problem,
     Sink,
     SinkKind,
@@ -29,28 +30,25 @@ from headrace.connector import (
     TaskContext,
     Verifier,
     Written,
-    is_left_behind,
-    owner_file,
-    owner_of,
     staging_name,
 )
-from headrace.connectors._files.binary import BinaryFilesWriter, batch_folder, splice
+from headrace.connectors._files.binary import BinaryFilesWriter
 from headrace.connectors._files.partitions import NULL_PARTITION, check_partitions, folder_of, folder_values
-from headrace.errors import BadRow, Rejected, Unavailable, Undelivered
+from headrace.connectors._files.staging import Batches, Staging
+from headrace.errors import BadRow, Rejected, Undelivered
 from headrace.formats.binary import SCHEMA as BINARY_SCHEMA
 from headrace.formats.file_format import KIND, FileFormat, FormatWriter, WriteSettings
 from headrace.formats.java_dates import format_datetime, strftime_pattern
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, plain_file
 from headrace.formats.registry import file_format
 from headrace.options import PATH, LocalPath
-from headrace.storage.local import LocalFile
+from headrace.storage.contract import Staged, StagedFile, Stat, Storage
+from headrace.storage.opened import Opened
 
 LOG = logging.getLogger("headrace.plugin")
 
 MAX_OPEN_FILES = 128
 """Partitions a writer keeps open; the one that was idle longest is finished to make room."""
-
-STAGING = ".headrace-staging"
 
 
 class SchemaSaveMode(Choice):
@@ -167,12 +165,16 @@ class FileSink(Sink):
     options: FileSinkOptions
     kind = SinkKind.STAGED
 
+    @abstractmethod
+    def storage(self) -> Storage:
+        """Where the files lie."""
+
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """The files of the table's directory, with the same delimiters."""
         options: FileSinkOptions = self.options_for(table)
         if options.file_format_type == "csv" and options.quote_mode.upper() == "NONE":
             return None
-        if not any(_visible(Path(options.path))):
+        if not any(self._visible(options.path)):
             return {}
         found = {
             "path": options.path,
@@ -213,6 +215,8 @@ class FileSink(Sink):
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
         self._tell_of_mixed(tables)
+        for sentence in self.storage().lacks:
+            LOG.warning("%s: %s", self.options.path, sentence)
         for table in tables:
             missing = [name for name in BINARY_SCHEMA.names if name not in table.names]
             if self.options.file_format_type == "binary" and missing:
@@ -224,9 +228,10 @@ class FileSink(Sink):
                         text = f"table {table.path} has no column {name!r}"
                         yield Problem(option, text, f"its columns are {', '.join(table.names)}")
             yield from check_partitions(table, self.options.partitions, self.options.columns_of(table))
-            path = Path(self.options_for(table).path)
-            if path.exists() and not path.is_dir():
-                yield Problem("path", f"{str(path)!r} is a file", "name the directory that the files go into")
+            path = self.options_for(table).path
+            found = self.storage().stat(path)
+            if found is not None and not found.is_folder:
+                yield Problem("path", f"{path!r} is a file", "name the directory that the files go into")
 
     def _tell_of_mixed(self, tables: Sequence[TableSchema]) -> None:
         """Warns where tables of different columns go into one directory, from which no reader tells them apart."""
@@ -249,7 +254,7 @@ class FileSink(Sink):
     def check_save_modes(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """A directory that must be there, or must hold no files."""
         for table in tables:
-            yield from _refused(self.options_for(table))
+            yield from self._refused(self.options_for(table))
 
     def emptied(self, tables: Sequence[TableSchema]) -> dict[str, str]:
         """The directories of the tables, where their files are to be dropped."""
@@ -265,42 +270,54 @@ class FileSink(Sink):
     def save_mode(self, table: TableSchema) -> None:
         """Act on the directory as a table and its files as the data."""
         options: FileSinkOptions = self.options_for(table)
-        path = Path(options.path)
-        with _translated(path):
-            for problem in _refused(options):
-                raise Rejected(f"{problem.message}; {problem.cure}")
-            recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
-            if recreate or options.data_save_mode is DataSaveMode.DROP_DATA:
-                for entry in _visible(path):
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            if options.schema_save_mode is not SchemaSaveMode.IGNORE:
-                path.mkdir(parents=True, exist_ok=True)
+        for problem in self._refused(options):
+            raise Rejected(f"{problem.message}; {problem.cure}")
+        recreate = options.schema_save_mode is SchemaSaveMode.RECREATE_SCHEMA
+        if recreate or options.data_save_mode is DataSaveMode.DROP_DATA:
+            for entry in list(self._visible(options.path)):
+                self.storage().delete(entry.path)
+        if options.schema_save_mode is not SchemaSaveMode.IGNORE:
+            self.storage().make_folder(options.path)
 
-    def start(self, job: JobContext) -> None:
-        """Remove what dead jobs have left behind in the staging directories this sink knows."""
-        for root in self._roots():
-            for folder in sorted(root.glob("*")) if root.is_dir() else ():
-                owner = owner_of(folder)
-                if owner is not None and owner != job.owner and owner.is_gone():
-                    shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                root.rmdir()
+    def _refused(self, options: "FileSinkOptions") -> Iterator[Problem]:
+        """What the save modes refuse of a directory as it is."""
+        path, schema_mode = options.path, options.schema_save_mode
+        if schema_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST:
+            found = self.storage().stat(path)
+            if found is None or not found.is_folder:
+                text = f"schema_save_mode is {schema_mode}, and there is no {path!r}"
+                yield Problem("schema_save_mode", text, "create the directory, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
+        recreate = schema_mode is SchemaSaveMode.RECREATE_SCHEMA
+        refuses = options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and not recreate
+        if refuses and any(self._visible(path)):
+            text = f"data_save_mode is {options.data_save_mode}, and {path!r} holds files"
+            yield Problem("data_save_mode", text, "empty it, or use APPEND_DATA or DROP_DATA")
+
+    def _visible(self, path: str) -> Iterator[Stat]:
+        """What readers see in a directory."""
+        return (one for one in self.storage().entries(path) if not os.path.basename(one.path).startswith("."))
+
+    def left(self) -> Iterator[Left]:
+        """See Sink.left."""
+        return self.storage().left(self._areas())
+
+    def remove(self, claims: Collection[Claim]) -> None:
+        """See Sink.remove."""
+        self.storage().remove(self._areas(), lambda claim: claim in claims)
 
     def open(self, task: TaskContext) -> SinkSession:
-        """See Sink.open. What killed starts of the pipeline have staged goes."""
+        """See Sink.open. What killed starts of the pipeline have staged goes; the marks of what they published stay."""
         if task.index == 0:
-            for root in self._roots():
-                for folder in (root / str(task.job.job_id)).glob("T_*"):
-                    if is_left_behind(folder.name.removeprefix("T_"), task.job):
-                        shutil.rmtree(folder, ignore_errors=True)
+            mine = task.job.claim
+            self.storage().remove(self._areas(), lambda claim: claim.is_older_than(mine), marks=False)
         return super().open(task)
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:
         """See Sink.writer."""
         options: FileSinkOptions = self.options_for(table)
-        staging = self._staging(options, task.job)
+        staging = Staging(self.storage(), options.path, options.tmp_path, task.job.claim)
         if options.file_format_type == "binary":
-            return BinaryFilesWriter(Path(options.path), staging, task, state)
+            return BinaryFilesWriter(staging, state)
         return _FileWriter(options, table, task, staging)
 
     def merge_states(self, states: Sequence[State]) -> State:
@@ -308,96 +325,35 @@ class FileSink(Sink):
         return {path: size for state in states for path, size in state.items()}
 
     def commit(self, committables: Sequence[Committable], job: JobContext) -> None:
-        """Rename; what is no longer staged was renamed before (guarantee 3)."""
-        folders = set()
-        for staged, final, *offset in (move for committable in committables for move in committable["moves"]):
-            with _translated(Path(final)):
-                if not os.path.exists(staged):
-                    continue
-                Path(final).parent.mkdir(parents=True, exist_ok=True)
-                if offset and offset[0]:
-                    splice(staged, final, offset[0])
-                else:
-                    os.replace(staged, final)
-                folders.add(os.path.dirname(final))
-        for folder in folders:
-            _sync(folder)
-        for committable in committables:
-            shutil.rmtree(committable["folder"], ignore_errors=True)
+        """Publish; what was published before stays as it is, what is lost is Undelivered (guarantee 3)."""
+        Batches(self.storage(), self.options.tmp_path, committables).publish(job)
 
     def abort(self, committables: Sequence[Committable], job: JobContext) -> None:
         """Remove the staged files."""
-        for committable in committables:
-            shutil.rmtree(committable["folder"], ignore_errors=True)
+        Batches(self.storage(), self.options.tmp_path, committables).drop()
 
     def end(self, job: JobContext) -> None:
-        """Remove the job's staging directories, and their parents where they are empty."""
-        for root in self._roots():
-            shutil.rmtree(root / str(job.job_id), ignore_errors=True)
-            with contextlib.suppress(OSError):
-                root.rmdir()
+        """Remove what is staged for the job, and its marks."""
+        self.storage().remove(self._areas(), job.claim.is_of_job)
 
-    def _roots(self) -> set[Path]:
+    def _areas(self) -> Sequence[str]:
         """Where the sink may have staged files."""
-        return {self._root(Path(self.options.tmp_path)), *self._hidden_roots()}
-
-    def _root(self, tmp_path: Path) -> Path:
-        return tmp_path / "seatunnel"
-
-    def _hidden_roots(self) -> Iterator[Path]:
-        """Staging directories within targets; with placeholders in `path`, below the part before the first one."""
-        fixed = Path(self.options.path.partition("${")[0])
-        if "${" in self.options.path:
-            base = fixed if self.options.path.partition("${")[0].endswith("/") else fixed.parent
-            yield from base.glob(f"**/{STAGING}") if base.is_dir() and str(base) != "/" else ()
-        else:
-            yield fixed / STAGING
-
-    def _staging(self, options: FileSinkOptions, job: JobContext) -> Path:
-        """The job's staging directory, on the target's file system so that a rename is atomic."""
-        target, temporary = Path(options.path), self._root(Path(options.tmp_path))
-        with _translated(target):
-            target.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.mkdir(parents=True, exist_ok=True)
-            same = os.stat(temporary).st_dev == os.stat(target).st_dev
-        except OSError:
-            same = False
-        folder = (temporary if same else target / STAGING) / str(job.job_id)
-        with _translated(folder):
-            owner_file(folder, job.owner)
-        return folder
-
-
-def _refused(options: FileSinkOptions) -> Iterator[Problem]:
-    """What the save modes refuse of a directory as it is."""
-    path, schema_mode = Path(options.path), options.schema_save_mode
-    if schema_mode is SchemaSaveMode.ERROR_WHEN_SCHEMA_NOT_EXIST and not path.is_dir():
-        text = f"schema_save_mode is {schema_mode}, and there is no {str(path)!r}"
-        yield Problem("schema_save_mode", text, "create the directory, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
-    recreate = schema_mode is SchemaSaveMode.RECREATE_SCHEMA
-    if options.data_save_mode is DataSaveMode.ERROR_WHEN_DATA_EXISTS and not recreate and any(_visible(path)):
-        text = f"data_save_mode is {options.data_save_mode}, and {str(path)!r} holds files"
-        yield Problem("data_save_mode", text, "empty it, or use APPEND_DATA or DROP_DATA")
+        return self.storage().areas(self.options.path, self.options.tmp_path)
 
 
 class _OpenFile:
     """One file that is being written."""
 
-    def __init__(
-        self, staged: Path, final: Path, form: FileFormat, schema: pa.Schema, options: FileSinkOptions
-    ) -> None:
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        self.staged, self.final, self.rows = staged, final, 0
-        self._stream: BinaryIO = open(staged, "xb")
+    def __init__(self, staged: StagedFile, form: FileFormat, schema: pa.Schema, options: FileSinkOptions) -> None:
+        self._staged, self.rows = staged, 0
         self._packed: PackedStream | None = None
         try:
             if form.packable and options.compress_codec.lower() != "none":
-                self._packed = PackedStream(self._stream, Codec(options.compress_codec))
-            target: Any = self._packed or self._stream
+                self._packed = PackedStream(staged.stream, Codec(options.compress_codec))
+            target: Any = self._packed or staged.stream
             self._writer: FormatWriter | None = form.writer(target, schema, options)
         except BaseException:
-            self._stream.close()
+            staged.drop()
             raise
 
     def write(self, rows: pa.RecordBatch) -> None:
@@ -415,30 +371,27 @@ class _OpenFile:
         if self._writer is not None:
             self._writer.flush()
 
-    def finish(self) -> None:
+    def finish(self) -> Staged:
         """Whole and durable."""
         assert self._writer is not None, "a file is finished once"
-        try:
-            self._writer.close()
-            if self._packed is not None:
-                self._packed.close()
-            self._writer = self._packed = None  # finished files wait for the commit, maybe many; their buffers must not
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        finally:
-            self._stream.close()
+        self._writer.close()
+        if self._packed is not None:
+            self._packed.close()
+        self._writer = self._packed = None  # finished files wait for the commit, maybe many; their buffers must not
+        return self._staged.finish()
+
+    def opened(self) -> Opened:
+        return self._staged.opened()
 
     def drop(self) -> None:
         with contextlib.suppress(Exception):
             if self._writer is not None:
                 self._writer.close()
-        with contextlib.suppress(OSError):
-            self._stream.close()
-        self.staged.unlink(missing_ok=True)
+        self._staged.drop()
 
 
 class _FileWriter(SinkWriter):
-    def __init__(self, options: FileSinkOptions, table: TableSchema, task: TaskContext, staging: Path) -> None:
+    def __init__(self, options: FileSinkOptions, table: TableSchema, task: TaskContext, staging: Staging) -> None:
         self._options, self._task, self._staging = options, task, staging
         self._form = file_format(options.file_format_type)
         self._names = names = options.columns_of(table)
@@ -446,16 +399,15 @@ class _FileWriter(SinkWriter):
         self._other_encoding = "utf" not in options.encoding.lower() and not self._form.own_schema
         self._unique = uuid.uuid4().hex[:10]
         self._open: dict[str, _OpenFile] = {}
-        self._finished: list[_OpenFile] = []
         self._numbers: dict[str, int] = {}
         self._named: set[str] = set()
-        self._folder: Path | None = None
+        self._batch = 1
         self._table, self._written = table.path, 0
         self._verifier = None if self._form.unverified else task.verifier
 
     def write(self, batch: Batch) -> None:
         batch = self._writable(batch)
-        with _translated(Path(self._options.path)):
+        with self._staging.telling():
             rows, names = batch.rows, self._names
             if self._form.gives_changes:
                 rows, names = rows.append_column(KIND, batch.kind_array()), [*names, KIND]
@@ -534,12 +486,10 @@ class _FileWriter(SinkWriter):
         return file
 
     def _new_file(self, partition: str) -> _OpenFile:
-        if self._folder is None:
-            self._folder = self._staging / batch_folder(self._task)
         number = self._numbers.get(partition, 0)
         self._numbers[partition] = number + 1
-        staged = self._folder / partition / f"{number}.{self._suffix}"
-        return _OpenFile(staged, Path(partition) / str(number), self._form, self._schema, self._options)
+        name = os.path.join(partition, self._exact_name(partition) or self._file_name(number))
+        return _OpenFile(self._staging.file(name), self._form, self._schema, self._options)
 
     @property
     def _suffix(self) -> str:
@@ -549,16 +499,19 @@ class _FileWriter(SinkWriter):
 
     def _finish(self, partition: str) -> None:
         file = self._open.pop(partition)
-        self._finished.append(file)
-        file.finish()
+        try:
+            self._staging.add(file.finish())
+        except BaseException:
+            file.drop()
+            raise
         self._written += file.rows
         if self._verifier is not None:
-            self._read_back(file.staged, self._verifier)
+            self._read_back(file.opened(), self._verifier)
 
-    def _read_back(self, path: Path, verifier: Verifier) -> None:
+    def _read_back(self, file: Opened, verifier: Verifier) -> None:
         codec = Codec(self._options.compress_codec) if self._form.packable else Codec.NONE
         try:
-            with plain_file(LocalFile(str(path)), ArchiveCodec.NONE, codec, "") as plain:
+            with plain_file(file, ArchiveCodec.NONE, codec, "") as plain:
                 for rows in self._form.read_back(plain, self._schema, self._options):
                     verifier.found(self._table, rows)
         except (BadRow, Rejected) as error:
@@ -568,27 +521,18 @@ class _FileWriter(SinkWriter):
         return Written(self._written)
 
     def prepare_commit(self, checkpoint_id: int) -> Committable | None:
-        job, options = self._task.job, self._options
+        options = self._options
         first = self._task.index == 0 and checkpoint_id > 0
-        with _translated(Path(options.path)):
-            if options.create_empty_file and first and not self._open and not self._finished and not self._numbers:
+        with self._staging.telling():
+            if options.create_empty_file and first and not self._numbers:
                 self._file("")
             for partition in list(self._open):
                 self._finish(partition)
-            if not self._finished:
-                return None
-            transaction = f"T_{self._unique}_{staging_name(job, self._task.index, checkpoint_id)}"
-            moves = []
-            for file in self._finished:
-                name = self._exact_name(file) or self._file_name(transaction, int(file.final.name))
-                moves.append([str(file.staged), str(Path(options.path) / file.final.parent / name)])
-            for folder in {str(file.staged.parent) for file in self._finished}:
-                _sync(folder)
-        prepared = {"moves": moves, "folder": str(self._folder)}
-        self._finished, self._numbers, self._folder = [], {}, None
-        return prepared
+        self._numbers, self._batch = {}, self._batch + 1
+        return self._staging.prepared(checkpoint_id)
 
-    def _file_name(self, transaction: str, number: int) -> str:
+    def _file_name(self, number: int) -> str:
+        transaction = f"T_{self._unique}_{staging_name(self._task.job, self._task.index, self._batch)}"
         name = transaction
         if self._options.custom_filename:
             name = self._own_name(transaction)
@@ -602,52 +546,24 @@ class _FileWriter(SinkWriter):
         name = self._options.file_name_expression.replace("${transactionId}", transaction)
         return name.replace("${now}", now).replace("${uuid}", uuid.uuid4().hex)
 
-    def _exact_name(self, file: _OpenFile) -> str:
+    def _exact_name(self, partition: str) -> str:
         """The name that the job says and nothing else, for the first file where no other task writes; else empty."""
         options = self._options
         if not options.custom_filename or "${transactionId}" in options.file_name_expression:
             return ""
         name = f"{_safe(self._own_name(''))}.{self._suffix}"
-        final = Path(options.path) / file.final.parent / name
-        if self._task.job.parallelism > 1 or str(final) in self._named or final.exists():
+        final = os.path.join(options.path, partition, name)
+        if self._task.job.parallelism > 1 or final in self._named or self._staging.is_taken(final):
             return ""
-        self._named.add(str(final))
+        self._named.add(final)
         return name
 
     def close(self) -> None:
-        for file in (*self._open.values(), *self._finished):
+        for file in self._open.values():
             file.drop()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._staging.drop()
 
 
 def _safe(text: str) -> str:
     """A text as one name in a directory."""
     return text.replace("/", "%2F").replace("\x00", "") or NULL_PARTITION
-
-
-def _visible(path: Path) -> Iterator[Path]:
-    """What readers see in a directory."""
-    return (entry for entry in (sorted(path.iterdir()) if path.is_dir() else ()) if not entry.name.startswith("."))
-
-
-def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Errors of the file system as errors that say what to do."""
-    try:
-        yield
-    except PermissionError as error:
-        raise Rejected(f"cannot write {error.filename or path}: Permission denied; check its owner and mode") from error
-    except OSError as error:
-        free = ""
-        with contextlib.suppress(OSError):
-            free = f"; {shutil.disk_usage(path if path.exists() else path.parent).free >> 20} MiB are free there"
-        raise Unavailable(f"cannot write {error.filename or path}: {error.strerror or error}{free}") from error

@@ -95,7 +95,7 @@ class JdbcSource(Source):
     def _snapshot(self, task: TaskContext) -> Snapshot | None:
         """One for all reads of a start of the pipeline in this process, and where the database can of all."""
         job, connection = task.job, self.options.connection()
-        start = f"{job.owner.lock}/{job.job_id}/{job.run}/{job.pipeline}/{job.epoch}/{connection.settings.shown}"
+        start = f"{job.store}/{job.job_id}/{job.run}/{job.pipeline}/{job.epoch}/{connection.settings.shown}"
         with self._lock:
             if self._held is None or self._held[0] != start:
                 self._held = None  # before the next: it may be the same lock

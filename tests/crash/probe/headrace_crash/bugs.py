@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .points import FILES, PIPELINE
+from .points import CLAIM, PIPELINE
 from .wraps import replaced
 
 
@@ -31,7 +31,7 @@ def _commit_comes_first():
 
 def _staged_rows_stay():
     """Nobody removes what killed starts have staged."""
-    replaced(f"{FILES}:is_left_behind", lambda inner: lambda name, job: False)
+    replaced(f"{CLAIM}.is_older_than", lambda inner: lambda claim, other: False)
 
 
 BUGS: dict[str, Callable[[], None]] = {

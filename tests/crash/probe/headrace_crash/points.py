@@ -1,6 +1,5 @@
 """The commit sequence: every point at which a process may die, in order, and how it is found in the code."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,6 +50,8 @@ TASK = "headrace.execution.task:Task"
 LOCAL_FILES = "headrace.storage.local"
 STORE = "headrace.checkpoint.store:BlobStore"
 FILES = "headrace.connectors._files.sink"
+STORAGE = f"{LOCAL_FILES}:LocalStorage"
+CLAIM = "headrace.storage.claims:Claim"
 JDBC = "headrace.connectors._jdbc.session:JdbcSession"
 SINK_CLASSES = (f"{FILES}:FileSink", "headrace.connectors._jdbc.sink:JdbcSink")
 COMMIT = "headrace.connectors._jdbc.dialects.sqlite.database:Sqlite.commit"
@@ -89,10 +90,6 @@ def _is_checkpoint(temporary, file):
 
 def _is_stored(file, **named):
     return file.suffix in (".json", ".epoch")
-
-
-def _is_folder_of_commit(folder, **named):
-    return os.path.basename(folder).startswith("T_")
 
 
 def _sends_answer(wrap_as: Callable[..., Wrap]) -> Wrap:
@@ -231,15 +228,15 @@ POINTS = (
         "half-committed",
         "the first of the checkpoint's files is visible, the others are not",
         (*BEGUN, Phase.RESTART),
-        seen(f"{FILES}:os.replace", after, lambda *names: True),
+        after(f"{STORAGE}._show"),
         in_worker=True,
         sinks=("LocalFile",),
     ),
     Point(
         "all-visible",
-        "all files are visible, their staging directories are still there",
+        "all files are visible, no mark says so yet",
         (*BEGUN, Phase.RESTART),
-        seen(f"{FILES}:shutil.rmtree", before, _is_folder_of_commit),
+        before(f"{STORAGE}._mark"),
         in_worker=True,
         sinks=("LocalFile",),
     ),
