@@ -22,6 +22,10 @@ class LocalFileSource(FileSource):
 
     Options = LocalFileSourceOptions
 
+    def storage(self) -> Storage:
+        """This machine's files."""
+        return LocalStorage()
+
 
 class LocalFileSinkOptions(FileSinkOptions):
     """Options of the LocalFile sink."""

@@ -25,7 +25,7 @@ class Stat(NamedTuple):
 
     modified: nanoseconds since 1970. version: changes whenever the content does, for files of one size. kept: names the
     file for as long as it exists, whatever its path becomes; empty where the storage cannot tell. created: like
-    modified; that of the last change where it is not known.
+    modified; that of the last change where it is not known. touched: changes with whatever is known of the file.
     """
 
     path: str
@@ -35,6 +35,7 @@ class Stat(NamedTuple):
     is_folder: bool = False
     kept: str = ""
     created: int = 0
+    touched: int = 0
 
 
 class Left(NamedTuple):
@@ -88,11 +89,19 @@ class Storage(ABC):
         when something lies below it."""
 
     @abstractmethod
-    def files(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Stat]:
+    def files(
+        self,
+        folder: str,
+        enters: Callable[[str], bool] = lambda name: True,
+        wants: Callable[[str], bool] = lambda path: True,
+    ) -> Iterator[Stat]:
         """The files below a folder, in no order, page by page; one that goes meanwhile is left out.
 
-        enters: by its name, whether a folder's files are wanted.
+        enters: by its name, whether a folder's files are wanted. wants: by its path, whether a file is.
         """
+
+    def check_readable(self, path: str) -> None:
+        """Raises Rejected where it is known without reading that a file cannot be read."""
 
     @abstractmethod
     def entries(self, folder: str) -> Iterator[Stat]:

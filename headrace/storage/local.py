@@ -243,7 +243,12 @@ class LocalStorage(Storage):
         with _translated(path, "read"):
             return _stat(path)
 
-    def files(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Stat]:  # noqa: D102
+    def files(  # noqa: D102
+        self,
+        folder: str,
+        enters: Callable[[str], bool] = lambda name: True,
+        wants: Callable[[str], bool] = lambda path: True,
+    ) -> Iterator[Stat]:
         def refuse(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
                 raise Rejected(f"cannot list {error.filename}: {error.strerror}; check its permissions") from error
@@ -251,8 +256,14 @@ class LocalStorage(Storage):
         for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
             folders[:] = [name for name in folders if enters(name)]
             for name in names:
-                if (found := _stat(os.path.join(place, name))) is not None:
+                path = os.path.join(place, name)
+                if wants(path) and (found := _stat(path)) is not None:
                     yield found
+
+    def check_readable(self, path: str) -> None:  # noqa: D102
+        may_read = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+        if not may_read and os.path.exists(path):
+            raise Rejected(f"cannot read {path}: Permission denied; check its permissions")
 
     def entries(self, folder: str) -> Iterator[Stat]:  # noqa: D102
         with _translated(folder, "list"):
@@ -421,7 +432,28 @@ def stat_of(path: str, found: os.stat_result) -> Stat:
     created = int(getattr(found, "st_birthtime", found.st_mtime) * 1_000_000_000)
     kept = f"{found.st_dev} {found.st_ino}"
     folder = modes.S_ISDIR(found.st_mode)
-    return Stat(path, found.st_size, found.st_mtime_ns, str(found.st_mtime_ns), folder, kept, created)
+    version = str(found.st_mtime_ns)
+    return Stat(path, found.st_size, found.st_mtime_ns, version, folder, kept, created, found.st_ctime_ns)
+
+
+def open_stat(path: str, descriptor: int) -> Stat:
+    """The same of a file that is open, whatever became of its name."""
+    return stat_of(path, os.fstat(descriptor))
+
+
+def device_of(stat: Stat) -> str:
+    """Which file system a file is on."""
+    return stat.kept.partition(" ")[0]
+
+
+def inode_of(stat: Stat) -> int:
+    """Its number there, which another file may have once this one is gone."""
+    return int(stat.kept.partition(" ")[2])
+
+
+def lasting_name(stat: Stat) -> str:
+    """The inode and the time it was made, for inodes are used again."""
+    return f"{inode_of(stat)} {birth(stat.path)}"
 
 
 def _is_shown(item: Mapping[str, Any], found: Stat) -> bool:
@@ -462,7 +494,7 @@ def _translated(path: str, verb: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        cure = "check its owner and mode"
+        cure = "check its owner and mode" if verb == "write" else "check its permissions"
         raise Rejected(f"cannot {verb} {error.filename or path}: Permission denied; {cure}") from error
     except OSError as error:
         free = ""

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_cure(tmp_path):
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (tmp_path / "d").mkdir(mode=0)
-    with pytest.raises(Rejected, match="check its owner and mode"):
+    with pytest.raises(Rejected, match="check its permissions"):
         LocalStorage().stat(str(tmp_path / "d" / "f"))
 
 

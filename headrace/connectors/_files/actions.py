@@ -13,6 +13,7 @@ from headrace.connector import Position
 from headrace.connectors._files.listing import holds, relative_path
 from headrace.connectors._files.options import FileTableOptions, PostSyncAction
 from headrace.errors import Rejected
+from headrace.storage.local import LocalStorage, inode_of
 from headrace.values import parse_duration
 
 LOG = logging.getLogger("headrace.plugin")
@@ -89,11 +90,8 @@ class PostSync:
 
 
 def _version(path: str) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    found = LocalStorage().stat(path)
+    return None if found is None else (inode_of(found), found.size, found.modified)
 
 
 def check_backup(options: FileTableOptions) -> None:

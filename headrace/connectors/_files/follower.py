@@ -13,12 +13,14 @@ from typing import Any
 
 from headrace.connector import Position, Read, Split, TaskContext
 from headrace.connectors._files.actions import check_backup
-from headrace.connectors._files.identity import keeps_inodes, key_of
-from headrace.connectors._files.listing import FoundFile, list_files
+from headrace.connectors._files.identity import key_of
+from headrace.connectors._files.listing import list_files
 from headrace.connectors._files.memory import Seen, pack, tail_check, version_check
 from headrace.connectors._files.options import FileTableOptions, StartMode
 from headrace.connectors._files.share import WAIT_SECONDS, PartReader, Share, Turns, grows_by_lines
 from headrace.errors import Rejected, Unavailable
+from headrace.storage.contract import Stat
+from headrace.storage.local import LocalStorage, device_of, inode_of, keeps_inodes
 
 SHARES = 4
 """Shares of a directory, at least; twice the parallelism where that is more, so that a big file holds few others up."""
@@ -43,13 +45,13 @@ class FileFollower:
 
     def _shares_of(self, number: int, options: FileTableOptions, shares: int) -> Iterator[Split]:
         check_backup(options)
-        path, root = self._reader.table(number)[0].path, os.stat(options.path)
+        path, root = self._reader.table(number)[0].path, _root(options)
         data = {
             "config": number,
             "shares": shares,
             "by_inode": keeps_inodes(options.path),
-            "root": root.st_ino,
-            "is_file": not os.path.isdir(options.path),
+            "root": inode_of(root),
+            "is_file": not root.is_folder,
         }
         known: list[dict[int, Seen]] = [{} for _ in range(shares)]
         if options.start_mode is StartMode.LATEST:
@@ -79,22 +81,30 @@ class FileFollower:
             yield None  # listing a big directory may take longer than the interval
 
 
-def _ordered(files: Sequence[FoundFile], options: FileTableOptions) -> list[FoundFile]:
+def _root(options: FileTableOptions) -> Stat:
+    """The followed directory, or file. Raises Rejected where there is none."""
+    found = LocalStorage().stat(options.path)
+    if found is None:
+        raise Rejected(f"there is no file or directory {options.path!r}")
+    return found
+
+
+def _ordered(files: Sequence[Stat], options: FileTableOptions) -> list[Stat]:
     """The file that changed first before the others, unless asked otherwise."""
     if options.newest_first:
         return list(files)
-    return sorted(files, key=lambda file: (file.stat.st_mtime_ns, file.path))
+    return sorted(files, key=lambda file: (file.modified, file.path))
 
 
-def _as_it_is(file: FoundFile, *, grows: bool) -> Seen:
+def _as_it_is(file: Stat, *, grows: bool) -> Seen:
     """A file that was there before the job: all of it counts as read, but a line that has no end yet."""
     if not grows:
-        return Seen(file.stat.st_size, version_check(file.stat))
+        return Seen(file.size, version_check(file))
     descriptor = os.open(file.path, os.O_RDONLY)
     try:
-        start = max(0, file.stat.st_size - (1 << 20))
-        end = os.pread(descriptor, file.stat.st_size - start, start).rfind(b"\n") + 1
-        offset = start + end if end else file.stat.st_size
+        start = max(0, file.size - (1 << 20))
+        end = os.pread(descriptor, file.size - start, start).rfind(b"\n") + 1
+        offset = start + end if end else file.size
         return Seen(offset, tail_check(descriptor, offset))
     finally:
         os.close(descriptor)
@@ -105,7 +115,7 @@ class _Scan:
     """One listing: the files of each share with their keys. is_whole: what is not among them is gone."""
 
     number: int
-    shares: list[list[tuple[int, FoundFile]]]
+    shares: list[list[tuple[int, Stat]]]
     is_whole: bool
 
 
@@ -128,31 +138,29 @@ class _Listing:
     def _list(self, data: dict[str, Any]) -> _Scan:
         options, number = self._options, self._scan.number + 1
         try:
-            root = os.stat(options.path)
-            files = list_files(options)
-        except (FileNotFoundError, Rejected) as error:
+            root = _root(options)
+            files = list_files(LocalStorage(), options)
+        except Rejected as error:
             if os.path.exists(options.path):
                 raise
             if data["is_file"]:  # its name comes again with the next file
                 return _Scan(number, [[] for _ in range(data["shares"])], is_whole=False)
             raise Unavailable(f"the directory {options.path!r} is not there any more") from error
         # The empty directory that a file system was mounted on says nothing of the files of that file system.
-        return _Scan(number, self._shared(files, data, root), bool(files) or root.st_ino == data["root"])
+        return _Scan(number, self._shared(files, data, root), bool(files) or inode_of(root) == data["root"])
 
-    def _shared(
-        self, files: Sequence[FoundFile], data: dict[str, Any], root: os.stat_result
-    ) -> list[list[tuple[int, FoundFile]]]:
+    def _shared(self, files: Sequence[Stat], data: dict[str, Any], root: Stat) -> list[list[tuple[int, Stat]]]:
         """The files of each share with their keys."""
-        found: list[list[tuple[int, FoundFile]]] = [[] for _ in range(data["shares"])]
+        found: list[list[tuple[int, Stat]]] = [[] for _ in range(data["shares"])]
         keys: dict[str, tuple[tuple[int, int], int]] = {}
         for file in _ordered(files, self._options):
-            same = file.stat.st_ino, file.stat.st_ctime_ns
+            same = inode_of(file), file.touched
             before = self._keys.get(file.path)
             if before is not None and before[0] == same:
                 key = before[1]
             else:
-                by_inode = data["by_inode"] and file.stat.st_dev == root.st_dev
-                key = key_of(file, self._options.path, by_inode=by_inode)
+                lasting = data["by_inode"] and device_of(file) == device_of(root)
+                key = key_of(file, self._options.path, lasting=lasting)
             keys[file.path] = same, key
             found[key % data["shares"]].append((key, file))
         self._keys = keys

@@ -19,7 +19,7 @@ from headrace.formats.lines import BLOCK_BYTES
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import type_name
-from headrace.storage.local import LocalFile
+from headrace.storage.contract import Stat, Storage
 
 LOG = logging.getLogger("headrace.plugin")
 
@@ -29,7 +29,7 @@ _LATER_BYTES = 64 * 1024
 _VALUES: dict[str, Callable[..., Any]] = {"json": JsonGuess, "excel": ExcelGuess, "xml": XmlGuess}
 
 
-def completed(options: FileTableOptions) -> FileTableOptions:
+def completed(storage: Storage, options: FileTableOptions) -> FileTableOptions:
     """The options with the columns, and what else was found by looking at the files; as they are where they tell them.
 
     Raises Rejected when there is nothing to look at, or when the files are not alike.
@@ -42,11 +42,11 @@ def completed(options: FileTableOptions) -> FileTableOptions:
     size = min(options.infer_schema_bytes or BLOCK_BYTES, BLOCK_BYTES)
     task = TaskContext(JobContext(0), rejects=Forgiving(), batch_bytes=size)
     guess: Any = _VALUES[form.name](options, task) if form.name in _VALUES else DelimitedGuess(form, options, task)
-    files = [file.path for file in readable_files(options)]
-    _look(guess, files, form, options)
+    files = readable_files(storage, options)
+    _look(guess, storage, files, form, options)
     columns: dict[str, pa.DataType] = guess.columns
     if not columns:
-        what = "there are no files" if not files else f"{files[0]} is empty"
+        what = "there are no files" if not files else f"{files[0].path} is empty"
         raise Rejected(f"there is nothing to read in {options.path!r}: {what}; declare the columns in schema")
     found = ", ".join(f"{name} {type_name(dtype)}" for name, dtype in columns.items())
     LOG.info("%s: %s", options.path, "; ".join([f"columns found by looking: {found}", *guess.notes]))
@@ -60,11 +60,11 @@ def completed(options: FileTableOptions) -> FileTableOptions:
     return options.model_copy(update={**guess.settings, "table_schema": schema})
 
 
-def _look(guess: Any, files: Sequence[str], form: FileFormat, options: FileTableOptions) -> None:
-    for number, path in enumerate(files):
+def _look(guess: Any, storage: Storage, files: Sequence[Stat], form: FileFormat, options: FileTableOptions) -> None:
+    for number, found in enumerate(files):
         most = options.infer_schema_bytes
         limit = most if number < LOOKED_AT or not most else min(most, _LATER_BYTES)
-        file = LocalFile(path)
+        path, file = found.path, storage.open(found.path, found.size)
         for member in members_of(file, form, options) if options.is_packed else [""]:
             with plain_file(file, options.archive_codec, options.codec, member) as plain:
                 guess.add(plain, f"{path}:{member}" if member else path, limit)

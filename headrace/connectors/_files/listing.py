@@ -1,95 +1,78 @@
 """Which files an option `path` names, and what their paths say."""
 
-import filecmp
+import io
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from headrace.connectors._files.options import CompareMode, FileTableOptions, SyncMode, UpdateStrategy
 from headrace.connectors._files.partitions import is_passed_over, partition_values
 from headrace.errors import Rejected
+from headrace.storage.contract import Stat, Storage
+from headrace.storage.opened import Opened
 from headrace.values import parse_timestamp
 
 
-class FoundFile(NamedTuple):
-    """A file, as it was when it was listed."""
-
-    path: str
-    stat: os.stat_result
-
-
-def list_files(options: FileTableOptions) -> list[FoundFile]:
+def list_files(storage: Storage, options: FileTableOptions) -> list[Stat]:
     """The files that the options let through, by name or newest first; none where there are none.
 
     A file that goes while they are listed is none. Raises Rejected when the path is missing or cannot be listed.
     """
-    root = Path(options.path)
-    try:
-        exists = root.exists()
-    except PermissionError as error:
-        raise Rejected(f"cannot read {options.path}: {error.strerror}; check its permissions") from error
-    if not exists:
-        near = sorted(p.name for p in root.parent.iterdir())[:8] if root.parent.is_dir() else []
-        cure = f"; {root.parent} holds {', '.join(near)}" if near else ""
+    root = storage.stat(options.path)
+    if root is None:
+        above = os.path.dirname(options.path.rstrip("/"))
+        near = [os.path.basename(entry.path.rstrip("/")) for entry in storage.entries(above or ".")][:8]
+        cure = f"; {above or '.'} holds {', '.join(near)}" if near else ""
         raise Rejected(f"there is no file or directory {options.path!r}{cure}")
-    found = [] if root.is_dir() else [str(root)]
-    chosen = [file for path in found or _walk(root, options.recursive) if (file := _wanted(path, options))]
+    if root.is_folder:
+        enters = (lambda name: not is_passed_over(name)) if options.recursive else (lambda name: False)
+        found = storage.files(options.path, enters, lambda path: _is_seen(path) and _is_named(path, options))
+        chosen = [file for file in found if file.size and _is_of_time(file, options)]
+    else:
+        chosen = [root] if _is_named(options.path, options) and _is_of_time(root, options) else []
+    for file in chosen:
+        shown = os.fsencode(file.path).decode("utf-8", "backslashreplace")
+        if shown != file.path:  # it is a part of positions and messages, which are texts
+            raise Rejected(f"the name of file {shown} is not UTF-8; rename it, or leave it out by file_filter_pattern")
     if options.newest_first:
-        return sorted(chosen, key=lambda file: (-file.stat.st_mtime_ns, file.path))
+        return sorted(chosen, key=lambda file: (-file.modified, file.path))
     return sorted(chosen)
 
 
-def readable_files(options: FileTableOptions) -> list[FoundFile]:
+def _is_seen(path: str) -> bool:
+    name = os.path.basename(path)
+    return not name.startswith(".") and name != "_SUCCESS"
+
+
+def readable_files(storage: Storage, options: FileTableOptions) -> list[Stat]:
     """The same; also raises Rejected when one of them cannot be read."""
-    files = list_files(options)
-    for path, _ in files:
-        may_read = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
-        if not may_read and os.path.exists(path):
-            raise Rejected(f"cannot read {path}: Permission denied; check its permissions")
+    files = list_files(storage, options)
+    for file in files:
+        storage.check_readable(file.path)
     return files
 
 
-def _walk(root: Path, recursive: bool) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise Rejected(f"cannot list {error.filename}: {error.strerror}; check its permissions") from error
-
-    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in folders if recursive and not is_passed_over(name)]
-        for name in files:
-            if not name.startswith(".") and name != "_SUCCESS":
-                yield os.path.join(folder, name)
-
-
-def _wanted(path: str, options: FileTableOptions) -> FoundFile | None:
+def _is_named(path: str, options: FileTableOptions) -> bool:
+    """Whether the options let a file of this path through."""
     name = os.path.basename(path)
     if options.file_filter_pattern and not (
         re.fullmatch(options.file_filter_pattern, name) or re.fullmatch(options.file_filter_pattern, path)
     ):
-        return None
+        return False
     if options.filename_extension and not name.endswith("." + options.filename_extension.lstrip(".")):
-        return None
+        return False
     if options.read_partitions:
         folders = set(Path(path).parent.parts)
         wanted = [set(partition.strip("/").split("/")) for partition in options.read_partitions]
-        if not any(parts <= folders for parts in wanted):
-            return None
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        return None
-    if options.modified_start and stat.st_mtime < parse_timestamp(options.modified_start).timestamp():
-        return None
-    if options.modified_end and stat.st_mtime >= parse_timestamp(options.modified_end).timestamp():
-        return None
-    if not stat.st_size and os.path.isdir(options.path):
-        return None
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-    if shown != path:  # it is a part of positions and messages, which are texts
-        raise Rejected(f"the name of file {shown} is not UTF-8; rename it, or leave it out by file_filter_pattern")
-    return FoundFile(path, stat)
+        return any(parts <= folders for parts in wanted)
+    return True
+
+
+def _is_of_time(file: Stat, options: FileTableOptions) -> bool:
+    seconds = file.modified / 1e9
+    if options.modified_start and seconds < parse_timestamp(options.modified_start).timestamp():
+        return False
+    return not options.modified_end or seconds < parse_timestamp(options.modified_end).timestamp()
 
 
 def partitions_of(path: str, options: FileTableOptions) -> dict[str, str | None]:
@@ -104,10 +87,11 @@ def holds(options: FileTableOptions, path: str) -> bool:
 
 def relative_path(path: str, options: FileTableOptions) -> str:
     """The path below the option `path`; of the file that the option names itself, its name."""
-    return str(Path(path).relative_to(options.path)) if os.path.isdir(options.path) else os.path.basename(path)
+    relative = Path(path).relative_to(options.path)
+    return str(relative) if relative.parts else os.path.basename(path)
 
 
-def is_copied(file: FoundFile, options: FileTableOptions) -> bool:
+def is_copied(storage: Storage, file: Stat, options: FileTableOptions) -> bool:
     """With `sync_mode = update`: whether target_path has the file already. False in other modes.
 
     Times are compared in milliseconds, as SeaTunnel does.
@@ -115,17 +99,20 @@ def is_copied(file: FoundFile, options: FileTableOptions) -> bool:
     if options.sync_mode is not SyncMode.UPDATE:
         return False
     target = os.path.join(options.target_path or "", relative_path(file.path, options))
-    try:
-        there = os.stat(target)
-        if there.st_size != file.stat.st_size:
-            return False
-        here_ms, there_ms = file.stat.st_mtime_ns // 1_000_000, there.st_mtime_ns // 1_000_000
-        if options.update_strategy is UpdateStrategy.DISTCP:
-            return here_ms <= there_ms
-        if options.compare_mode is CompareMode.CHECKSUM:
-            return filecmp.cmp(file.path, target, shallow=False)
-    except FileNotFoundError:
+    there = storage.stat(target)
+    if there is None or there.size != file.size:
         return False
-    except OSError as error:
-        raise Rejected(f"cannot compare {target}: {error.strerror}; check its permissions") from error
+    here_ms, there_ms = file.modified // 1_000_000, there.modified // 1_000_000
+    if options.update_strategy is UpdateStrategy.DISTCP:
+        return here_ms <= there_ms
+    if options.compare_mode is CompareMode.CHECKSUM:
+        return _is_equal(storage.open(file.path), storage.open(target))
     return here_ms == there_ms
+
+
+def _is_equal(one: Opened, other: Opened) -> bool:
+    with io.BufferedReader(one.stream()) as left, io.BufferedReader(other.stream()) as right:  # type: ignore[type-var]
+        while part := left.read(1 << 20):
+            if part != right.read(1 << 20):
+                return False
+        return not right.read(1)

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
+from headrace.storage.contract import Stat
+
 FRESH = 256
 """Changes that are kept beside the packed memory, so that it is not packed anew for every file."""
 
@@ -23,9 +25,9 @@ class Seen(NamedTuple):
     check: int
 
 
-def version_check(stat: os.stat_result) -> int:
+def version_check(file: Stat) -> int:
     """The checksum of a file that is read as a whole: of the time it was changed."""
-    return zlib.crc32(str(stat.st_mtime_ns).encode())
+    return zlib.crc32(file.version.encode())
 
 
 def tail_check(descriptor: int, offset: int) -> int:

@@ -1,6 +1,5 @@
 """What is known of a file's rows beside their values, for Metadata transforms."""
 
-import os
 from functools import lru_cache
 from pathlib import PurePath
 
@@ -8,7 +7,7 @@ import pyarrow as pa
 
 from headrace.formats.file_format import FilePart
 from headrace.rows import TARGET_ROWS, Column
-from headrace.storage.local import LocalFile
+from headrace.storage.contract import Stat
 
 FILE_METADATA = (
     Column("FilePath", pa.string(), comment="the file, or its path within an archive"),
@@ -26,12 +25,11 @@ class FileMetadata:
     It costs no memory for each row: all columns have the same places in dictionaries of one value.
     """
 
-    def __init__(self, path: str, part: FilePart) -> None:
-        """path: the file, or the archive that holds it; it may be gone by now, while its part is still open."""
-        stat = os.stat(path if os.path.exists(path) or not isinstance(part.file, LocalFile) else part.file.path)
+    def __init__(self, path: str, part: FilePart, file: Stat) -> None:
+        """path: the file, or the archive that holds it. file: what is known of it."""
         name = part.label.removeprefix(f"{path}:")
-        created = getattr(stat, "st_birthtime", stat.st_mtime)
-        values = (name, int(created * 1000), int(stat.st_mtime * 1000), stat.st_size, PurePath(name).suffix[1:])
+        times = file.created // 1_000_000, file.modified // 1_000_000
+        values = (name, *times, file.size, PurePath(name).suffix[1:])
         self._values = [pa.array([v], c.type) for c, v in zip(FILE_METADATA, values, strict=True)]
 
     def of(self, rows: int) -> pa.RecordBatch:

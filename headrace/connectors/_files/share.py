@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from headrace.connector import Position, Read, Split, TableSchema, TaskContext
-from headrace.connectors._files.listing import FoundFile, is_copied, partitions_of
+from headrace.connectors._files.listing import is_copied, partitions_of
 from headrace.connectors._files.memory import FileMemory, Seen, tail_check, version_check
 from headrace.connectors._files.options import FileTableOptions, PostSyncAction
 from headrace.connectors._files.parts import members_of, part_of, whole
@@ -20,7 +20,8 @@ from headrace.formats.file_format import FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch
-from headrace.storage.local import LocalFile
+from headrace.storage.contract import Stat
+from headrace.storage.local import LocalFile, LocalStorage, inode_of, open_stat
 from headrace.storage.opened import Opened
 
 LOG = logging.getLogger("headrace.plugin")
@@ -105,7 +106,7 @@ class Share:
             found["after"] = self._after
         return found
 
-    def take(self, files: list[tuple[int, FoundFile]], *, all_there: bool) -> Iterator[Read | None]:
+    def take(self, files: list[tuple[int, Stat]], *, all_there: bool) -> Iterator[Read | None]:
         """What is new in a listing. all_there: a file that is not in it is gone."""
         for key, file in files:
             if self._is_new(key, file):
@@ -130,29 +131,29 @@ class Share:
         if self._memory.forget_all_but(there.keys()):
             yield self._no_rows()
 
-    def _is_new(self, key: int, file: FoundFile) -> bool:
-        seen, stat = self._memory.get(key), file.stat
+    def _is_new(self, key: int, file: Stat) -> bool:
+        seen = self._memory.get(key)
         if self._grows:
-            return seen is None or seen.size != stat.st_size or self._looked_at.get(key) != stat.st_mtime_ns
-        if seen == Seen(stat.st_size, version_check(stat)) or not self._is_quiet(key, stat):
+            return seen is None or seen.size != file.size or self._looked_at.get(key) != file.modified
+        if seen == Seen(file.size, version_check(file)) or not self._is_quiet(key, file):
             return False
-        if is_copied(file, self._options):
-            self._memory.put(key, Seen(stat.st_size, version_check(stat)))
+        if is_copied(LocalStorage(), file, self._options):
+            self._memory.put(key, Seen(file.size, version_check(file)))
             return False
         return True
 
-    def _is_quiet(self, key: int, stat: os.stat_result) -> bool:
+    def _is_quiet(self, key: int, file: Stat) -> bool:
         """Whether the file has not changed for a while, by its time of change or as seen from here."""
-        if time.time() - stat.st_mtime >= self._quiet:
+        if time.time() - file.modified / 1e9 >= self._quiet:
             return True
-        now, state = time.monotonic(), (stat.st_size, stat.st_mtime_ns)
+        now, state = time.monotonic(), (file.size, file.modified)
         before, since = self._waiting.get(key, (None, now))
         if before != state:
             self._waiting[key] = state, now
             return False
         return now - since >= self._quiet
 
-    def _read(self, key: int, file: FoundFile) -> Iterator[Read]:
+    def _read(self, key: int, file: Stat) -> Iterator[Read]:
         """The file is read through a descriptor, whatever becomes of its name meanwhile."""
         unknown = partitions_of(file.path, self._options).keys() - set(self._reader.table(self._number)[0].names)
         if unknown:
@@ -165,25 +166,25 @@ class Share:
         except PermissionError as error:
             raise Rejected(f"cannot read {file.path}: {error.strerror}; check its permissions") from error
         try:
-            stat = os.fstat(descriptor)
-            if stat.st_ino != file.stat.st_ino:
+            stat = open_stat(file.path, descriptor)
+            if stat.kept != file.kept:
                 return  # another file took the name; the next listing has both
             read = self._lines if self._grows else self._whole
-            yield from read(key, FoundFile(file.path, stat), descriptor)
+            yield from read(key, stat, descriptor)
         finally:
             os.close(descriptor)
 
-    def _lines(self, key: int, file: FoundFile, descriptor: int) -> Iterator[Read]:
+    def _lines(self, key: int, file: Stat, descriptor: int) -> Iterator[Read]:
         """Whole lines from where the file was left; what has no line end when nothing came for a while, too."""
-        seen, size, place = self._memory.get(key), file.stat.st_size, self._resumed(key)
+        seen, size, place = self._memory.get(key), file.size, self._resumed(key)
         start, check = (place[1][0], place[0]) if place else (seen or (0, 0))
         if start and (size < start or tail_check(descriptor, start) != check):
             LOG.warning("%s was written anew; it is read from its start", file.path)
             start, place = 0, None
-        self._looked_at[key] = file.stat.st_mtime_ns
+        self._looked_at[key] = file.modified
         if start == size:
             return
-        is_quiet = self._is_quiet(key, file.stat)
+        is_quiet = self._is_quiet(key, file)
         plain = LocalFile.of_descriptor(descriptor, file.path, size)
         part = part_of(file.path, plain, (start, size), self._options)._replace(growing=not is_quiet)
         for batch, after in self._batches(file, part, place[1] if place else None):
@@ -195,9 +196,9 @@ class Share:
         if is_quiet and (seen is None or seen.size != size):
             self._memory.put(key, Seen(size, tail_check(descriptor, size)))
 
-    def _whole(self, key: int, file: FoundFile, descriptor: int) -> Iterator[Read]:
+    def _whole(self, key: int, file: Stat, descriptor: int) -> Iterator[Read]:
         """All of a file, or of every file of an archive."""
-        version, place = Seen(file.stat.st_size, version_check(file.stat)), self._resumed(key)
+        version, place = Seen(file.size, version_check(file)), self._resumed(key)
         if place is not None and place[0] != version.check:
             LOG.warning("%s has changed before it was read to its end; it is read from its start", file.path)
             place = None
@@ -215,8 +216,7 @@ class Share:
             LOG.warning("%s changed while it was read; it will be read again", file.path)
         self._memory.put(key, version)
         if self._options.post_sync_action is not PostSyncAction.NONE:
-            stat = file.stat
-            act_on = [self._number, file.path, stat.st_ino, stat.st_size, stat.st_mtime_ns]
+            act_on = [self._number, file.path, inode_of(file), file.size, file.modified]
             self._after = [*self._after, [*act_on, key]]
         yield self._no_rows()
 
@@ -232,11 +232,11 @@ class Share:
         (_, check, place), self._half = self._half, None
         return check, place
 
-    def _changed(self, file: FoundFile, descriptor: int) -> bool:
-        now = os.fstat(descriptor)
-        return (now.st_size, now.st_mtime_ns) != (file.stat.st_size, file.stat.st_mtime_ns)
+    def _changed(self, file: Stat, descriptor: int) -> bool:
+        now = open_stat(file.path, descriptor)
+        return (now.size, now.modified) != (file.size, file.modified)
 
-    def _parts(self, file: FoundFile, opened: Opened, place: list[Any]) -> Iterator[tuple[Batch, Position]]:
+    def _parts(self, file: Stat, opened: Opened, place: list[Any]) -> Iterator[tuple[Batch, Position]]:
         """The batches of a file that is read as a whole; a place is the number of the archive's file, and one in it."""
         options, form = self._options, file_format(self._options.file_format_type)
         names = members_of(opened, form, options) if options.is_packed else [""]
@@ -246,5 +246,5 @@ class Share:
                 for batch, after in self._batches(file, part, place[1] if number == place[0] else None):
                     yield batch, [number, after]
 
-    def _batches(self, file: FoundFile, part: FilePart, position: Position | None) -> Iterator[tuple[Batch, Position]]:
+    def _batches(self, file: Stat, part: FilePart, position: Position | None) -> Iterator[tuple[Batch, Position]]:
         return self._reader.read_part(self._number, file.path, part, position, self._task)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from headrace.connectors._files.actions import PostSync
 from headrace.connectors._files.columns import LOOKED_AT, own_columns, shaped, tell_of_others, united
 from headrace.connectors._files.follower import FileFollower
 from headrace.connectors._files.inferred import completed, with_cure
-from headrace.connectors._files.listing import FoundFile, holds, is_copied, partitions_of, readable_files
+from headrace.connectors._files.listing import holds, is_copied, partitions_of, readable_files
 from headrace.connectors._files.metadata import FILE_METADATA, FileMetadata
 from headrace.connectors._files.options import FileSourceOptions, FileTableOptions, PostSyncAction
 from headrace.connectors._files.parts import cut, members_of, part_of, whole
@@ -22,6 +23,7 @@ from headrace.formats.file_format import KIND, FileFormat, FilePart
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
 from headrace.rows import Batch, Column
+from headrace.storage.contract import Stat, Storage
 from headrace.storage.local import LocalFile
 from headrace.storage.opened import InMemory
 
@@ -50,8 +52,12 @@ class FileSource(Source):
     def _tables(self) -> list[FileTableOptions]:
         """The options of each table, with the columns that are found by looking."""
         if self._completed is None:
-            self._completed = [completed(options) for options in self.options.tables()]
+            self._completed = [completed(self.storage(), options) for options in self.options.tables()]
         return self._completed
+
+    @abstractmethod
+    def storage(self) -> Storage:
+        """Where the files lie."""
 
     @property
     def _is_continuous(self) -> bool:
@@ -86,25 +92,24 @@ class FileSource(Source):
             return
         for number, options in enumerate(self._tables()):
             table, _ = self.table(number)
-            files = readable_files(options)
+            files = readable_files(self.storage(), options)
             if not files:
-                LOG.warning("%s: 0 rows of table %s", nothing_to_read(options), table.path)
+                LOG.warning("%s: 0 rows of table %s", self._nothing_to_read(options), table.path)
             for file in files:
-                if not is_copied(file, options):
+                if not is_copied(self.storage(), file, options):
                     yield from self._file_splits(number, table, file, options)
 
-    def _file_splits(
-        self, number: int, table: TableSchema, file: FoundFile, options: FileTableOptions
-    ) -> Iterator[Split]:
+    def _file_splits(self, number: int, table: TableSchema, file: Stat, options: FileTableOptions) -> Iterator[Split]:
         form = file_format(options.file_format_type)
-        path, size = file.path, file.stat.st_size
-        data = {"config": number, "path": path, "size": size, "modified": file.stat.st_mtime_ns}
+        path, size = file.path, file.size
+        data = {"config": number, "path": path, "size": size, "modified": file.version}
+        opened = self.storage().open(path, size)
         if options.is_packed:
-            for member in members_of(LocalFile(path), form, options):
+            for member in members_of(opened, form, options):
                 yield Split(f"{table.path}:{path}:{member}", size, table.path, data=data | {"member": member})
             return
         split_size = options.file_split_size if options.enable_file_split else size + 1
-        for start, end in cut(form, LocalFile(path, size=size), split_size, options):
+        for start, end in cut(form, opened, split_size, options):
             weight = size if form.own_schema else end - start
             name = f"{table.path}:{path}:{start}-{end}"
             yield Split(name, weight, table.path, data=data | {"start": start, "end": end})
@@ -121,15 +126,17 @@ class FileSource(Source):
             return
         number, path = split.data["config"], split.data["path"]
         options = self._tables()[number]
-        stat = _stat(path)
-        if (stat.st_size, stat.st_mtime_ns) != (split.data["size"], split.data["modified"]):
+        stat = self.storage().stat(path)
+        if stat is None:
+            raise Unavailable(f"cannot read {path}: there is no such file any more")
+        if (stat.size, stat.version) != (split.data["size"], str(split.data["modified"])):
             raise Rejected(
-                f"{path} has changed since the job began: {stat.st_size} bytes now, {split.data['size']} then; "
+                f"{path} has changed since the job began: {stat.size} bytes now, {split.data['size']} then; "
                 "start the job anew",
                 split=split.id,
             )
         member = split.data.get("member", "")
-        with plain_file(LocalFile(path), options.archive_codec, options.codec, member) as plain:
+        with plain_file(self.storage().open(path, stat.size), options.archive_codec, options.codec, member) as plain:
             if "start" in split.data:
                 span = split.data["start"], split.data["end"]
             else:
@@ -170,7 +177,7 @@ class FileSource(Source):
         # Text formats need all the fields of a line to find the wanted ones.
         wanted = pa.schema([field for field in table.arrow if field.name in names])
         schema = own or (declared.arrow if declared is not None else wanted)
-        partitions, known = partitions_of(path, options), FileMetadata(path, part)
+        partitions, known = partitions_of(path, options), FileMetadata(path, part, self._stat(path, part))
         for rows, after in _cured(form.read(part, position, schema, options, task, table.path), options):
             kinds = rows.column(KIND) if form.gives_changes else None
             fitting = shaped(rows, table, partitions, part)
@@ -194,7 +201,8 @@ class FileSource(Source):
             partitions = partitions_of(path, options)
             declared = self._declared(options)
             columns = declared or schema.with_columns([c for c in schema.columns if c.name not in partitions])
-            file = LocalFile(path) if os.path.exists(path) else None
+            stat = self.storage().stat(path)
+            file = self.storage().open(path, stat.size) if stat else None
             rows, bad = file_format(options.file_format_type).parse(data, file, columns.arrow, options)
         except StopIteration:
             raise ValueError(f"the source gives no table {table} any more") from None
@@ -205,7 +213,7 @@ class FileSource(Source):
         if rows.num_rows != 1:
             raise ValueError(f"it is {rows.num_rows} rows now")
         part = FilePart(file or InMemory(path, b""), 0, 0)
-        told = FileMetadata(path, part).of(1) if file else None
+        told = FileMetadata(path, part, stat).of(1) if stat else None
         [row] = rows.to_batches()
         kinds = row.column(KIND) if KIND in row.schema.names else None
         return Batch(shaped(row, schema, partitions, part), table, kinds, told)
@@ -225,11 +233,11 @@ class FileSource(Source):
         declared = self._declared(options)
         form = file_format(options.file_format_type)
         path = options.table_schema.table_schema(self.output).path if options.table_schema else self.output
-        files = readable_files(options)
+        files = readable_files(self.storage(), options)
         if declared is not None:
             table = declared
         elif form.own_schema and (files or form.fixed_schema is not None):
-            table = TableSchema.from_arrow(form.fixed_schema or _schema_of(files, form, options), path)
+            table = TableSchema.from_arrow(form.fixed_schema or self._schema_of(files, form, options), path)
         else:  # as in SeaTunnel, also where no file is there to tell its columns
             names = (not files and form.own_schema and options.read_columns) or [NO_SCHEMA_COLUMN]
             table = TableSchema(path, tuple(Column(name, pa.string()) for name in names))
@@ -245,6 +253,35 @@ class FileSource(Source):
         self._described[number] = table, names
         return self._described[number]
 
+    def _stat(self, path: str, part: FilePart) -> Stat:
+        """What is known of a file; it may be gone by now, while its part is still open."""
+        found = self.storage().stat(path)
+        if found is None and isinstance(part.file, LocalFile):
+            found = self.storage().stat(part.file.path)
+        if found is None:
+            raise Unavailable(f"cannot read {path}: there is no such file any more")
+        return found
+
+    def _nothing_to_read(self, options: FileTableOptions) -> str:
+        """Says that there are no files, and why."""
+        found = sum(1 for _ in self.storage().files(options.path))
+        why = f"holds {found} files, but none that the filters let through" if found else "is empty"
+        return f"there is nothing to read: {options.path!r} {why}"
+
+    def _schema_of(self, files: Sequence[Stat], form: FileFormat, options: FileTableOptions) -> pa.Schema:
+        """The columns of the files, or of the first where more come later or where finding them costs unpacking."""
+        most = 1 if options.is_packed or options.is_continuous else LOOKED_AT
+        return united((file.path, self._file_schema(file, form, options)) for file in files[:most])
+
+    def _file_schema(self, file: Stat, form: FileFormat, options: FileTableOptions) -> pa.Schema:
+        """The columns that a file, or the first file of an archive, carries."""
+        opened = self.storage().open(file.path, file.size)
+        found = members_of(opened, form, options) if options.is_packed else [""]
+        if not found:
+            raise Rejected(f"there is nothing to read: {file.path!r} holds no files")
+        with plain_file(opened, options.archive_codec, options.codec, found[0]) as plain:
+            return form.file_schema(plain)
+
 
 def _cured(
     rows: Iterator[tuple[pa.RecordBatch, Position]], options: FileTableOptions
@@ -254,33 +291,3 @@ def _cured(
         yield from rows
     except BadRow as error:
         raise with_cure(error, options) if options.infer_schema else error from error
-
-
-def nothing_to_read(options: FileTableOptions) -> str:
-    """Says that there are no files, and why."""
-    found = sum(len(files) for _, _, files in os.walk(options.path))
-    why = f"holds {found} files, but none that the filters let through" if found else "is empty"
-    return f"there is nothing to read: {options.path!r} {why}"
-
-
-def _schema_of(files: Sequence[FoundFile], form: FileFormat, options: FileTableOptions) -> pa.Schema:
-    """The columns of the files, or of the first where more come later or where finding them costs unpacking."""
-    most = 1 if options.is_packed or options.is_continuous else LOOKED_AT
-    return united((file.path, _file_schema(file.path, form, options)) for file in files[:most])
-
-
-def _stat(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error.strerror}") from error
-
-
-def _file_schema(path: str, form: FileFormat, options: FileTableOptions) -> pa.Schema:
-    """The columns that a file, or the first file of an archive, carries."""
-    file = LocalFile(path)
-    found = members_of(file, form, options) if options.is_packed else [""]
-    if not found:
-        raise Rejected(f"there is nothing to read: {path!r} holds no files")
-    with plain_file(file, options.archive_codec, options.codec, found[0]) as plain:
-        return form.file_schema(plain)
