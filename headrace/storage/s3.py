@@ -59,7 +59,12 @@ class S3Storage(Storage):
         page = self._client.listed(_below(key), MaxKeys=1)
         return Stat(path, 0, 0, "", is_folder=True) if page.get("Contents") or not key else None
 
-    def files(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Stat]:
+    def files(
+        self,
+        folder: str,
+        enters: Callable[[str], bool] = lambda name: True,
+        wants: Callable[[str], bool] = lambda path: True,
+    ) -> Iterator[Stat]:
         """All keys below the folder in one go, a thousand a request; what lies in folders that are not entered is
         skipped, by asking for what follows them."""
         prefix, more = _below(_key(folder)), dict[str, str]()
@@ -70,7 +75,7 @@ class S3Storage(Storage):
                 *folders, name = one["Key"][len(prefix) :].split("/")
                 at = next((i for i, part in enumerate(folders) if not enters(part)), None)
                 refused = prefix + "/".join(folders[: at + 1]) + "/" if at is not None else ""
-                if at is None and name:
+                if at is None and name and wants(f"/{one['Key']}"):
                     yield _stat(one["Key"], one["Size"], one)
             if not page.get("IsTruncated"):
                 return
