@@ -2,7 +2,7 @@ from itertools import count
 
 import pytest
 
-from tests.connectors import postgresql
+from tests.connectors import mysql, postgresql
 
 _NUMBERS = count()
 
@@ -24,3 +24,23 @@ def shop(postgresql_server):
     postgresql_server.query(f"CREATE DATABASE {name} TEMPLATE template0")
     yield postgresql.Shop(postgresql_server, name)
     postgresql_server.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session", params=["mariadb", pytest.param("mysql", marks=pytest.mark.slow)])
+def mysql_server(request):
+    """MariaDB, and MySQL 5.6."""
+    if reason := mysql.why_not(request.param):
+        pytest.skip(reason)
+    server = mysql.new_server(request.param)
+    yield server
+    mysql.remove(server)
+
+
+@pytest.fixture
+def store(mysql_server):
+    """A new database of MariaDB or MySQL."""
+    name = f"store{next(_NUMBERS)}"
+    mysql_server.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield mysql.Shop(mysql_server, name)
+    mysql_server.end_connections(name)  # a source keeps its snapshot as long as it lives, and that the tables
+    mysql_server.query(f"DROP DATABASE IF EXISTS {name}")

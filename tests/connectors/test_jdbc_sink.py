@@ -629,7 +629,7 @@ def test_wrong_options_are_told_with_the_cure(options, text):
 
 
 def test_options_that_do_nothing_are_named_with_the_reason_and_secrets_stay_secret(path, caplog):
-    names = {"is_exactly_once": True, "batch_size": 5, "user": "me", "password": "hunter2", "driver": "any"}
+    names = {"max_commit_attempts": 3, "batch_size": 5, "user": "me", "password": "hunter2", "driver": "any"}
     sink = jdbc_sink(path, **names)
     assert "hunter2" not in repr(sink.options)
     with caplog.at_level(logging.WARNING):
@@ -637,7 +637,7 @@ def test_options_that_do_nothing_are_named_with_the_reason_and_secrets_stay_secr
         sink.open(task(index=1)).close()
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == len(names)
-    assert any("is_exactly_once does nothing: rows and positions are committed in one" in text for text in said)
+    assert any("max_commit_attempts does nothing: rows and positions are committed in one" in text for text in said)
 
 
 def test_parameters_of_the_url_reach_the_database(path):

@@ -236,6 +236,10 @@ class Database(ABC):
         """What reads a table back; asked only where `unverified` says nothing. number: the table's, in this session."""
         return None
 
+    def not_atomic(self, name: Name) -> str:
+        """Why rows of a table cannot be committed together with their positions; empty when they can."""
+        return ""
+
     def look(self) -> Iterable[Problem]:
         """What of the server's version, state and settings keeps a sink from writing, each with its cure."""
         return ()
@@ -314,10 +318,10 @@ class Dialect(ABC):
         that is held, to read in.
         """
 
-    def hold_snapshot(self, settings: Any, job: str) -> Snapshot | None:
+    def hold_snapshot(self, settings: Any, job: str, readers: int) -> Snapshot | None:
         """Keep one state of the database for all who read for a start of a pipeline; None where it cannot be shared.
 
-        job: names the start. Held as long as the object lives.
+        job: names the start. readers: how many tasks read. Held as long as the object lives.
         """
         return None
 
@@ -417,6 +421,10 @@ class Dialect(ABC):
     def comments(self, name: Name, table: TableSchema, columns: Mapping[str, str]) -> Iterable[str]:
         """Statements that give a new table and its columns their comments. columns: of the rows → in the table."""
         return ()
+
+    def column_suffix(self, column: Column) -> str:
+        """What follows a column's type and NOT NULL in a CREATE TABLE."""
+        return ""
 
     def table_suffix(self, table_options: Mapping[str, str]) -> str:
         """What follows the parentheses of a CREATE TABLE. Raises Rejected for options it does not know."""

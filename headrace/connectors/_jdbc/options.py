@@ -286,7 +286,11 @@ class JdbcSinkOptions(JdbcOptions):
         default=0, ge=0, description="How often to wait once more for a database that is locked or away."
     )
     auto_commit: bool | None = _idle("rows are committed with the positions they reach")
-    is_exactly_once: bool | None = _idle(_NO_XA)
+    is_exactly_once: bool | None = Field(
+        default=None,
+        description="Rows arrive exactly once, without XA; false allows tables without transactions, where they may "
+        "come twice after a crash.",
+    )
     xa_data_source_class_name: str | None = _idle(_NO_XA)
     max_commit_attempts: int | None = _idle(_NO_XA)
     transaction_timeout_sec: int | None = _idle(_NO_XA)

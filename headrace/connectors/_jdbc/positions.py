@@ -116,6 +116,7 @@ class TargetRecord:
         )
         if not rows:
             return None
+        rows = [(s.decode() if isinstance(s, bytes) else s, position, finished) for s, position, finished in rows]
         positions = {split: json.loads(position) for split, position, _ in rows}
         return TargetPositions(
             {split: position for split, position in positions.items() if position is not None},

@@ -23,7 +23,8 @@ def create_table(dialect: Dialect, options: JdbcSinkOptions, table: TableSchema)
     parts = []
     for column in table.columns:
         required = " NOT NULL" if not column.nullable or column.name in key else ""
-        parts.append(f"{names([column.name])} {dialect.declare(column, in_key=column.name in indexed)}{required}")
+        declared = dialect.declare(column, in_key=column.name in indexed)
+        parts.append(f"{names([column.name])} {declared}{required}{dialect.column_suffix(column)}")
     parts += [f"{'UNIQUE' if i else 'PRIMARY KEY'} ({names(columns)})" for i, columns in enumerate(keys) if columns]
     end = dialect.table_suffix(options.table_options)
     shown = {column: options.field_ide.apply(column) for column in table.names}

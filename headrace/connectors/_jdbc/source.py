@@ -99,7 +99,7 @@ class JdbcSource(Source):
         with self._lock:
             if self._held is None or self._held[0] != start:
                 self._held = None  # before the next: it may be the same lock
-                found = connection.dialect.hold_snapshot(connection.settings, start)
+                found = connection.dialect.hold_snapshot(connection.settings, start, job.parallelism)
                 self._held = (start, found)
                 if found is not None and not found.is_shared:
                     task.log.warning("Jdbc source: the tasks read states of the database of different moments")

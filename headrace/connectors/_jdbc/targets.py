@@ -80,7 +80,8 @@ def check_table(options: JdbcSinkOptions, table: TableSchema, database: Database
         text = f"there is no table {shown} in {where}, and schema_save_mode is {options.schema_save_mode}"
         yield Problem("schema_save_mode", text, "create the table, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
     elif found is not None and options.schema_save_mode is not SchemaSaveMode.RECREATE_SCHEMA:
-        yield from _check_target(options, table, found, key, mode)
+        assert database is not None
+        yield from _check_target(options, table, database, found, key, mode)
     elif mode is Mode.UPSERT and not options.create_index and not missing:
         yield Problem("create_index", f"without an index table {shown} cannot be upserted", "set enable_upsert = false")
 
@@ -97,7 +98,12 @@ def _check_query(query: str, table: TableSchema, database: Database | None) -> I
 
 
 def _check_target(
-    options: JdbcSinkOptions, table: TableSchema, found: TableSchema, key: Sequence[str], mode: Mode
+    options: JdbcSinkOptions,
+    table: TableSchema,
+    database: Database,
+    found: TableSchema,
+    key: Sequence[str],
+    mode: Mode,
 ) -> Iterator[Problem]:
     """A table that is there already must take the rows."""
     known = {name.lower() for name in found.names}
@@ -108,6 +114,10 @@ def _check_target(
     wanted = {options.field_ide.apply(name).lower() for name in key}
     indexes = [found.primary_key.columns] if found.primary_key else []
     indexes += [tuple(name for name, _ in index.columns) for index in found.constraint_keys]
+    reason = database.not_atomic(target_table(options)) if options.is_exactly_once is not False else ""
+    if reason:
+        text = f"table {found.path} in the target cannot be written exactly once: {reason}"
+        yield Problem("is_exactly_once", text, "change its engine, or set is_exactly_once = false")
     if mode is Mode.UPSERT and not lacking and wanted not in [{n.lower() for n in index} for index in indexes]:
         text = f"table {found.path} has no primary key or unique index on {', '.join(key)}, so rows cannot be upserted"
         cure = "create one, set support_upsert_by_query_primary_key_exist = true, or set enable_upsert = false"

@@ -128,7 +128,7 @@ class PostgresqlDialect(Dialect):
             raise
         return True
 
-    def hold_snapshot(self, settings: PostgresqlSettings, job: str) -> Any:
+    def hold_snapshot(self, settings: PostgresqlSettings, job: str, readers: int) -> Any:
         """See Dialect.hold_snapshot."""
         from headrace.connectors._jdbc.dialects.postgresql.snapshot import Snapshot
 
