@@ -39,6 +39,16 @@ class Job:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def rows_rejected(self) -> int:
+        """Rows set aside as bad; 0 from a server that does not tell."""
+        return int((self.raw.get("metrics") or {}).get("RejectedCount", 0))
+
+    @property
+    def rows_filtered(self) -> int:
+        """Rows that transforms dropped, known when the job has ended."""
+        return sum(d["filtered"] for d in (self.raw.get("deliveryReport") or {}).get("deliveries", ()))
+
+    @property
     def is_ended(self) -> bool:
         """Whether it has ended."""
         return self.status in {status.value for status in JobStatus if status.is_end}

@@ -8,6 +8,7 @@ import importlib
 import json
 import logging
 import pkgutil
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -267,12 +268,14 @@ class Split:
 class Read(NamedTuple):
     """Rows, and the position after the last of them.
 
+    share: how much of the split lies before the position, from 0 to 1; 0 where the source does not know.
     The batch is empty only where the position must move without rows: all up to it were set aside, or a file or the
     like that an unbounded split consists of was read to its end.
     """
 
     batch: Batch
     position: Position
+    share: float = 0.0
 
 
 class Source(ABC):
@@ -321,6 +324,10 @@ class Source(ABC):
     def gives_changes(self, table: TableSchema) -> bool:
         """Whether rows of a table may be of other kinds than INSERT."""
         return False
+
+    def declared_tables(self) -> list[TableSchema] | None:
+        """The tables as far as `check` may know them, which opens nothing; None where only the outside tells."""
+        return self.tables() if self.describes_offline() else None
 
     def describes_offline(self) -> bool:
         """Whether `tables` needs nothing but the options; then `headrace check` calls it, too."""
@@ -396,6 +403,9 @@ class Transform(ABC):
     def option_sets(self) -> Iterable[tuple[str, Any]]:
         """(place, options) of all that it was given: the options, and sets of them for single tables."""
         return [("", self.options)]
+
+    def check(self) -> None:
+        """Raises ConfigError for what is wrong with the options whatever the tables are, such as SQL that is none."""
 
     @abstractmethod
     def schema(self, table: TableSchema) -> TableSchema:
@@ -675,6 +685,9 @@ class Registry(Generic[P]):
     entry-point group `headrace.connectors` or `headrace.transforms`: each entry names a module, importing it registers.
     """
 
+    broken: ClassVar[dict[str, Problem]] = {}
+    """Entry points of packages that cannot be imported, of all registries: left out, and named where it helps."""
+
     def __init__(self, kind: str, folder: str) -> None:
         self.kind, self._folder = kind, folder
         self._classes: dict[str, tuple[str, type[P]]] = {}
@@ -705,8 +718,26 @@ class Registry(Generic[P]):
             if not module.name.rpartition(".")[2].startswith("_"):
                 importlib.import_module(module.name)
         for entry in entry_points(group=self._folder):
-            entry.load()
+            if entry.name in self.broken:
+                continue
+            try:
+                entry.load()
+            except (Exception, SystemExit) as error:  # whatever it raises, the other plugins work
+                name = entry.dist.name if entry.dist is not None else entry.value
+                text = f"the plugin package {name!r} is left out: {type(error).__name__}: {error}"
+                cure = f"mend it, or pip uninstall {name}"
+                self.broken[entry.name] = Problem("", text, cure, *where_raised(error, entry.module))
         return self._classes
+
+
+def where_raised(error: BaseException, module: str = "") -> tuple[str, int]:
+    """File and line of the code that raised: the last of the package of `module`, where it is known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno or 0
+    frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    package = module.partition(".")[0]
+    own = [place for place in frames if package and f"/{package}" in place[0] and not place[0].startswith("<")]
+    return (own or frames or [("", 0)])[-1]
 
 
 sources: Registry[Source] = Registry("source", "headrace.connectors")

@@ -19,6 +19,11 @@ LOG_CUT = "X-Headrace-Log-Cut"
 """Likewise: whether what lay before the part was rotated away."""
 
 
+def log_path(home: Path, job_id: int) -> Path:
+    """The log of a job."""
+    return home / "logs" / f"job-{job_id}.log"
+
+
 def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callable[[], None]]:
     """A function that writes (level, text) into the job's log file, and one that closes it.
 
@@ -27,9 +32,7 @@ def job_log(home: Path, job_id: int) -> tuple[Callable[[str, str], None], Callab
     folder = home / "logs"
     with suppress(OSError):  # writing into it fails, too
         folder.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(
-        folder / f"job-{job_id}.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
-    )
+    handler = _LogFile(log_path(home, job_id), maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True)
     handler.setFormatter(ReadableFormatter(f"%(asctime)s %(levelname)-5s [{job_id}] %(message)s"))
 
     def write(level: str, text: str) -> None:
@@ -67,6 +70,6 @@ class _LogFile(logging.handlers.RotatingFileHandler):
 
 def delete_job_log(home: Path, job_id: int) -> None:
     """Remove the log of a job, the parts that were rotated away, too."""
-    file = home / "logs" / f"job-{job_id}.log"
+    file = log_path(home, job_id)
     for part in (file, *(file.with_name(f"{file.name}.{number}") for number in range(1, BACKUPS + 1))):
         part.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ def parse_size(text: str) -> int:
             return int(allowed_bytes() * share)
     elif (match := _SIZE.fullmatch(text)) and float(match[1]) > 0:
         return int(float(match[1]) * _UNITS[match[2].upper()])
-    raise ValueError(f"{text!r} is no size; write it such as 512M, 2G or 50%")
+    raise ValueError(f"{text!r} is not a size; use 512M, 2G or 50%")
 
 
 def show_size(size: float) -> str:

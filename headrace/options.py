@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -57,6 +57,9 @@ class Options(BaseModel):
     The first alias is the option's documented name, further ones (`AliasChoices`) are old names that still work.
     A unit that the key does not name stands in the description. Secrets are `SecretStr`.
     """
+
+    filled_in: ClassVar[Mapping[str, str]] = {}
+    """Option → regular expression of the names that the plugin itself fills in there: `${now}` is then no variable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, arbitrary_types_allowed=True)
 

@@ -80,6 +80,12 @@ class Settings(Options):
         }
 
 
+def home_of(overrides: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Path:
+    """The home, where the other settings may be wrong."""
+    environment = os.environ if environment is None else environment
+    return Path(overrides.get("home") or environment.get(f"{PREFIX}HOME") or Settings.model_fields["home"].default)
+
+
 def load_settings(
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -105,11 +111,22 @@ def load_settings(
     except ValidationError as error:
         raise ConfigError(
             [
-                Problem(PREFIX + name.upper(), f"{item['msg']}, not {shown(name, item['input'])}")
+                Problem(_named(name, given), _told(item["msg"], shown(name, item["input"])))
                 for item in error.errors()
                 for name in [str(item["loc"][0])]
             ]
         ) from error
+
+
+def _named(name: str, given: Mapping[str, Any]) -> str:
+    """The setting as it was written: the command's option, or the variable of the environment."""
+    return f"--{name.replace('_', '-')}" if name in given else PREFIX + name.upper()
+
+
+def _told(message: str, value: str) -> str:
+    """A problem with the value, which a message of ours names itself."""
+    ours = message.removeprefix("Value error, ")
+    return ours if ours != message and value in ours else f"{ours}, not {value}"
 
 
 CONFIG_FILES = ("seatunnel.yaml", "hazelcast.yaml", "hazelcast-client.yaml", "headrace.yaml")

@@ -20,7 +20,7 @@ def test_a_share_is_of_what_this_process_is_allowed():
 
 @pytest.mark.parametrize("text", ["", "5X", "-1M", "0", "0%", "101%", "M", "1.2.3M"])
 def test_what_is_no_size_is_named_with_the_cure(text):
-    with pytest.raises(ValueError, match="is no size; write it such as 512M, 2G or 50%"):
+    with pytest.raises(ValueError, match="is not a size; use 512M, 2G or 50%"):
         parse_size(text)
 
 

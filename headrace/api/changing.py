@@ -58,7 +58,7 @@ def submit_routes(routes: APIRouter, state: State, listener: Listener) -> None:
         },
     )
     def submit_job(asked: Asked) -> Response:
-        """Take a job; it runs when this was answered, whatever happens to the server."""
+        """Submit a job. Once this returns, the job survives a server crash."""
         params = listener.read_query(asked.query)
         form = _FORMATS.get(params.get("format", "").lower(), "json")
         return take(_order(checked(asked.text, form), form, params))

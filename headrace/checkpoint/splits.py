@@ -93,10 +93,17 @@ class SplitAssigner:
         """Whether every split was read to its end."""
         return len(self.finished) == len(self.splits)
 
-    def size(self) -> tuple[int, int]:
-        """(size of the finished splits, size of all); (0, 0) when a split's size is unknown. Asked by other threads."""
+    def size(self, shares: Mapping[str, float] | None = None) -> tuple[int, int]:
+        """(size of what was read, size of all splits); (0, 0) when a split's size is unknown. Asked by other threads.
+
+        shares: how much was read of splits that are not finished.
+        """
         sizes = self._sizes
-        return (0, 0) if sizes.unknown else (sizes.done, sizes.all)
+        if sizes.unknown:
+            return 0, 0
+        begun = [(self.splits.get(name), share) for name, share in (shares or {}).items() if name not in self.finished]
+        done = sizes.done + sum(int(split.size * share) for split, share in begun if split is not None)
+        return min(done, sizes.all), sizes.all
 
 
 @dataclass

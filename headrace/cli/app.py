@@ -1,9 +1,10 @@
 """The commands and their options; what they do is in the other modules of this package."""
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -89,15 +90,33 @@ def run(
     ] = None,
     memory: Memory = None,
     strict: Strict = False,
+    fail_on_rejects: Annotated[
+        bool, typer.Option("--fail-on-rejects", help="Exit code 3 when a row was rejected, not only when all were.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
     json: Json = False,
 ) -> None:
-    """Run a job to its end. Exit code 0 when it FINISHED, 130 after Ctrl-C, 1 otherwise."""
+    """Run a job to its end.
+
+    Exit code 0: it FINISHED. 1: it FAILED. 2: the command or the job file is wrong. 3: it FINISHED, and all rows were
+    rejected. 130: it was canceled.
+    """
     from headrace.cli.run import run_job
 
     overrides = {"home": home, "runner": runner, "config": config, "memory": memory}
     raise typer.Exit(
-        run_job(job, variable or [], overrides, job_id, name, restore=restore, strict=strict, quiet=quiet, as_json=json)
+        run_job(
+            job,
+            variable or [],
+            overrides,
+            job_id,
+            name,
+            restore=restore,
+            strict=strict,
+            quiet=quiet,
+            as_json=json,
+            fail_on_rejects=fail_on_rejects,
+        )
     )
 
 
@@ -142,6 +161,19 @@ def copy(
 
 
 @app.command()
+def history(
+    job_id: Annotated[int | None, typer.Argument(help="A job: show all that is known of it.", metavar="ID")] = None,
+    most: Annotated[int, typer.Option("-n", "--number", min=1, help="Runs to show.")] = 20,
+    home: Home = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list, with the delivery reports.")] = False,
+) -> None:
+    """List the runs of this machine, the newest first; those that failed, too."""
+    from headrace.cli.history import show_history
+
+    raise typer.Exit(show_history(job_id, {"home": home}, most, as_json=json))
+
+
+@app.command()
 def replay(
     job: JobFile,
     variable: Variables = None,
@@ -164,11 +196,12 @@ def check(
     job: JobFile,
     variable: Variables = None,
     connect: Annotated[bool, typer.Option("--connect", help="Also ask sources and sinks, read-only.")] = False,
+    json: Json = False,
 ) -> None:
     """Validate a job file and show its plan as a tree. Opens nothing unless --connect is given."""
     from headrace.cli.look import check_job
 
-    raise typer.Exit(check_job(job, variable or [], connect=connect))
+    raise typer.Exit(check_job(job, variable or [], connect=connect, as_json=json))
 
 
 @app.command()
@@ -431,7 +464,7 @@ def version() -> None:
     typer.echo(f"headrace {__version__}")
 
 
-def main() -> Any:
+def main() -> NoReturn:
     """The entry point.
 
     Arrow is told to allocate as the C library does: a batch is made on a reader's thread and freed on the task's, and
@@ -443,7 +476,43 @@ def main() -> Any:
         from typer._completion_classes import completion_init
 
         completion_init()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without UTF-8 shows the others as escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return app(prog_name="headrace")
+        code = _call(app)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from headrace.cli.exits import BROKEN_PIPE
+        from headrace.cli.terminal import drop_output
+
+        drop_output()
+        code = BROKEN_PIPE
+    sys.exit(code)
+
+
+def _call(commands: typer.Typer) -> int:
+    """The exit code. With --json there is an object on stdout also of a command that cannot be understood, or fails."""
+    try:
+        return int(commands(prog_name="headrace", standalone_mode=False) or 0)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except (BrokenPipeError, SystemExit) as gone:  # typer exits when nobody reads what it prints
+        raise BrokenPipeError from gone
+    except Exception as error:
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", 1)
+        if "--json" in sys.argv:
+            _print_json(error, code)
+        if show is None:  # none of typer's own: a mistake of ours
+            raise
+        show()
+        return int(code)
+
+
+def _print_json(error: Exception, code: int) -> None:
+    from json import dumps
+
+    text = error.format_message() if hasattr(error, "format_message") else str(error) or type(error).__name__
+    problem = {"file": "", "line": 0, "place": "", "message": text, "cure": ""}
+    answer = {"jobId": None, "status": "FAILED", "exitCode": code, "error": text, "problems": [problem]}
+    typer.echo(dumps(answer))

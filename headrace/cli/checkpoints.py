@@ -10,6 +10,7 @@ from typing import Any
 from headrace.api.checkpoints import overview
 from headrace.checkpoint.location import open_store
 from headrace.checkpoint.store import stored_histories
+from headrace.cli.exits import exit_code
 from headrace.cli.output import amount, duration, print_error
 from headrace.cli.remote import talk
 from headrace.client import Client
@@ -31,7 +32,7 @@ def show_checkpoints(server: str | None, job_id: int, overrides: Mapping[str, An
         return _show(overview(job_id, found, time.time()), as_json=as_json)
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
 
 
 def _asked(client: Client, job_id: int) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headrace.cli.exits import exit_code
 from headrace.cli.file_places import FilePlace, place_of, target_place
 from headrace.cli.output import print_error
 from headrace.config.job import parse_job
@@ -72,7 +73,7 @@ def copy(
             return _run(made, wish, overrides, quiet=quiet, as_json=as_json)
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
 
 
 def _run(made: Copy, wish: Wish, overrides: Mapping[str, Any], *, quiet: bool, as_json: bool) -> int:

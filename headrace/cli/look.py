@@ -7,16 +7,19 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.output import print_error, print_warnings
+from headrace.cli.exits import FINISHED, WRONG, exit_code
+from headrace.cli.output import print_error, print_warnings, problem_json, problems_of
+from headrace.cli.terminal import only_for_the_answer
 from headrace.cli.variables import parse_variables
 from headrace.config.job import load_job
-from headrace.connector import Sink, Source, Transform, sinks, sources, transforms
+from headrace.connector import Registry, Sink, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.calls import LoadedJob, describe
 from headrace.options import Options, option_names
@@ -27,23 +30,33 @@ from headrace.plan.schemas import describe_offline
 from headrace.settings import load_settings
 
 
-def check_job(job: Path, variables: Sequence[str], *, connect: bool) -> int:
-    """Validate, print the plan; unknown options are errors here."""
-    try:
-        plan = make_plan(load_job(job, parse_variables(variables)), strict=True)
-        if connect:
-            tables = dict(describe(LoadedJob(plan)))
-            problems = kind_mismatches(plan, tables)
-        else:
-            tables, problems = describe_offline(plan)
-        if problems:
-            raise ConfigError(problems)
-    except HeadraceError as error:
-        print_error(error)
-        return 1
-    print_warnings([*plan.warnings, *_hints(plan)])
-    print(render(plan, tables))
-    return 0
+def check_job(job: Path, variables: Sequence[str], *, connect: bool, as_json: bool) -> int:
+    """Validate, print the plan; unknown options are errors here. The exit code: 0, or 2 when the job file is wrong."""
+    with only_for_the_answer() if as_json else nullcontext(print) as answer:
+        try:
+            plan = make_plan(load_job(job, parse_variables(variables)), strict=True)
+            if connect:
+                tables = dict(describe(LoadedJob(plan)))
+                problems = kind_mismatches(plan, tables)
+            else:
+                tables, problems = describe_offline(plan)
+            if problems:
+                raise ConfigError(problems)
+        except HeadraceError as error:
+            code = exit_code(error)
+            if as_json:
+                found = [problem_json(problem) for problem in problems_of(error)]
+                answer(json.dumps({"valid": False, "exitCode": code, "problems": found, "warnings": [], "plan": None}))
+            print_error(error)
+            return code
+        tree, found_warnings = render(plan, tables), [*plan.warnings, *_hints(plan)]
+        if as_json:
+            warnings = [problem_json(warning) for warning in found_warnings]
+            answer(json.dumps({"valid": True, "exitCode": 0, "problems": [], "warnings": warnings, "plan": tree}))
+        print_warnings(found_warnings)
+        if not as_json:
+            print(tree)
+    return FINISHED
 
 
 def _hints(plan: Plan) -> Iterator[Problem]:
@@ -57,13 +70,15 @@ def show_connectors(name: str | None, *, json_schema: bool) -> int:
     found = _plugins(name)
     if name is None and not json_schema:
         _print_list()
+        print_warnings(Registry.broken.values())
         return 0
+    print_warnings(Registry.broken.values())
     if not found:
         near = [n for registry in (sources, transforms, sinks) for n in registry.near(name or "")]
         print_error(
             ConfigError([Problem("", f"there is no plugin {name!r}", f"did you mean {near[0]}?" if near else "")])
         )
-        return 1
+        return WRONG
     if json_schema:
         print(json.dumps({kind: cls.Options.model_json_schema() for kind, cls in found.items()}, indent=2, default=str))
         return 0
@@ -86,7 +101,7 @@ def _print_list() -> None:
         classes = [sources.find(name), transforms.find(name), sinks.find(name)]
         first = next(cls for cls in classes if cls is not None)
         marks = ["yes" if cls else "" for cls in classes]
-        table.add_row(name, *marks, (first.__doc__ or "").strip().splitlines()[0])
+        table.add_row(name, *marks, (first.__doc__ or "").strip().partition("\n")[0])
     Console().print(table)
 
 
@@ -139,6 +154,10 @@ def examine(home: Path | None) -> int:
     broken = [name for registry in (sources, transforms, sinks) for name in registry.names() if not registry.find(name)]
     count = len({*sources.names(), *transforms.names(), *sinks.names()})
     checks.append((f"{count} plugins load", not broken, ", ".join(broken)))
+    checks += [
+        (f"{problem.file}:{problem.line}: {problem.message}", False, problem.cure)
+        for problem in Registry.broken.values()
+    ]
     for text, fine, cure in checks:
         print(f"{'ok     ' if fine else 'missing'} {text}" + ("" if fine else f": {cure}"))
     return 0 if all(fine for text, fine, _ in checks if text.startswith(("Python", "home"))) else 1

@@ -5,26 +5,43 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from headrace.checksums import to_text
+from headrace.cli.terminal import paint
 from headrace.config.env import Verify
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.delivery import Delivery, DeliveryReport
+from headrace.texts import readable
 
 BOX_WIDTH = 47
 """SeaTunnel's «Job Statistic Information» is as wide."""
 
 
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
 def tell(text: str) -> None:
     """On stderr, which may be a terminal that is closed."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(readable(text), file=sys.stderr, flush=True)
+
+
+def say(level: str, text: str) -> str:
+    """`warning: …`, the word in its colour on a terminal."""
+    return f"{paint(f'{level}:', _COLOURS[level], sys.stderr)} {readable(text)}"
+
+
+def problems_of(error: BaseException) -> list[Problem]:
+    """What an error tells, one by one."""
+    if isinstance(error, ConfigError):
+        return list(error.problems)
+    return [Problem("", str(error) or type(error).__name__)]
 
 
 def print_error(error: HeadraceError) -> None:
     """On stderr: every problem on a line of its own, its cure below it."""
-    problems = error.problems if isinstance(error, ConfigError) else [Problem("", str(error))]
-    for problem in problems:
+    for problem in problems_of(error):
         _print_problem("error", problem)
 
 
@@ -36,10 +53,26 @@ def print_warnings(problems: Iterable[Problem]) -> None:
 
 def _print_problem(level: str, problem: Problem) -> None:
     where = f"{problem.file}:{problem.line}" if problem.file and problem.line else problem.file
-    text = ": ".join(part for part in (level, where, problem.place, problem.message) if part)
-    print(text, file=sys.stderr)
+    print(say(level, ": ".join(part for part in (where, problem.place, problem.message) if part)), file=sys.stderr)
     if problem.cure:
-        print(f"  {problem.cure}", file=sys.stderr)
+        print(f"  {readable(problem.cure)}", file=sys.stderr)
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem as values of JSON."""
+    return {name: getattr(problem, name) for name in ("file", "line", "place", "message", "cure")}
+
+
+def failure_json(error: BaseException, code: int, **known: Any) -> dict[str, Any]:
+    """What `--json` prints of a command that came to no result. known: what is known of its job."""
+    return {
+        "jobId": None,
+        "status": "FAILED",
+        **known,
+        "exitCode": code,
+        "error": str(error) or type(error).__name__,
+        "problems": [problem_json(problem) for problem in problems_of(error)],
+    }
 
 
 def amount(number: float, unit: str = "") -> str:
@@ -59,15 +92,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def statistics(started: float, ended: float, read: int, written: int) -> str:
-    """SeaTunnel's box at the end of a job; schedulers read it."""
+def statistics(started: float, ended: float, read: int, written: int, rejected: int, filtered: int = 0) -> str:
+    """SeaTunnel's box at the end of a job; schedulers read it. Rows that a transform dropped have a line of ours."""
     rows = [
         ("Start Time", f"{datetime.fromtimestamp(started):%Y-%m-%d %H:%M:%S}"),  # noqa: DTZ006  the user's own time
         ("End Time", f"{datetime.fromtimestamp(ended):%Y-%m-%d %H:%M:%S}"),  # noqa: DTZ006
         ("Total Time(s)", str(int(ended - started))),
         ("Total Read Count", str(read)),
         ("Total Write Count", str(written)),
-        ("Total Failed Count", str(max(read - written, 0))),
+        ("Total Failed Count", str(rejected)),
+        *([("Total Filtered Count", str(filtered))] if filtered else []),
     ]
     line = "*" * BOX_WIDTH
     title = "Job Statistic Information".center(BOX_WIDTH)
@@ -80,7 +114,7 @@ MOST_TABLES = 20
 
 
 def delivery_lines(report: DeliveryReport) -> list[str]:
-    """The report as a table, those that do not balance first, and its summary."""
+    """The report as a table, those that do not balance first."""
     shown = sorted(report.deliveries, key=lambda delivery: not delivery.problems)[:MOST_TABLES]
     names = ("read", "added", "written", "filtered", "rejected", "ignored")
     numbers = [n for n in names if n in ("read", "written") or any(getattr(d, n) for d in report.deliveries)]
@@ -93,7 +127,7 @@ def delivery_lines(report: DeliveryReport) -> list[str]:
     lines = _aligned(rows, range(2, 2 + len(numbers)))
     if len(report.deliveries) > len(shown):
         lines.append(f"  … and {len(report.deliveries) - len(shown):,} more")
-    return [*lines, report.summary]
+    return lines
 
 
 def _checksums(delivery: Delivery) -> str:

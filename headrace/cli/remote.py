@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headrace.cli.output import amount, print_error
+from headrace.cli.exits import exit_code
+from headrace.cli.output import amount, print_error, print_warnings
 from headrace.cli.variables import parse_variables
 from headrace.client import Client, Job
 from headrace.errors import ConfigError, HeadraceError, JobNotFound, Problem, Unavailable
@@ -170,14 +171,18 @@ def talk(server: str | None, act: Callable[[Client], int]) -> int:
             return act(client)
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
 
 
 def job_text(file: Path, variables: Sequence[str]) -> tuple[str, str]:
     """The text to send: a file as it is, or as JSON with variables and includes filled in; secrets stay encrypted."""
     from headrace.config.job import load_job
+    from headrace.plan.unset import unset_variables
 
     filled = load_job(file, parse_variables(variables), decrypt=False)
+    if problems := unset_variables(filled):
+        raise ConfigError(problems)
+    print_warnings(warning for warning in filled.warnings if warning.place.startswith("-i "))
     if not variables and not re.search(r"\$\{|\binclude\b", filled.text):
         return filled.text, filled.format
     blocks = {"source": filled.sources, "transform": filled.transforms, "sink": filled.sinks}

@@ -8,8 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from headrace.cli.exits import INTERRUPTED, exit_code
 from headrace.cli.output import print_error, print_warnings
-from headrace.cli.run import INTERRUPTED, Signals, make_local
+from headrace.cli.run import Signals, make_local
+from headrace.cli.terminal import Screen
 from headrace.cli.variables import parse_variables
 from headrace.config.job import load_job
 from headrace.errors import HeadraceError
@@ -32,7 +34,7 @@ def replay_job(job: Path, variables: Sequence[str], overrides: Mapping[str, Any]
             return _Replay(plan, settings, ledger, quiet=quiet, as_json=as_json).run()
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
 
 
 class _Replay:
@@ -76,13 +78,13 @@ class _Replay:
         return code or (1 if selection.kept or self._again else 0)
 
     def _send(self, selection: Selection, job_id: int, *, restore: bool) -> int:
-        local, close_log = make_local(
+        local, _, close_log = make_local(
             selection.plan,
             self._settings,
             job_id,
             f"{self._plan.job.env.job_name} replay",
             restore=restore,
-            as_json=self._as_json,
+            screen=Screen(),
             runner="embedded",
             save_modes=False,
             on_delivered=lambda: self._ledger.done(job_id),

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from headrace.cli.exits import exit_code
 from headrace.cli.output import print_error
 from headrace.config.blocks import Block
 from headrace.config.job import format_of, read_text
@@ -71,5 +72,5 @@ def _tell(act: Callable[[], None]) -> int:
         act()
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
     return 0

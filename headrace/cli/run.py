@@ -1,32 +1,37 @@
 """`headrace run`: one job in this process, with its progress on the terminal."""
 
 import json
+import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headrace.checkpoint.location import open_store
+from headrace.cli.ending import Ending
+from headrace.cli.exits import BROKEN_PIPE, INTERRUPTED, exit_code
 from headrace.cli.guard import Guard
-from headrace.cli.output import amount, delivery_lines, duration, print_error, print_warnings, statistics, tell
+from headrace.cli.history import Record
+from headrace.cli.output import amount, duration, failure_json, print_error, print_warnings, problems_of, say, tell
+from headrace.cli.terminal import Screen, drop_output, fit, is_terminal, only_for_the_answer, width_of
 from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job
 from headrace.errors import HeadraceError, NotEnoughSlots, Problem
-from headrace.execution.local import LocalJob, make_runner
-from headrace.execution.master import JobSettings, Result
+from headrace.execution.local import LocalJob, make_runner, new_job_id
+from headrace.execution.master import JobSettings
 from headrace.execution.progress import Progress
 from headrace.jobs.outline import outline_of
-from headrace.logs import job_log
+from headrace.logs import job_log, log_path
 from headrace.options import is_slip
 from headrace.plan.plan import Plan, make_plan
-from headrace.settings import RunnerName, Settings, load_settings
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells expect it."""
+from headrace.settings import RunnerName, Settings, home_of, load_settings
+from headrace.texts import readable
 
 SAVE_SECONDS = 20.0
 """How long SIGTERM waits for a savepoint; those who send it usually kill after 30 s."""
@@ -46,30 +51,132 @@ def run_job(
     strict: bool,
     quiet: bool,
     as_json: bool,
+    fail_on_rejects: bool = False,
     on_start: Callable[[int, str], None] = lambda job_id, name: None,
 ) -> int:
     """Run a job file; the exit code. on_start: called with the job's id and name before its first row."""
-    try:
+    with only_for_the_answer() if as_json else nullcontext(print) as answer:
+        run = _Run(job, name, job_id, overrides, quiet=quiet, as_json=as_json, fail_on_rejects=fail_on_rejects)
+        try:
+            return run.to_its_end(variables, restore=restore, strict=strict, on_start=on_start, answer=answer)
+        except BrokenPipeError:
+            drop_output()
+            return BROKEN_PIPE
+        except BaseException as error:
+            code = run.failed(error)
+            if not as_json or not isinstance(error, Exception):
+                raise
+            traceback.print_exc()
+            answer(json.dumps(failure_json(error, code, jobId=run.job_id, jobName=name)))
+            return code
+
+
+class _Run:
+    """One call of `headrace run`: a job file that may be wrong, then a job; a log and a line of the history of both."""
+
+    def __init__(
+        self,
+        job: Path | JobConfig,
+        name: str | None,
+        job_id: int | None,
+        overrides: Mapping[str, Any],
+        *,
+        quiet: bool,
+        as_json: bool,
+        fail_on_rejects: bool,
+    ) -> None:
+        self._job, self._name, self._overrides = job, name, overrides
+        self._file = job.file if isinstance(job, JobConfig) else str(job)
+        self._quiet, self._as_json, self._fail_on_rejects = quiet, as_json, fail_on_rejects
+        self.job_id = job_id
+        self._record: Record | None = None
+        self._write: Callable[[str, str], None] = lambda level, text: None
+
+    def to_its_end(
+        self,
+        variables: Sequence[str],
+        *,
+        restore: bool,
+        strict: bool,
+        on_start: Callable[[int, str], None],
+        answer: Callable[[str], None],
+    ) -> int:
+        """The exit code."""
+        screen = Screen()
         notes: list[Problem] = []
-        settings = load_settings(overrides, on_warning=notes.append)
-        config = job if isinstance(job, JobConfig) else load_job(job, parse_variables(variables))
-        plan = make_plan(config, strict=strict)
-        _check_slots(plan, settings.slots)
-        local, close_log = make_local(plan, settings, job_id, name, restore=restore, as_json=as_json)
-    except HeadraceError as error:
-        print_error(error)
-        return 1
-    if not quiet:
-        print_warnings([*notes, *plan.warnings])
-    on_start(local.job_id, name or plan.job.env.job_name)
-    save = partial(_save, local) if local.takes_checkpoints else None
-    with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:
-        screen = None if quiet or as_json else _Screen(local)
-        result = local.run()
-        if screen:
-            screen.stop()
-    close_log()
-    return _report(plan, result, signals.interrupted, quiet=quiet, as_json=as_json)
+        try:
+            settings = load_settings(self._overrides, on_warning=notes.append)
+            config = self._job if isinstance(self._job, JobConfig) else load_job(self._job, parse_variables(variables))
+            plan = make_plan(config, strict=strict)
+            self._name = self._name or plan.job.env.job_name
+            _check_slots(plan, settings.slots)
+            local, self._write, close_log = make_local(
+                plan, settings, self.job_id, self._name, restore=restore, screen=screen
+            )
+        except HeadraceError as error:
+            print_error(error)
+            code = self.failed(error)
+            if self._as_json:
+                answer(json.dumps(failure_json(error, code, jobId=self.job_id, jobName=self._name)))
+            return code
+        self.job_id = local.job_id
+        self._record = Record.begin(
+            settings.home, local.job_id, self._name, self._file, log_path(settings.home, local.job_id)
+        )
+        self._write("info", f"job {local.job_id} {self._name} starts: {os.path.abspath(self._file)}")
+        if not self._quiet:
+            print_warnings([*notes, *plan.warnings])
+            if not self._as_json:
+                tell(f"job {local.job_id} {self._name}: its log is {self._record.log}")
+        on_start(local.job_id, self._name)
+        save = partial(_save, local) if local.takes_checkpoints else None
+        with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:
+            screen.on_closed = lambda: threading.Thread(target=local.cancel, daemon=True).start()
+            shown = None if self._quiet or self._as_json else _ProgressLine(local, screen)
+            try:
+                result = local.run()
+            finally:
+                if shown:
+                    shown.stop()
+        end = Ending(plan, result, self._name, self._file, fail_on_rejects=self._fail_on_rejects)
+        code = BROKEN_PIPE if screen.is_closed else end.code(interrupted=signals.interrupted)
+        for level, text in end.log_lines():
+            self._write(level, text)
+        close_log()
+        self._record.end(end, code)
+        if screen.is_closed:
+            return code
+        if self._as_json:
+            answer(json.dumps({**end.to_json(), "exitCode": code, "log": self._record.log}))
+        if not self._as_json and not self._quiet:
+            end.print_counts()
+        if result.error is not None:
+            print_error(result.error)
+        if not self._quiet and not self._as_json:
+            print_warnings(filter(is_slip, plan.warnings))  # again: it may be far above by now
+        for line in end.hints(interrupted=signals.interrupted):
+            tell(line)
+        if not self._as_json and not self._quiet:
+            print(end.last_line)
+        return code
+
+    def failed(self, error: BaseException) -> int:
+        """Leave a log and a line of the history of what came to no result; the exit code."""
+        code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else exit_code(error)
+        with suppress(OSError, HeadraceError):
+            if self._record is None:
+                home = home_of(self._overrides)
+                self.job_id = self.job_id or new_job_id()
+                self._write, _ = job_log(home, self.job_id)
+                name = self._name or Path(self._file).name
+                self._record = Record.begin(home, self.job_id, name, self._file, log_path(home, self.job_id))
+                self._write("info", f"job {self.job_id} {name} was not started: {os.path.abspath(self._file)}")
+            for problem in problems_of(error):
+                self._write("error", str(problem))
+            if not isinstance(error, HeadraceError):
+                self._write("error", "".join(traceback.format_exception(error)))
+            self._record.fail(str(error) or type(error).__name__, code)
+        return code
 
 
 def _check_slots(plan: Plan, slots: int | None) -> None:
@@ -88,25 +195,25 @@ def make_local(
     name: str | None,
     *,
     restore: bool,
-    as_json: bool,
+    screen: Screen,
     runner: str | None = None,
     save_modes: bool = True,
     on_delivered: Callable[[], None] = lambda: None,
-) -> tuple[LocalJob, Any]:
-    """A job that prints and logs as commands do, and what closes its log. runner: instead of the settings'."""
+) -> tuple[LocalJob, Callable[[str, str], None], Callable[[], None]]:
+    """A job that prints and logs as commands do, what writes into its log alone, and what closes it.
+
+    runner: instead of the settings'.
+    """
     log: list[Any] = []
 
     def on_log(level: str, text: str) -> None:
         log[0](level, text)
         if level in ("warning", "error"):
-            print(f"{level}: {text}", file=sys.stderr)
+            screen.tell(say(level, text))
 
     def on_print(text: str) -> None:
         log[0]("info", text)
-        stream = sys.stderr if as_json else sys.stdout
-        # At once: tasks print on threads of their own, and print() writes the end of a line apart.
-        stream.write(f"{text}\n")
-        stream.flush()
+        screen.print(text)
 
     local = LocalJob(
         plan,
@@ -131,7 +238,7 @@ def make_local(
     log.append(write)
     for warning in plan.warnings:
         write("warning", str(warning))
-    return local, close
+    return local, write, close
 
 
 class Signals:
@@ -180,107 +287,59 @@ def _save(job: LocalJob) -> None:
     except TimeoutError:
         problem = f"it took longer than {SAVE_SECONDS:.0f} s"
     if problem:
-        print(f"warning: no savepoint was taken: {problem}; the last checkpoint is kept", file=sys.stderr)
+        tell(say("warning", f"no savepoint was taken: {problem}; the last checkpoint is kept"))
         job.abandon()
 
 
-class _Screen:
+class _ProgressLine:
     """A progress line each second: in place on a terminal, on lines of their own each ten seconds elsewhere."""
 
-    def __init__(self, job: LocalJob) -> None:
-        self._job, self._ended = job, threading.Event()
+    def __init__(self, job: LocalJob, screen: Screen) -> None:
+        self._job, self._screen, self._ended = job, screen, threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._ended.set()
         self._thread.join()
+        self._screen.clear()
 
     def _show(self) -> None:
-        terminal = sys.stderr.isatty()
-        shown, before = False, None
+        terminal = is_terminal(sys.stderr)
+        unicode = "utf" in (sys.stderr.encoding or "").lower()
+        before = None
         while not self._ended.wait(PROGRESS_SECONDS if terminal else 10 * PROGRESS_SECONDS):
             now = self._job.progress(), time.monotonic()
             if now[0].started is not None:
-                line = progress_line(now[0], before, now[1])
-                print(
-                    f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True
-                )
-                shown = terminal
+                parts = progress_parts(now[0], before, now[1])
+                if terminal:  # the last column stays free: some terminals wrap when it is written
+                    self._screen.draw(fit(parts, width_of(sys.stderr) - 1, unicode=unicode))
+                else:
+                    self._screen.tell(readable("  ".join(parts)))
             before = now
-        if shown:
-            print("\r\x1b[K", end="", file=sys.stderr)
 
 
-def progress_line(progress: Progress, before: tuple[Progress, float] | None, now: float) -> str:
-    """`RUNNING  1.2 M rows  340 K rows/s  45 MiB/s  62 %, 12 s left  waits for the sink 80% of the time`."""
+def progress_parts(progress: Progress, before: tuple[Progress, float] | None, now: float) -> list[str]:
+    """`RUNNING`, `62%, 12 s left`, `1.2 M rows`, `340 K rows/s`, `45 MiB/s`, `waits for the sink 80% of the time`.
+
+    The most important ones come first, for those that find no room are left out.
+    """
     rows, size = progress.rows_read, progress.bytes_read
-    parts = [progress.status, f"{amount(rows)} rows"]
+    parts = [progress.status]
+    if progress.size_total and progress.started is not None:
+        share = progress.size_done / progress.size_total
+        left = (time.time() - progress.started) * (1 - share) / share if share else None
+        parts.append(f"{share:.0%}" + (f", {duration(left)} left" if left is not None else ""))
+    parts.append(f"{amount(rows)} rows")
     if progress.rows_rejected:
         parts.append(f"{amount(progress.rows_rejected)} rejected")
     if before is not None and now > before[1]:
         seconds = now - before[1]
         parts.append(f"{amount((rows - before[0].rows_read) / seconds)} rows/s")
         parts.append(f"{amount((size - before[0].bytes_read) / seconds, 'B')}/s")
-    if progress.size_total and progress.started is not None:
-        share = progress.size_done / progress.size_total
-        left = (time.time() - progress.started) * (1 - share) / share if share else None
-        parts.append(f"{share:.0%}" + (f", {duration(left)} left" if left is not None else ""))
+    if slow := progress.slow_side():
+        parts.append(slow)
     tables = progress.rows_by_table()
     if 1 < len(tables) <= 5:
         parts.append(", ".join(f"{table} {amount(count)}" for table, count in tables.items()))
-    if slow := progress.slow_side():
-        parts.append(slow)
-    return "  ".join(parts)
-
-
-def _report(plan: Plan, result: Result, interrupted: bool, *, quiet: bool, as_json: bool) -> int:
-    names = {step.id: step.name for pipeline in plan.pipelines for step in pipeline.steps()}
-    counts = {(names[step], table): c for (step, table), c in result.progress.counts.items()}
-    read = sum(c.rows for (step, _), c in counts.items() if step.startswith("Source["))
-    written = sum(c.committed for (step, _), c in counts.items() if step.startswith("Sink["))
-    progress = result.progress
-    started, ended = progress.started or time.time(), progress.ended or time.time()
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "jobId": result.job_id,
-                    "jobName": plan.job.env.job_name,
-                    "status": result.status,
-                    "seconds": round(ended - started, 3),
-                    "rowsRead": read,
-                    "rowsWritten": written,
-                    "rowsRejected": progress.rows_rejected,
-                    "tables": [
-                        {
-                            "step": step,
-                            "table": table,
-                            "rows": c.rows,
-                            "bytes": c.bytes,
-                            "committed": c.committed,
-                            "rejected": c.rejected,
-                        }
-                        for (step, table), c in counts.items()
-                    ],
-                    "deliveryReport": result.report.to_json() if result.report else None,
-                    "warnings": [str(warning) for warning in plan.warnings],
-                    "error": str(result.error) if result.error else None,
-                }
-            )
-        )
-    elif not quiet:
-        print(statistics(started, ended, read, written))
-        if result.report is not None:
-            print("\n".join(delivery_lines(result.report)))
-        rate = f", {amount(read / (ended - started))} rows/s" if ended > started else ""
-        print(f"Job {result.job_id} {result.status} in {duration(ended - started)}{rate}")
-    if result.error is not None:
-        print_error(result.error)
-    if not quiet and not as_json:
-        print_warnings(filter(is_slip, plan.warnings))  # again: it may be far above by now
-    if interrupted and result.saved:
-        print(f"job {result.job_id} is saved; go on with --restore --job-id {result.job_id}", file=sys.stderr)
-    if result.status == "FINISHED":
-        return 0
-    return INTERRUPTED if interrupted else 1
+    return parts

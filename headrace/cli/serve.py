@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from headrace.cli.exits import exit_code
 from headrace.cli.output import print_error
 from headrace.errors import HeadraceError
 from headrace.server_settings import load_server_settings
@@ -18,5 +19,5 @@ def serve_until_stopped(overrides: Mapping[str, Any]) -> int:
         serve(settings, warnings, on_ready=lambda sentence: print(sentence, file=sys.stderr, flush=True))
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
     return 0

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from headrace.api.tokens import Role, Tokens
+from headrace.cli.exits import exit_code
 from headrace.cli.output import print_error
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.settings import load_settings
@@ -26,7 +27,7 @@ def manage_tokens(name: str | None, role: str, days: float, *, show: bool, revok
             print("keep it: it is not shown again", file=sys.stderr)
     except HeadraceError as error:
         print_error(error)
-        return 1
+        return exit_code(error)
     return 0
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +16,7 @@ from headrace.config.error_handlers import ErrorHandlers, Stage, is_error_handle
 from headrace.config.hocon import parse_hocon
 from headrace.config.shade import Shade, unknown_cipher
 from headrace.config.sql_file import parse_sql
-from headrace.config.variables import Resolver, check_names
+from headrace.config.variables import Resolver, Unset, check_names
 from headrace.errors import ConfigError, Problem
 from headrace.options import read_options
 from headrace.secrets import shown
@@ -45,10 +46,11 @@ class Plugin:
     @property
     def place(self) -> str:
         """Where it stands, for messages."""
-        return f"{self._path}.{self.name}"
+        return f"{self.path}.{self.name}"
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """Where its options stand in the job file, without its name."""
         return f"env.{self.error_block}.sink" if self.error_block else f"{self.kind}[{self.index}]"
 
     @property
@@ -60,7 +62,7 @@ class Plugin:
 
     def line(self, path: str = "") -> int:
         """The line of an option path such as `schema.fields.id`, or of the nearest one above it; 0 when unknown."""
-        return _nearest(self.lines, self._path + (f".{path}" if path else ""))
+        return _nearest(self.lines, self.path + (f".{path}" if path else ""))
 
 
 def _nearest(lines: Mapping[str, int], path: str) -> int:
@@ -78,7 +80,7 @@ class JobConfig:
 
     problems: wrong options of env, which has its defaults instead: `make_plan` raises them with those of the plugins.
     variables: the `-i` values it was read with; None when it is somebody else's text: see parse_job.
-    error_handlers: what becomes of bad rows. lines: option path → line.
+    unset: names of variables that have no value. error_handlers: what becomes of bad rows. lines: option path → line.
     """
 
     env: Env
@@ -90,6 +92,7 @@ class JobConfig:
     file: str = ""
     format: str = "hocon"
     variables: Mapping[str, str] | None = None
+    unset: tuple[Unset, ...] = field(default=(), compare=False)
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     error_handlers: ErrorHandlers = field(default_factory=lambda: ErrorHandlers({}))
@@ -190,7 +193,20 @@ def parse_job(
     resolver = Resolver(root, variables or {}, file, literal=literal, environment=environment)
     job = _Reader(root, resolver, file, decrypt, warnings=warnings).job()
     given = None if variables is None else dict(variables)
-    return replace(job, text=text, file=file, format=format, variables=given)
+    warnings = [*job.warnings, *_unused(resolver, given or {})]
+    unset = () if variables is None else tuple(resolver.unset)
+    return replace(job, text=text, file=file, format=format, variables=given, warnings=tuple(warnings), unset=unset)
+
+
+def _unused(resolver: Resolver, variables: Mapping[str, str]) -> list[Problem]:
+    """Variables that were given and stand nowhere in the job file."""
+    found = []
+    for name in variables.keys() - resolver.used:
+        near = get_close_matches(name, [item.name for item in resolver.unset], 1)
+        found.append(
+            Problem(f"-i {name}", "nothing in the job file uses it", f"did you mean {near[0]}?" if near else "")
+        )
+    return sorted(found, key=attrgetter("place"))
 
 
 def job_from_dict(job: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> JobConfig:

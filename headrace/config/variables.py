@@ -1,10 +1,12 @@
 """`${name}` and `${name:default}`: from `-i` values, the file itself, the environment, in this order.
 
-What has no value and no default stays as it stands, since sinks fill such names per table or row later.
+What has no value and no default stays as it stands, since sinks fill such names per table or row later. Which names
+those are is told, so that the others can be refused.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +29,15 @@ PRIVATE = frozenset({KEY, KEY_FILE, "HEADRACE_PASSWORD", "HEADRACE_TOKEN"})
 _IN_TEXT = re.compile(r"\$\{([^{}:$]+)(?::([^{}]*))?\}")
 
 
+@dataclass(frozen=True)
+class Unset:
+    """A name without a value. path: of the option that it stands in."""
+
+    path: str
+    name: str
+    line: int
+
+
 def check_names(variables: Mapping[str, str]) -> None:
     """Raises ConfigError for variables that would hide a sink's placeholders."""
     if reserved := sorted(RESERVED & variables.keys()):
@@ -42,7 +53,8 @@ class Resolver:
     """Makes plain values of parsed blocks, and collects the line of every option path on the way.
 
     literal: `${…}` stays as it is. environment: what may be read of the environment.
-    lines: option path, such as `source[0].schema.fields.id`, → line in the file.
+    lines: option path, such as `source[0].schema.fields.id`, → line in the file. used: variables that something asked
+    for. unset: names that stay as they stand.
     """
 
     def __init__(
@@ -57,6 +69,8 @@ class Resolver:
         self._root, self._variables, self._file, self._literal = root, variables, file, literal
         self._environment = {k: v for k, v in environment.items() if k not in RESERVED | PRIVATE}
         self.lines: dict[str, int] = {}
+        self.used: set[str] = set()
+        self.unset: list[Unset] = []
         self._open: list[str] = []
 
     def plain(self, value: Any, path: str) -> Any:
@@ -80,11 +94,12 @@ class Resolver:
         if isinstance(value, Append):
             return [self.plain(value.value, path)]
         if isinstance(value, str):
-            return value if self._literal else _IN_TEXT.sub(self._in_text, value)
+            return value if self._literal else _IN_TEXT.sub(lambda match: self._in_text(match, path), value)
         return value
 
     def _substitute(self, item: Substitution, path: str) -> Any:
         if item.path in self._variables:
+            self.used.add(item.path)
             return self._from_text(self._variables[item.path])
         found = look_up(self._root, item.path)
         if found is not NOTHING:
@@ -102,7 +117,10 @@ class Resolver:
             return self._environment[item.path]
         if item.default is not None:
             return self._from_text(item.default)
-        return NOTHING if item.optional else str(item)
+        if item.optional:
+            return NOTHING
+        self.unset.append(Unset(path, item.path, item.line))
+        return str(item)
 
     def _concat(self, value: Concat, path: str) -> Any:
         parts = [self.plain(part, path) for part in value.parts]
@@ -115,13 +133,21 @@ class Resolver:
             "null" if p is None else str(p).lower() if isinstance(p, bool) else str(p) for p in parts
         ).strip()
 
-    def _in_text(self, match: re.Match[str]) -> str:
+    def _in_text(self, match: re.Match[str], path: str) -> str:
         name, default = match[1].strip(), match[2]
         if name in self._variables:
+            self.used.add(name)
             return self._variables[name]
         if name in self._environment:
             return self._environment[name]
+        if default is None and name not in RESERVED:
+            self.unset.append(Unset(path, name, self._line_of(path)))
         return match[0] if default is None or name in RESERVED else default
+
+    def _line_of(self, path: str) -> int:
+        while path and not self.lines.get(path):
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, 0)
 
     def _from_text(self, text: str) -> Any:
         """A variable's value: a list or an object where it looks like one, text otherwise."""

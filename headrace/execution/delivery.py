@@ -12,6 +12,7 @@ from typing import Any
 
 from headrace.checksums import to_text
 from headrace.config.env import Verify
+from headrace.connector import Sink, SinkKind
 from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
@@ -24,6 +25,7 @@ class Delivery:
     """Some tables of a source at one sink.
 
     tables: at the source; targets: at the sink, none when no row came there. handed: rows that reached the sink.
+    is_plain: whether the sink writes rows as they come, so that those of a job that failed are there, too.
     padded, cut: rows of those that were read that had fields too few or too many, see Notices.
     read_checksum, handed_checksum, committed_checksum: None where the job does not ask; the last one also where the
     sink left rows out, of which only the number is known. found: rows that were read back, with their checksum; None
@@ -50,6 +52,7 @@ class Delivery:
     found_checksum: int | None = None
     unverified: str = ""
     problems: tuple[str, ...] = ()
+    is_plain: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON, with names in camelCase."""
@@ -104,14 +107,52 @@ class DeliveryReport:
 
     @property
     def summary(self) -> str:
-        """One line: `delivered: 5 rows, 1 table, balanced`, or what is not."""
+        """One line: `delivered: 5 rows, 1 table, balanced`, what does not balance, or what a job left that failed."""
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             return f"not balanced: {self.problems[0]}{more}"
-        written = sum(d.written for d in self.deliveries)
+        if self.status not in ("FINISHED", "SAVEPOINT_DONE"):
+            return self._left
+        if self.all_rejected:
+            return f"nothing delivered: {self.all_rejected}"
         tables = len({(d.source, table) for d in self.deliveries for table in d.tables})
         proofs = ", ".join(["balanced", *self._proofs()])
-        return f"delivered: {written:,} rows, {tables} table{'s' * (tables != 1)}, {proofs}"
+        return f"delivered: {counted(self.written)}, {tables} table{'s' * (tables != 1)}, {proofs}"
+
+    @property
+    def written(self) -> int:
+        """Rows in all targets."""
+        return sum(d.written for d in self.deliveries)
+
+    @property
+    def rejected(self) -> int:
+        """Rows that were set aside, for each sink that lacks them."""
+        return sum(d.rejected for d in self.deliveries)
+
+    @property
+    def filtered(self) -> int:
+        """Rows that transforms dropped, for each sink that lacks them."""
+        return sum(d.filtered for d in self.deliveries)
+
+    @property
+    def all_rejected(self) -> str:
+        """Says that no row is in a target because rows were rejected; empty where that is not so."""
+        if self.written or not self.rejected:
+            return ""
+        others = f", {counted(self.filtered)} filtered" if self.filtered else ""
+        return f"{f'all {self.rejected:,} rows' if self.rejected > 1 else 'the only row'} rejected{others}"
+
+    @property
+    def _left(self) -> str:
+        """What is in the targets of a job that came to no good end."""
+        end = {"CANCELED": "the job was canceled"}.get(self.status, "the job failed")
+        plain = list(dict.fromkeys(d.sink for d in self.deliveries if d.is_plain))
+        more = (
+            f"; {', '.join(plain)} may hold {'more' if self.written else 'some'}, written as they came" if plain else ""
+        )
+        if self.written:
+            return f"in the target: {counted(self.written)} that were committed before {end}{more}"
+        return f"nothing is committed: {end}{more}" if plain else f"nothing delivered: {end}"
 
     def _proofs(self) -> Iterable[str]:
         if self.verify is Verify.TARGET:
@@ -136,6 +177,11 @@ class DeliveryReport:
             "deliveries": [delivery.to_json() for delivery in self.deliveries],
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
+
+
+def counted(rows: int) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def report_path(home: Path, job_id: int, run: int) -> Path:
@@ -179,6 +225,10 @@ def deliveries(
             why = next((reasons[target] for target in targets if reasons.get(target)), "")
             found.append(_Group(path, by_step, origins, targets, verify, why).delivery())
     return found
+
+
+def _is_plain(step: Step) -> bool:
+    return isinstance(step.instance, Sink) and step.instance.kind is SinkKind.PLAIN
 
 
 class _Path:
@@ -285,6 +335,7 @@ class _Group:
             sink.found if is_verified else None,
             (sink.found_checksum or 0) if is_verified else None,
             self._unverified if asks else "",
+            is_plain=_is_plain(path.sink),
         )
         return replace(made, problems=tuple(self._problems(made)))
 

@@ -187,7 +187,8 @@ class TaskEnded(FromTask):
 class TaskReport(FromTask):
     """How far a task is, sent about twice a second and before it ends; totals since its start.
 
-    reasons: why its first bad rows were set aside. notices: what its source told, by table.
+    reasons: why its first bad rows were set aside. notices: what its source told, by table. shares: how much of the
+    splits that it reads is through, see Read.
     """
 
     counts: Mapping[Flow, Counts]
@@ -197,6 +198,7 @@ class TaskReport(FromTask):
     waiting_for_sink: float
     reasons: tuple[str, ...] = ()
     notices: Mapping[str, TableNotices] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -810,7 +810,8 @@ class PipelineRun:
 
     def size(self) -> tuple[int, int]:
         """See SplitAssigner.size."""
-        return self._assigner.size()
+        shares = [item for report in list(self._reports.values()) for item in report.shares.items()]
+        return self._assigner.size(dict(shares))
 
     def counts(self, final: bool) -> dict[Flow, Counts]:
         """Counts of each flow. final: what the last checkpoint holds; else also what the tasks did since."""

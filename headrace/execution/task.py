@@ -135,6 +135,7 @@ class Task:
         self._early: dict[str, list[Committable]] = {}
         self._tally = Tally(pipeline, spec.verify)
         self._noticed = Noticed()
+        self._shares: dict[str, float] = {}
         self._busy: dict[int, float] = {}
         self._batches = 0
         self._evictions = 0
@@ -185,6 +186,7 @@ class Task:
                 raise item.error
             self._reached.end(item.split)
             self._splits.pop(item.split, None)
+            self._shares.pop(item.split, None)
             self._send(Idle(*self._address, item.split))
         elif isinstance(item, Assign):
             self._start_reader(item)
@@ -215,6 +217,8 @@ class Task:
         if noticed:
             self._notice(split, noticed)
         self._reached.done(split, read.position)
+        if read.share:
+            self._shares[split] = read.share
         while self._postponed:
             self._take(self._postponed.pop(0))
 
@@ -562,6 +566,7 @@ class Task:
                     self._buffer.reader_waited,
                     tuple(self._letters.reasons),
                     dict(self._noticed.tables),
+                    dict(self._shares),
                 )
             )
 

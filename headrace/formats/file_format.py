@@ -222,6 +222,10 @@ class FileFormat(ABC):
         Rows that do not fit go to `task.rejects` with file and row. Raises Rejected for what makes no rows at all.
         """
 
+    def rows_of(self, part: FilePart) -> int | None:
+        """How many rows a part holds, where the file tells and positions count them."""
+        return None
+
     def can_grow(self, settings: ReadSettings) -> bool:
         """Whether files are read by lines from any line on, so that more can be read when more was written.
 

@@ -86,6 +86,11 @@ class ParquetFormat(FileFormat):
             except (pa.ArrowException, OSError) as error:
                 raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
 
+    def rows_of(self, part: FilePart) -> int | None:
+        """See FileFormat.rows_of."""
+        with _open(part.file) as file:
+            return sum(file.metadata.row_group(group).num_rows for group in range(part.start, part.end))
+
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ParquetWriter(stream, schema, settings)
 

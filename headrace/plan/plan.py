@@ -8,11 +8,12 @@ from typing import Any
 from headrace.config.env import JobMode
 from headrace.config.error_handlers import ErrorHandlerOptions, Stage
 from headrace.config.job import JobConfig, Plugin, placed
-from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms
-from headrace.errors import ConfigError, Problem
+from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms, where_raised
+from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.options import is_slip, read_options
 from headrace.plan.graph import Graph, connect
 from headrace.plan.spooled import SpooledSink
+from headrace.plan.unset import unset_variables
 
 _REGISTRIES: dict[str, Registry[Any]] = {"source": sources, "transform": transforms, "sink": sinks}
 
@@ -135,9 +136,12 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
     except ConfigError as error:
         problems += error.problems
     problems += _unbounded(job, made)
+    problems += unset_variables(job)
     if problems or graph is None:
         slips = [w for w in warnings if is_slip(w) and w not in problems]
-        raise ConfigError(sorted([*problems, *slips], key=attrgetter("line")))
+        unused = [w for w in warnings if w.place.startswith("-i ")] if job.unset else []
+        broken = [*Registry.broken.values()] if any(p.code == "unknown-plugin" for p in problems) else []
+        raise ConfigError([*sorted([*problems, *slips], key=attrgetter("line")), *unused, *broken])
     return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
 
 
@@ -165,12 +169,25 @@ def _make(
         return None
     try:
         made: Source | Transform | Sink = cls(read.options)
+        if isinstance(made, Transform):
+            made.check()
     except ConfigError as error:
         problems += [placed(p, plugin, job.file) for p in error.problems]
+        return None
+    except HeadraceError:
+        raise
+    except Exception as error:  # a mistake in a plugin; the problems of the others are told all the same
+        problems.append(_mistake(error, plugin, cls, job.file))
         return None
     if isinstance(made, Source) and plugin.output:
         made.output = plugin.output
     return made
+
+
+def _mistake(error: Exception, plugin: Plugin, cls: type, file: str) -> Problem:
+    source, line = where_raised(error, cls.__module__)
+    text = f"the plugin raised {type(error).__name__}: {error}"
+    return placed(Problem("", text, f"mend the plugin: {source}:{line}"), plugin, file)
 
 
 def _make_error_sink(

@@ -59,10 +59,10 @@ def describe_offline(plan: Plan) -> tuple[dict[int, list[TableSchema]], list[Pro
     problems: list[Problem] = []
     for pipeline in plan.pipelines:
         step = pipeline.source
-        if not step.source.describes_offline():
-            continue
         try:
-            given[step.id] = step.source.tables()
+            tables = step.source.declared_tables()
+            if tables is not None:
+                given[step.id] = tables
         except ConfigError as error:
             problems += [placed(p, step.plugin, plan.job.file) for p in error.problems]
         except HeadraceError as error:

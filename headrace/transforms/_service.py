@@ -52,6 +52,8 @@ class CustomConfig(Options):
 class ModelOptions(TableOptions):
     """What LLM and Embedding have in common."""
 
+    filled_in: ClassVar[Mapping[str, str]] = {"custom_config": "model|input|prompt"}
+
     known_urls: ClassVar[Mapping[Provider, str]] = {}
     """Provider → its service's URL; empty where only the options say."""
 

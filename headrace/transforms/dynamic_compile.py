@@ -1,5 +1,8 @@
 """DynamicCompile: refused, with the transform that does the same."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from headrace.connector import Transform, transform
@@ -18,6 +21,8 @@ def process(row, context):                                       # what getInlin
 
 class DynamicCompileOptions(TableOptions):
     """Options of DynamicCompile: understood, so that its job files are told what to do instead."""
+
+    filled_in: ClassVar[Mapping[str, str]] = {"source_code": ".*"}
 
     compile_language: str = Field(default="", validate_default=True, description="GROOVY, JAVA or SCALA.")
     compile_pattern: str = Field(default="SOURCE_CODE", description="SOURCE_CODE or ABSOLUTE_PATH.")

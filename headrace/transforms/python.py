@@ -4,7 +4,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -40,6 +40,8 @@ class NewColumn(Options):
 
 class PythonOptions(TableOptions):
     """Options of Python."""
+
+    filled_in: ClassVar[Mapping[str, str]] = {"source_code": ".*"}
 
     source_code: str | None = Field(
         default=None,

@@ -1,7 +1,7 @@
 """Replace: replaces text in a column."""
 
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ from headrace.transforms._texts import check_made, map_texts
 
 class ReplaceOptions(TableOptions):
     """Options of Replace."""
+
+    filled_in: ClassVar[Mapping[str, str]] = {"replacement": ".*"}
 
     replace_field: str = Field(description="The column.")
     pattern: str = Field(description="What is replaced: a text, or a regular expression with is_regex.")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import Field
 
-from headrace.connector import Batch, Choice, TableSchema, TaskContext, transform
+from headrace.connector import Batch, Choice, Problem, TableSchema, TaskContext, transform
+from headrace.errors import ConfigError
 from headrace.transforms._tables import TableOptions, TableTransform
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ class SqlTransform(TableTransform):
     def __init__(self, options: Any) -> None:
         super().__init__(options)
         self._ready: dict[tuple[str, str], tuple[pa.Schema, Select]] = {}
+
+    def check(self) -> None:
+        """See Transform.check."""
+        from headrace.sql.grammar import parse_query
+
+        problems: list[Problem] = []
+        for place, options in self.option_sets():
+            try:
+                parse_query(options.query)
+            except ConfigError as error:
+                problems += [problem.under(place) for problem in error.problems]
+        if problems:
+            raise ConfigError(problems)
 
     def describe(self, table: TableSchema, options: SqlOptions) -> TableSchema:  # noqa: D102
         from headrace.sql.select import Select

@@ -62,7 +62,7 @@ def test_takes_variables_a_name_and_an_id(headrace, job):
 
 def test_a_wrong_job_prints_all_problems_without_a_traceback(headrace, job):
     done = headrace("run", job("source { FakeSorce {} }\nsink {\n  Console { log.print.dta = false }\n}"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines() == [
         f"error: {job('source { FakeSorce {} }')}:1: source[0].FakeSorce: unknown source 'FakeSorce'",
         "  did you mean FakeSource?",
@@ -109,7 +109,7 @@ def test_lists_plugins_and_their_options(headrace):
     schema = json.loads(headrace("connectors", "Console", "--json-schema").stdout)
     assert "log.print.data" in schema["sink"]["properties"]
     wrong = headrace("connectors", "FakeSorce")
-    assert (wrong.returncode, "did you mean FakeSource?" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "did you mean FakeSource?" in wrong.stderr) == (2, True)
 
 
 def test_doctor_says_what_is_there(headrace):
@@ -238,7 +238,7 @@ def test_runs_a_sql_job_file(headrace, job, runner):
 
 def test_a_wrong_sql_job_file_names_its_lines(headrace, job):
     done = headrace("check", job(SQL.replace("SELECT name", "SELECT nme").replace("'row.num'", "'row.nm'"), "job.sql"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "job.sql:4: source[0].FakeSource.row.nm: unknown option" in done.stderr
 
 

@@ -146,9 +146,9 @@ def test_mistakes_are_told_with_exit_code_1(call, tmp_path):
     file = job_file(tmp_path)
     file.write_text(file.read_text().replace("FakeSource {", "FakeSorce {").replace("LocalFile {", "LocalFil {"))
     code, said = call("submit", file)
-    assert (code, "did you mean FakeSource?" in said, "did you mean LocalFile?" in said) == (1, True, True)
+    assert (code, "did you mean FakeSource?" in said, "did you mean LocalFile?" in said) == (2, True, True)
     code, said = call("submit", tmp_path / "none.conf")
-    assert (code, "there is no file" in said) == (1, True)
+    assert (code, "there is no file" in said) == (2, True)
 
 
 def test_a_job_that_failed_ends_job_and_watch_with_1(call, tmp_path):
@@ -188,7 +188,7 @@ def test_a_misspelt_option_is_told_at_the_end_and_kept_with_the_job(call, server
     [warning] = server.get("job-info/7050").json["warnings"]
     assert "did you mean 'row.num'?" in warning
     code, said = call("submit", file, "--strict")
-    assert (code, "did you mean 'row.num'?" in said) == (1, True)
+    assert (code, "did you mean 'row.num'?" in said) == (2, True)
 
 
 def test_a_log_is_printed_whole_over_its_rotations(call, tmp_path):

@@ -280,11 +280,12 @@ def test_the_terminal_shows_what_is_wrong_first_and_few_tables():
         job.read(2, f"t{number}")
         job.transform("Copy", 2, 2, f"t{number}")
         job.hand(1 if number == 29 else 2, f"t{number}")
-    lines = delivery_lines(DeliveryReport(1, 1, "j", "FAILED", Verify.COUNT, 1.0, 2.0, tuple(job.found())))
+    report = DeliveryReport(1, 1, "j", "FAILED", Verify.COUNT, 1.0, 2.0, tuple(job.found()))
+    lines = delivery_lines(report)
     assert lines[0].split() == ["table", "sink", "read", "written"]
     assert lines[1].split() == ["t29", "Sink[0]-Console", "2", "1"]
-    assert lines[-2] == "  … and 10 more"
-    assert lines[-1].startswith("not balanced: t29 → Sink[0]-Console: 2 rows read")
+    assert lines[-1] == "  … and 10 more"
+    assert report.summary.startswith("not balanced: t29 → Sink[0]-Console: 2 rows read")
 
 
 # ------------------------------------------------------------------------------------------------------ whole jobs

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from headrace.cli.exits import FAILED, FINISHED, REJECTED, WRONG
 from headrace.cli.output import print_error, statistics, tell
 from headrace.cli.seatunnel import USAGE_EXIT
 from headrace.cli.seatunnel.arguments import Arguments, UsageError, parse_arguments, usage
@@ -131,7 +132,7 @@ def _run_here(arguments: Arguments) -> int:
     if arguments.run_async:
         print("warning: the job runs in this process (-m local): --async is ignored", file=sys.stderr)
     job_id, restore = _new_id(arguments)
-    return run_job(
+    code = run_job(
         _job_file(arguments),
         arguments.variables,
         {},
@@ -143,6 +144,7 @@ def _run_here(arguments: Arguments) -> int:
         as_json=False,
         on_start=_print_submitted,
     )
+    return {WRONG: FAILED, REJECTED: FINISHED}.get(code, code)
 
 
 def _run_there(arguments: Arguments) -> int:
@@ -181,7 +183,7 @@ def _wait(cluster: Cluster, job_id: int, *, close_job: bool) -> int:
         _print_banner("Fatal Error")
         print(f"Reason: job {job_id} ended {job.status}{_because(job)}", file=sys.stderr)
         return 1
-    print(statistics(started, time.time(), job.rows_read, job.rows_written))
+    print(statistics(started, time.time(), job.rows_read, job.rows_written, job.rows_rejected, job.rows_filtered))
     return 0
 
 

@@ -80,6 +80,24 @@ def partitions_of(path: str, options: FileTableOptions) -> dict[str, str | None]
     return partition_values(path) if options.parse_partition_from_path else {}
 
 
+MOST_FOLDERS = 100
+"""Directories that `check` looks into to find out whether there are partitions."""
+
+
+def has_no_partitions(options: FileTableOptions) -> bool:
+    """Whether no directory of the path is a `k=v` one, as far as a look at names tells; false where it is not known."""
+    if not options.parse_partition_from_path:
+        return True
+    if partition_values(options.path):
+        return False
+    if not os.path.isdir(options.path):
+        return bool(os.path.splitext(options.path)[1])
+    for number, (_, folders, _) in enumerate(os.walk(options.path)):
+        if any("=" in name for name in folders) or number >= MOST_FOLDERS:
+            return False
+    return True
+
+
 def holds(options: FileTableOptions, path: str) -> bool:
     """Whether a file, as it was listed, is the option `path` or lies below it."""
     return Path(path).is_relative_to(options.path)

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from headrace.connector import Position
 from headrace.connectors._files.listing import relative_path
 from headrace.connectors._files.options import FileTableOptions
 from headrace.errors import Rejected
@@ -37,3 +38,13 @@ def part_of(path: str, plain: Opened, span: tuple[int, int], options: FileTableO
     if member:
         return FilePart(plain, *span, f"{path}:{member}", os.path.join(relative, member))
     return FilePart(plain, *span, path, relative)
+
+
+def share_before(position: Position, part: FilePart, rows: int | None) -> float:
+    """How much of a part lies before a position: by its bytes, or by its rows where `rows` is their number."""
+    if isinstance(position, int):
+        return min(position / rows, 1.0) if rows else 0.0
+    offset = position[0] if isinstance(position, list | tuple) and position else None
+    if not isinstance(offset, int) or part.end <= part.start:
+        return 0.0
+    return min(max((offset - part.start) / (part.end - part.start), 0.0), 1.0)

@@ -7,7 +7,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,6 +70,11 @@ class DataSaveMode(Choice):
 
 class FileSinkOptions(WriteSettings):
     """Options of a file sink."""
+
+    filled_in: ClassVar[Mapping[str, str]] = {
+        "file_name_expression": "now|uuid|transactionId",
+        "partition_dir_expression": r"[kv](\d+|n)",
+    }
 
     path: LocalPath = Field(
         min_length=1, json_schema_extra=PATH, description="The target directory; ${table_name} and its like are filled."

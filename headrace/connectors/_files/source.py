@@ -13,10 +13,10 @@ from headrace.connectors._files.actions import PostSync
 from headrace.connectors._files.columns import LOOKED_AT, own_columns, shaped, tell_of_others, united
 from headrace.connectors._files.follower import FileFollower
 from headrace.connectors._files.inferred import completed, with_cure
-from headrace.connectors._files.listing import holds, is_copied, partitions_of, readable_files
+from headrace.connectors._files.listing import has_no_partitions, holds, is_copied, partitions_of, readable_files
 from headrace.connectors._files.metadata import FILE_METADATA, FileMetadata
 from headrace.connectors._files.options import FileSourceOptions, FileTableOptions, PostSyncAction
-from headrace.connectors._files.parts import cut, members_of, part_of, whole
+from headrace.connectors._files.parts import cut, members_of, part_of, share_before, whole
 from headrace.errors import BadRow, HeadraceError, Rejected, Unavailable
 from headrace.formats.delimited import NO_SCHEMA_COLUMN
 from headrace.formats.file_format import KIND, FileFormat, FilePart
@@ -28,6 +28,9 @@ from headrace.storage.local import LocalFile
 from headrace.storage.opened import InMemory
 
 LOG = logging.getLogger("headrace.plugin")
+
+COUNTED_BYTES = 16 * 1024 * 1024
+"""Splits as big as this are worth a look at how many rows they hold, to tell how far their reading is."""
 
 
 class FileSource(Source):
@@ -74,6 +77,16 @@ class FileSource(Source):
     def describes_offline(self) -> bool:
         """Partitions and the columns of parquet files are only known from the files."""
         return False
+
+    def declared_tables(self) -> list[TableSchema] | None:
+        """See Source.declared_tables: those of the schema option, where no directory can add a partition column."""
+        found = []
+        for options in self.options.tables():
+            declared = self._declared(options)
+            if declared is None or options.infer_schema or options.read_columns or not has_no_partitions(options):
+                return None
+            found.append(replace(declared, metadata=FILE_METADATA))
+        return found
 
     def places(self) -> list[str]:
         """The directories and files that are read."""
@@ -136,14 +149,13 @@ class FileSource(Source):
                 split=split.id,
             )
         member = split.data.get("member", "")
+        form = file_format(options.file_format_type)
         with plain_file(self.storage().open(path, stat.size), options.archive_codec, options.codec, member) as plain:
-            if "start" in split.data:
-                span = split.data["start"], split.data["end"]
-            else:
-                span = whole(file_format(options.file_format_type), plain, options)
+            span = (split.data["start"], split.data["end"]) if "start" in split.data else whole(form, plain, options)
             part = part_of(path, plain, span, options, member)
+            total = form.rows_of(part) if split.size >= COUNTED_BYTES else None
             for batch, after in self.read_part(number, path, part, position, task):
-                yield Read(batch, after)
+                yield Read(batch, after, share_before(after, part, total))
 
     def _in_its_table(self, split: Split) -> Split:
         """The split with the number that its table has now: a job file may be restored with its tables reordered."""
