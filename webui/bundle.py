@@ -60,7 +60,7 @@ def _run(failing: str, *command: str) -> None:
     ran = subprocess.run(
         [str(node), str(npm), *command[1:]],
         cwd=HERE,
-        env={**os.environ, "PATH": path},
+        env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path},  # certificates as pip's: those of the system
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

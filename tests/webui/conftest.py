@@ -11,6 +11,7 @@ from tests.api.servers import Server
 CHROMIUM = shutil.which("chromium")
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "webui" / "node_modules" / "axe-core" / "axe.min.js"
+BUILT = ROOT / "headrace" / "api" / "page_files" / "index.html"
 IMAGES = ROOT / "docs" / "images"
 PATIENCE_MS = 90_000
 """How long anything may take to be seen."""
@@ -20,6 +21,8 @@ PATIENCE_MS = 90_000
 def browser():
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: scripts/test does it")
+    if not BUILT.is_file():
+        pytest.skip("the page is not built: scripts/install says why")
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_MS)
