@@ -3,6 +3,7 @@
 import http.client
 import json
 import math
+import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -66,6 +67,14 @@ class LogPart:
     cut: bool = False
 
 
+_IDS = 2**53 - 2
+"""Ids that are made here are drawn from so many: no two are alike, and no client loses digits."""
+
+
+class _UnansweredError(Unavailable):
+    """A request was sent, and no answer came: nobody knows whether it was taken."""
+
+
 class Client:
     """Talks to one server. Its methods raise Unavailable when it cannot be reached, ConfigError when it refuses.
 
@@ -119,16 +128,43 @@ class Client:
         savepoint: bool = False,
         format: str = "json",  # noqa: A002  the word of the REST API
         strict: bool = False,
+        patience: float = 0.0,
     ) -> int:
         """Submit a job, as a dict or a text in JSON, HOCON or SQL; its id. Raises ConfigError with all problems.
 
         strict: an unknown option is a problem; else it is a warning in the job's record.
+        patience: seconds for which the server may be away once the job was sent, as when it is started anew. The job is
+        sent again, and the server knows it by its id, which is made here where none is given. A job that goes on from
+        its saved state is sent once only: it may have ended meanwhile, and would run again.
         """
-        query = {"jobId": job_id, "jobName": name, "isStartWithSavePoint": "true" if savepoint else None}
+        repeats = patience > 0 and not savepoint
+        number = secrets.randbelow(_IDS) + 1 if job_id is None and repeats else job_id
+        query = {"jobId": number, "jobName": name, "isStartWithSavePoint": "true" if savepoint else None}
         query["strict"] = "true" if strict else None
         query["format"] = format if format != "json" else None
         text = job if isinstance(job, str) else json.dumps(job)
-        return int(self._ask("POST", "/submit-job", query, text)["jobId"])
+        sent_at: float | None = None
+        while True:
+            try:
+                return int(self._ask("POST", "/submit-job", query, text)["jobId"])
+            except Unavailable as error:
+                if not repeats or (sent_at is None and not isinstance(error, _UnansweredError)):
+                    raise
+                sent_at = sent_at or time.monotonic()
+                if time.monotonic() - sent_at > patience:
+                    raise
+                time.sleep(0.5)
+            except ConfigError:  # also what refuses an id that was given before
+                if sent_at is None or job_id is not None or number is None or not self._knows(number):
+                    raise
+                return number  # it was taken, its answer was lost, and it has ended since
+
+    def _knows(self, job_id: int) -> bool:
+        try:
+            self.job(job_id)
+        except JobNotFound:
+            return False
+        return True
 
     def stop(self, job_id: int, *, savepoint: bool = False) -> None:
         """Ask for a job's end, at once or with a savepoint."""
@@ -258,6 +294,7 @@ class Client:
         if method != "GET":
             connection.close()
         for last in (True,) if connection.sock is None else (False, True):
+            self._connected(connection)
             try:
                 connection.request(method, path, content, self._headers)
                 answer = connection.getresponse()
@@ -265,11 +302,18 @@ class Client:
             except (http.client.HTTPException, OSError) as error:
                 connection.close()  # a kept connection may have been closed by the server: once more on a new one
                 if last:
-                    raise Unavailable(f"cannot reach {self._url}: {error}") from error
+                    raise _UnansweredError(f"cannot reach {self._url}: {error}") from error
             else:
                 self._kept.append(connection)
                 return status, content_read, answer.headers
         raise AssertionError
+
+    def _connected(self, connection: http.client.HTTPConnection) -> None:
+        if connection.sock is None:
+            try:
+                connection.connect()
+            except (http.client.HTTPException, OSError) as error:
+                raise Unavailable(f"cannot reach {self._url}: {error}") from error
 
     def _take_connection(self) -> http.client.HTTPConnection:
         with suppress(IndexError):
@@ -300,10 +344,12 @@ def _authorization(user: str | None, password: str | None, token: str | None) ->
 def _refusal(url: str, status: int, answer: Any) -> HeadraceError:
     message = answer.get("message") if isinstance(answer, dict) else None
     problems = answer.get("problems") if isinstance(answer, dict) else None
-    if problems:
+    if problems and status != 503:
         return ConfigError([Problem(p["place"], p["message"], p["cure"], "", p["line"]) for p in problems])
     if status == 400:
         return ConfigError([Problem("", message or f"{url} answered 400 without a reason")])
+    if status == 503:
+        return _UnansweredError(f"{url}: {message or 'it answers nothing at the moment'}")
     return HeadraceError(f"{url} answered {status}: {message or 'no reason was given'}")
 
 

@@ -65,7 +65,7 @@ class Gate:
         receive = _limited(receive, listener.max_body)
         packed = encodings(headers.get("content-encoding", ""))
         receive = unpacked(receive, listener.max_body) if packed else receive
-        await self._app(scope, receive, _typed(send, listener.types) if listener.types else send)
+        await run_to_an_answer(self._app, scope, receive, _typed(send, listener.types) if listener.types else send)
 
     def _answer(
         self, method: str, path: str, query: str, client: str, headers: dict[str, str]
@@ -118,6 +118,26 @@ class Gate:
             answer.headers["Accept-Encoding"] = "gzip"
             return answer
         return None
+
+
+async def run_to_an_answer(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """The application; what it cannot answer before the server ends is told so, and not called a fault."""
+    begun = False
+
+    async def sent(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await app(scope, receive, sent)
+    except asyncio.CancelledError:
+        if begun:
+            raise
+        text = "the server is being stopped, and may have taken this or not"
+        answer = failure(text, [Problem("", text, "ask again when it is back, with the same jobId")], status=503)
+        answer.headers["Retry-After"] = "1"
+        await answer(scope, receive, send)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

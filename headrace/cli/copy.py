@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headrace.cli.exits import exit_code
+from headrace.cli.exits import BROKEN_PIPE, FAILED, FINISHED, REJECTED, exit_code
 from headrace.cli.file_places import FilePlace, place_of, target_place
 from headrace.cli.output import print_error
 from headrace.config.job import parse_job
@@ -77,7 +77,7 @@ def copy(
 
 
 def _run(made: Copy, wish: Wish, overrides: Mapping[str, Any], *, quiet: bool, as_json: bool) -> int:
-    """Run the job. A file that is replaced is put back when it fails."""
+    """Run the job. A file that is replaced is put back when it fails, or gives no file."""
     from headrace.cli.run import run_job
 
     job = parse_job(made.text, variables=made.variables)
@@ -85,12 +85,13 @@ def _run(made: Copy, wish: Wish, overrides: Mapping[str, Any], *, quiet: bool, a
     if file is not None and file.exists():
         aside = file.with_name(f".{file.name}.before-{os.getpid()}")
         file.rename(aside)
-    code = 1
+    code = FAILED
     try:
         code = run_job(job, [], overrides, None, None, restore=False, strict=False, quiet=quiet, as_json=as_json)
     finally:
         if file is not None and aside is not None:
-            aside.rename(file) if code else aside.unlink()
+            is_delivered = code in (FINISHED, REJECTED, BROKEN_PIPE) and file.exists()
+            aside.unlink() if is_delivered else aside.rename(file)
     return code
 
 

@@ -38,7 +38,15 @@ def submit_job(
 
     def act(client: Client) -> int:
         text, form = job_text(file, variables)
-        number = client.submit(text, job_id=job_id, name=name, savepoint=restore, format=form, strict=strict)
+        number = client.submit(
+            text,
+            job_id=job_id,
+            name=name,
+            savepoint=restore,
+            format=form,
+            strict=strict,
+            patience=PATIENCE_SECONDS if wait else 0,
+        )
         if not wait:
             print(json.dumps({"jobId": number}) if as_json else number)
             if not as_json:

@@ -1,13 +1,18 @@
 """How clients of SeaTunnel speak to it: curl, pooled connections, forms, pages behind a proxy."""
 
+import asyncio
 import contextlib
 import http.client
 import json
+import re
 import socket
+import threading
 import time
 
 import pytest
 
+import headrace
+from headrace.api import gate
 from tests.api.servers import FORM, MAPS, form, job
 
 
@@ -138,3 +143,87 @@ def test_a_browser_is_led_to_the_page(server):
     answer = server.ask("GET", "/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (answer.status, answer.headers["location"]) == (307, "/docs")
     assert server.ask("GET", "/").status == 404
+
+
+# a server that ends before it has answered
+
+
+class LosesFirstAnswer:
+    """Stands before a server, passes requests on, and hangs up instead of giving the first answer."""
+
+    def __init__(self, port):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.taken, self.losing, self.target = self.listener.getsockname()[1], [], True, port
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                with client:
+                    request = client.recv(65536)
+                    while request.partition(b"\r\n\r\n")[2] == b"" and request.startswith(b"POST"):
+                        request += client.recv(65536)
+                    self.taken.append(request)
+                    answer = raw(self.target, request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                    if not self.losing:
+                        client.sendall(answer)
+                    self.losing = False
+
+
+@pytest.fixture
+def forgetful(server):
+    before = LosesFirstAnswer(server.port)
+    yield before
+    before.listener.close()
+
+
+def ids_of(requests):
+    return [re.search(rb"jobId=(\d+)", request)[1] for request in requests if request.startswith(b"POST")]
+
+
+def test_a_job_whose_answer_was_lost_is_sent_again_and_runs_once(server, forgetful):
+    with headrace.Client(f"http://127.0.0.1:{forgetful.port}") as client:
+        number = client.submit(job(1), name="lost-answer", patience=60)
+    assert ids_of(forgetful.taken) == [str(number).encode()] * 2
+    assert server.wait(number)["jobStatus"] == "FINISHED"
+    everything = server.get("running-jobs").json + server.get("finished-jobs").json
+    assert [one["jobId"] for one in everything if one["jobName"] == "lost-answer"] == [str(number)]
+
+
+def test_without_patience_a_lost_answer_is_an_error_and_nothing_is_sent_again(forgetful):
+    with headrace.Client(f"http://127.0.0.1:{forgetful.port}") as client, pytest.raises(headrace.errors.Unavailable):
+        client.submit(job(1))
+    assert len(forgetful.taken) == 1
+
+
+def test_a_server_that_was_never_reached_is_not_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    with headrace.Client(f"http://127.0.0.1:{port}") as client, pytest.raises(headrace.errors.Unavailable):
+        client.submit(job(1), patience=600)
+    assert time.monotonic() - began < 300
+
+
+def test_what_a_server_cannot_answer_before_its_end_is_told_so():
+    """uvicorn cancels what takes longer than its grace; a 500 would read like a fault."""
+    told = []
+
+    async def never(scope, receive, send):
+        await asyncio.sleep(600)
+
+    async def send(message):
+        told.append(message)
+
+    async def ended():
+        running = asyncio.create_task(gate.run_to_an_answer(never, {"type": "http"}, None, send))
+        await asyncio.sleep(0)
+        running.cancel()
+        await running
+
+    asyncio.run(ended())
+    assert told[0]["status"] == 503
+    assert (b"retry-after", b"1") in told[0]["headers"]
+    assert "may have taken this or not" in json.loads(told[1]["body"])["message"]

@@ -154,7 +154,10 @@ def _run_there(arguments: Arguments) -> int:
     job_id, restore = _new_id(arguments)
     cluster = Cluster(os.environ)
     with cluster.client() as client:
-        number = client.submit(text, job_id=job_id, name=arguments.name, savepoint=restore, format=form)
+        patience = 0 if arguments.run_async else PATIENCE_SECONDS
+        number = client.submit(
+            text, job_id=job_id, name=arguments.name, savepoint=restore, format=form, patience=patience
+        )
         name = arguments.name or "SeaTunnel"
         with suppress(Unavailable):  # the job is taken: what happens to the server now is a matter of waiting
             name = client.job(number).name
