@@ -25,6 +25,9 @@ PATH: dict[str, Any] = {"format": "path"}
 HOST: dict[str, Any] = {"format": "host"}
 """Likewise for a host or the URL of one."""
 
+STORE_PATH: dict[str, Any] = {"format": "store-path"}
+"""Likewise for a path within a store of another host: a server says which hosts are allowed, not which paths."""
+
 CODE: dict[str, Any] = {"format": "code"}
 """Likewise for code, or the name of some: a server takes it only where its operator allows jobs to run code."""
 

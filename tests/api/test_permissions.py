@@ -295,6 +295,25 @@ def test_no_job_names_a_link_local_or_metadata_address(server, host):
     assert "is a link-local or metadata address, which jobs may not reach" in answer.message
 
 
+@pytest.mark.parametrize("kind", ["source", "sink"])
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("http://inside.example:9000", "this server does not let jobs connect to 'inside.example'"),
+        ("inside.example", "this server does not let jobs connect to 'inside.example'"),
+    ],
+)
+def test_stores_are_reached_only_at_hosts_that_are_allowed(near_server, kind, endpoint, told):
+    body = job()
+    store = {"plugin_name": "S3File", "bucket": "s3a://rows", "fs.s3a.endpoint": endpoint, "path": "/x",
+             "file_format_type": "csv", "access_key": "k", "secret_key": "s"}  # fmt: skip
+    if kind == "source":
+        store["schema"] = {"fields": {"id": "int"}}
+    wiring = {key: body[kind][0][key] for key in ("plugin_output", "plugin_input") if key in body[kind][0]}
+    body[kind] = [{**store, **wiring}]
+    assert told in refusal(near_server, body).message
+
+
 def test_hosts_that_are_allowed_are(near_server):
     for transform in (
         {**LLM, "model_provider": "OPENAI", "api_path": "http://MODELS.example:8000/v1"},
@@ -343,7 +362,7 @@ def test_every_option_that_looks_like_a_path_or_an_address_is_marked_as_one():
                 if not takes_text or not looks.search(name) or path.endswith(NO_PATHS) or "idle" in extra:
                     continue
                 seen.add(name)
-                if extra.get("format") not in ("path", "host", "jdbc-url"):
+                if extra.get("format") not in ("path", "host", "jdbc-url", "store-path"):
                     wrong.append(f"{plugin}.{path}")
     assert {"path", "tmp_path", "url", "api_path", "oauth_path", "source_code_path"} <= seen
     assert wrong == []

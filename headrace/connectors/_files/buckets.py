@@ -12,6 +12,7 @@ from headrace.connector import TableSchema
 from headrace.connectors._files.options import FileTableOptions
 from headrace.connectors._files.sink import FileSink, FileSinkOptions
 from headrace.connectors._files.source import FileSource
+from headrace.options import STORE_PATH
 from headrace.storage.contract import Storage
 from headrace.storage.s3 import S3Storage
 from headrace.storage.s3_client import S3Place
@@ -75,7 +76,9 @@ class BucketTableOptions(FileTableOptions):
     """Which files of a bucket make a table, and how they are read."""
 
     path: BucketPath = Field(
-        default="", description="Required: an object of the bucket, or a folder that is read with all below it."
+        default="",
+        json_schema_extra=STORE_PATH,
+        description="Required: an object of the bucket, or a folder that is read with all below it.",
     )
 
     @abstractmethod
@@ -122,10 +125,13 @@ class BucketSinkOptions(FileSinkOptions):
     """Options of a sink into a bucket."""
 
     path: BucketPath = Field(
-        min_length=1, description="The target folder in the bucket; ${table_name} and its like are filled."
+        min_length=1,
+        json_schema_extra=STORE_PATH,
+        description="The target folder in the bucket; ${table_name} and its like are filled.",
     )
     tmp_path: BucketPath = Field(
         default="/tmp/seatunnel",
+        json_schema_extra=STORE_PATH,
         description="A folder of the bucket for notes about what is staged; two sinks may share it.",
     )
 
