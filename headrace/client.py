@@ -328,7 +328,7 @@ def _parts(url: str) -> SplitResult:
         if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port):
             return parts
     shown = url.rpartition("@")[2]
-    raise ConfigError([Problem("server", f"{shown!r} is no address", "write http://HOST:5801")])
+    raise ConfigError([Problem("server", f"{shown!r} is not an address", "write http://HOST:5801")])
 
 
 def _authorization(user: str | None, password: str | None, token: str | None) -> dict[str, str]:

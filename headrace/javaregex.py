@@ -43,7 +43,7 @@ def compile_regex(
         return re.compile(_Translation(pattern, dotall=dotall, multiline=multiline).text(), flags)
     except (re.error, ValueError, IndexError, OverflowError, RecursionError) as error:
         reason = str(error) if not isinstance(error, IndexError) else "it ends too early"
-        raise ValueError(f"{pattern!r} is no regular expression: {reason}") from error
+        raise ValueError(f"{pattern!r} is not a regular expression: {reason}") from error
 
 
 def replacement_template(replacement: str, pattern: "re.Pattern[str]") -> str:
@@ -71,7 +71,7 @@ def replacement_template(replacement: str, pattern: "re.Pattern[str]") -> str:
 
 
 def split(pattern: "re.Pattern[str]", text: str, limit: int) -> list[str]:
-    """`Pattern.split(text, limit)` for a limit above zero: the last part keeps the rest, groups are no parts."""
+    """`Pattern.split(text, limit)` for a limit above zero: the last part keeps the rest, groups are not parts."""
     parts: list[str] = []
     start = 0
     for match in pattern.finditer(text):

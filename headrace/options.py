@@ -39,7 +39,7 @@ def local_path(text: str) -> str:
         return text
     if scheme.lower() != "file":
         if rest.startswith("//"):
-            raise ValueError(f"{text!r} is no path of this machine")
+            raise ValueError(f"{text!r} is not a path of this machine")
         return text
     if not rest.startswith("//"):
         return rest

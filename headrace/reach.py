@@ -33,7 +33,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 
 
 def is_blocked(address: str) -> bool:
-    """Whether an address, IPv4 in IPv6 included, is one of those. False for what is no address."""
+    """Whether an address, IPv4 in IPv6 included, is one of those. False for what is not an address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

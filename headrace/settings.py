@@ -40,8 +40,8 @@ class Settings(Options):
     workers: int | None = Field(default=None, gt=0, description="Worker processes; the number of cores when left out.")
     memory: Size | None = Field(
         default=None,
-        description="What all processes together may hold: 512M, 2G, or 50% of what the machine or container allows; "
-        "half of that when left out.",
+        description="Memory limit for all processes together: 512M, 2G, or 50% of what the machine or container "
+        "allows; default: half of that.",
     )
     slots: int | None = Field(default=None, gt=0, description="Fixed slots of this node; any number when left out.")
     checkpoint_interval: float = Field(
@@ -54,7 +54,8 @@ class Settings(Options):
     )
     checkpoint_store: str | None = Field(
         default=None,
-        description="Where checkpoints are kept: a directory, s3://bucket/prefix, gs://… or az://…; in the home else.",
+        description="Where checkpoints are kept: a directory, s3://bucket/prefix, gs://… or az://…; by default in the "
+        "home.",
     )
     checkpoint_endpoint: str | None = Field(
         default=None, description="Address of an S3 server other than Amazon's, such as http://minio:9000."
@@ -176,7 +177,7 @@ def _below(content: Any, path: tuple[str, ...]) -> Any:
 
 
 def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key → value of everything that is no mapping itself."""
+    """Dotted key → value of everything that is not a mapping itself."""
     for key, value in values.items():
         path = f"{above}{key}"
         if isinstance(value, Mapping) and value:

@@ -36,7 +36,7 @@ def storable_values(value: Any) -> Any:
 
 
 def _escape(match: re.Match[str]) -> str:
-    """A byte that is no UTF-8, as Python keeps it in file names (PEP 383), is written as that byte."""
+    """A byte that is not UTF-8, as Python keeps it in file names (PEP 383), is written as that byte."""
     number = ord(match[0])
     if 0xDC80 <= number <= 0xDCFF:
         return f"\\x{number - 0xDC00:02x}"

@@ -674,7 +674,7 @@ SINK_BUGS = {
     "what is lost is passed over": {"commit": passes_over_what_is_lost},
     "claims not told": {"left": tells_of_its_store_alone},
     "writer state lost": writing(state=state_forgotten),
-    "committable is no JSON": writing(prepare_commit=not_json),
+    "committable is not JSON": writing(prepare_commit=not_json),
     "a row too few counted": writing(written=counts_what_it_was_given),
     "a changed row is read back": writing(prepare_commit=changes_a_row),
     "a row lost before it is read back": writing(prepare_commit=loses_a_row),
@@ -801,7 +801,7 @@ TRANSFORM_BUGS = {
     "depends on where batches are cut": {"apply": first_of_batch},
     "fails without rows": {"apply": fails_without_rows},
     "loses a row and does not say so": {"apply": loses_nulls},
-    "a bad row is no bad row to the engine": {"refuse": refuses_for_good},
+    "a bad row is not a bad row to the engine": {"refuse": refuses_for_good},
     "a bad row passes unchanged": {"refuse": lambda self, batch, task: None},
     "the rows of a bad one's batch are set aside": {"refuse": refuses_all},
 }

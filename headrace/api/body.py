@@ -187,7 +187,7 @@ def long_of(value: Any, place: str = "jobId") -> int:
     sign, plain = text[: len(text) - len(digits)], digits.lstrip("0") or "0"
     is_number = digits.isascii() and digits.isdigit() and len(plain) <= len(str(LONG))
     if not is_number or not -LONG <= int(sign + plain) < LONG:
-        problem = Problem(place, f"{text!r} is no whole number of 64 bits", "give a number")
+        problem = Problem(place, f"{text!r} is not a whole number of 64 bits", "give a number")
         raise BadRequest(f'For input string: "{text}"', [problem])
     return int(sign + plain)
 

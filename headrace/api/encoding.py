@@ -35,7 +35,7 @@ def not_unpacked(names: list[str]) -> str:
 
 
 def unpacked(receive: Receive, limit: int) -> Receive:
-    """The body that a gzip body holds. Raises TooLarge beyond `limit` bytes, BadRequest for what is no gzip."""
+    """The body that a gzip body holds. Raises TooLarge beyond `limit` bytes, BadRequest for what is not a gzip."""
     member = zlib.decompressobj(wbits=31)
     size = 0
 

@@ -176,7 +176,7 @@ def _checkpoints(routes: APIRouter, state: State, listener: Listener) -> None:
         if status and status not in checkpoints.STATUSES:
             text = f"No enum constant org.apache.seatunnel.engine.core.checkpoint.CheckpointStatus.{status}"
             cure = f"ask for one of {', '.join(checkpoints.STATUSES)}"
-            raise BadRequest(text, [Problem("status", f"{status!r} is no status of a checkpoint", cure)])
+            raise BadRequest(text, [Problem("status", f"{status!r} is not a status of a checkpoint", cure)])
         limit = max(long_of(query.get("limit") or "20", "limit"), 0)
         number = long_of(pipeline, "pipelineId") if pipeline else None
         found = operations.histories(long_of(job_id))

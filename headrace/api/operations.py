@@ -72,7 +72,7 @@ class Operations:
     # ----------------------------------------------------------------------------------------------------- submitting
 
     def submit(self, order: Order) -> Submitted:
-        """Take a job: it is run or reported whatever happens to the server. Raises what is wrong with it."""
+        """Take a job. Once this returns, it survives a crash of the server. Raises what is wrong with it."""
         return self._take([self._submission(order)])[0]
 
     def submit_all(self, orders: Sequence[Order | HeadraceError]) -> list[Submitted]:

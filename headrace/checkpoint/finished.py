@@ -67,7 +67,7 @@ class FinishedMarks:
 
 
 def of_spans(splits: tuple[Split, ...], spans: Iterable[Sequence[int]]) -> Finished:
-    """The inverse of `Finished.spans`. Raises ValueError when they are no spans of this set."""
+    """The inverse of `Finished.spans`. Raises ValueError when they are not spans of this set."""
     marks = bytearray(len(splits))
     for first, after in spans:
         if not 0 <= first < after <= len(marks):

@@ -102,7 +102,9 @@ class BlobStore(CheckpointStore):
             epoch = newest + 1 if found else self._first_epoch(job_id, pipeline)
             if self._blobs.swap(name, str(epoch).encode(), found[1] if found else None):
                 return epoch
-        raise StoreUnavailable(f"cannot claim an epoch of job {job_id} in {self._blobs.place}: others were quicker")
+        raise StoreUnavailable(
+            f"cannot claim an epoch of job {job_id} in {self._blobs.place}: another service took the job"
+        )
 
     def epoch(self, job_id: int, pipeline: int) -> int:  # noqa: D102
         name = f"{job_id}/{pipeline}.epoch"

@@ -444,7 +444,7 @@ def script(context: typer.Context, name: Annotated[str, typer.Argument()]) -> No
         "stop-seatunnel-cluster.sh": node.stop,
     }
     if name not in scripts:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(scripts)}")
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(scripts)}")
     raise typer.Exit(scripts[name](context.args))
 
 

@@ -142,7 +142,7 @@ def make_copy(
 def _check(wish: Wish) -> None:
     wrong = []
     if wish.mode and wish.mode not in MODES:
-        wrong.append(Problem("--mode", f"{wish.mode!r} is none of {', '.join(MODES)}"))
+        wrong.append(Problem("--mode", f"{wish.mode!r} is not one of {', '.join(MODES)}"))
     if wish.sql and (wish.where or wish.columns):
         wrong.append(Problem("--sql", "where and columns are part of the statement", "leave out --where and --columns"))
     if wish.keys and wish.mode in ("append", "replace"):

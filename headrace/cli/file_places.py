@@ -150,7 +150,8 @@ def _check_emptied(place: FilePlace) -> None:
             if not name.startswith((".", "_")) and not name.endswith(suffix):
                 what = os.path.join(folder, name)
                 cure = "choose another directory, or empty it yourself"
-                raise ConfigError([Problem("--mode", f"replace would remove {what}, which is no {suffix} file", cure)])
+                wrong = f"replace would remove {what}, which is not a {suffix} file"
+                raise ConfigError([Problem("--mode", wrong, cure)])
 
 
 def is_pattern(text: str) -> bool:

@@ -167,7 +167,7 @@ def make_connector(name: str, folder: Path) -> int:
     problem = None
     if not title.isidentifier() or not title.isascii():
         problem = Problem(
-            "--connector", f"{name!r} is no name of a connector", "begin it with a letter: --connector shop"
+            "--connector", f"{name!r} is not a name of a connector", "begin it with a letter: --connector shop"
         )
     elif target.exists():
         problem = Problem("--connector", f"{target} is there already", "choose another name")

@@ -115,8 +115,12 @@ class _Replay:
             print(json.dumps(found))
             return
         for reason, count in selection.kept.most_common():
-            print(f"{count:,} rows cannot be replayed: {reason}", file=sys.stderr)
+            print(f"{_rows(count)} cannot be replayed: {reason}", file=sys.stderr)
         if not self._quiet:
-            text = f"{self._sent:,} rows replayed"
-            text += f", {self._again:,} of them set aside again" if self._again else ""
+            text = f"{_rows(self._sent)} tried: {self._sent - self._again:,} delivered"
+            text += f", {self._again:,} rejected again" if self._again else ""
             print(text if self._sent or kept else "there is nothing to replay")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"

@@ -21,7 +21,8 @@ def format_job(file: Path, to: str | None, *, write: bool) -> int:
     def act() -> None:
         form = to or format_of(file)
         if form not in FORMATS:
-            raise ConfigError([Problem("--to", f"{form!r} is no format of job files", f"choose {', '.join(FORMATS)}")])
+            wrong = f"{form!r} is not a format of job files"
+            raise ConfigError([Problem("--to", wrong, f"choose {', '.join(FORMATS)}")])
         text = print_document(read_document(read_text(file), format_of(file), str(file)), form, str(file))
         _give(text, _target(file, form) if write else None)
 

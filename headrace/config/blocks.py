@@ -69,7 +69,7 @@ class Block(dict[str, Any]):
 
 
 class Quoted(str):
-    """Text that was in quotes: as a value never a number, a boolean or null; as a key its dots are no path."""
+    """Text that was in quotes: as a value never a number, a boolean or null; as a key its dots are not a path."""
 
     __slots__ = ()
 

@@ -255,7 +255,7 @@ class _Parser:
             return chr(code) if not 0xD800 <= code < 0xE000 else "\ufffd"
         if char not in _ESCAPES:
             self.at -= 2
-            raise self._error(f"\\{char} is no escape", "write a backslash twice, or use triple quotes")
+            raise self._error(f"\\{char} is not an escape", "write a backslash twice, or use triple quotes")
         return _ESCAPES[char]
 
     def _unquoted(self) -> "_Raw":

@@ -153,6 +153,9 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in content:
+            text = f"{str(path)!r} is not a job file, but something that is not text"
+            raise ConfigError([Problem("", text, "name a file in HOCON, JSON or SQL")]) from error
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(
             [Problem("", f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8", str(path), line)]
@@ -337,7 +340,7 @@ class _Reader:
         output = next((values[key] for key in OUTPUT_KEYS if values.get(key) not in (None, "")), None)
         for key, value, kinds in (("plugin_input", inputs, list), ("plugin_output", output, str)):
             if value is not None and not isinstance(value, kinds):
-                self.problems.append(self._at(Problem(key, f"{value!r} is no name of a dataset"), place, name))
+                self.problems.append(self._at(Problem(key, f"{value!r} is not a name of a dataset"), place, name))
                 return None
         parallelism = self._parallelism(values.get("parallelism"), place, name)
         options = {key: value for key, value in values.items() if key not in _COMMON}

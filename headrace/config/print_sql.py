@@ -29,7 +29,7 @@ _RESERVED = frozenset(
         "UNION", "UNIQUE", "USING", "VALUES", "VIEW", "WHEN", "WHERE", "WITH",
     }
 )  # fmt: skip
-"""Words that are no names without quotes."""
+"""Words that are not names without quotes."""
 
 
 def print_sql(root: Block, file: str = "") -> str:

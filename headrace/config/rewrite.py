@@ -77,7 +77,7 @@ def decrypt_document(root: Block, file: str = "") -> None:
 
 
 def _by_name(named: Named) -> Named:
-    """The plugin under the name that `plugin_name` gives it, where that is no variable."""
+    """The plugin under the name that `plugin_name` gives it, where that is not a variable."""
     name = named.block.get("plugin_name")
     if not isinstance(name, str) or not name or "${" in name:
         return named

@@ -338,7 +338,7 @@ def _value(key: str, token: Token) -> Any:
         return parse_hocon("\n" * (token.line - 1) + f"value = {bare}")["value"]
     except ConfigError as error:
         first = error.problems[0]
-        cure = first.cure or "begin the text with \\u005b or \\u007b where it is no list or object"
+        cure = first.cure or "begin the text with \\u005b or \\u007b where it is not a list or object"
         reason = first.message.split(": ", 2)[-1]  # without line and column, which count from elsewhere
         raise _Wrong(f"cannot read the option {key!r}: {reason}", cure, first.line) from None
 

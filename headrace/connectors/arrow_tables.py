@@ -41,7 +41,7 @@ class ArrowSourceOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.data is not None and not hasattr(self.data, "__arrow_c_stream__"):
-            raise ValueError(f"data has no __arrow_c_stream__: {type(self.data).__name__} is no Arrow table")
+            raise ValueError(f"data has no __arrow_c_stream__: {type(self.data).__name__} is not an Arrow table")
         if self.data is None and self.name is None:
             raise ValueError("data or name is needed: the table, or its name in headrace.run(tables={…})")
         return self

@@ -214,7 +214,7 @@ def fixed_rows(rows: Sequence[FixedRow], table: TableSchema) -> tuple[pa.RecordB
     try:
         kinds = [RowKind[row.kind.strip().upper()] for row in rows]
     except KeyError as error:
-        raise ValueError(f"rows: kind {error} is none of {', '.join(k.name for k in RowKind)}") from error
+        raise ValueError(f"rows: kind {error} is not one of {', '.join(k.name for k in RowKind)}") from error
     kind_array = None if all(k is RowKind.INSERT for k in kinds) else pa.array([int(k) for k in kinds], pa.uint8())
     return pa.RecordBatch.from_arrays(arrays, schema=table.arrow), kind_array
 

@@ -87,7 +87,7 @@ def row_texts(pipeline: int, step: Step, batch: Batch) -> list[str]:
 
 
 def raw_text(pipeline: int, step: Step, table: str, raw: bytes | str, place: str) -> str:
-    """Input that never became a row, likewise. Bytes that are no text stand in base64."""
+    """Input that never became a row, likewise. Bytes that are not text stand in base64."""
     found: dict[str, Any] = {"pipeline": pipeline, "step": step.name, "table": table, "place": place}
     try:
         found["raw"] = raw if isinstance(raw, str) else raw.decode()

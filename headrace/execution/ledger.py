@@ -75,7 +75,7 @@ class Ledger:
         return (found[0][0], [json.loads(row) for _, row in found]) if found else None
 
     def done(self, job_id: int) -> None:
-        """All rows of the replay are delivered, or were set aside again."""
+        """All rows of the replay are delivered, or were rejected again."""
         with self._database:
             self._database.execute(
                 "INSERT INTO replayed SELECT digest, count(*) FROM pending WHERE job_id = ? GROUP BY digest "

@@ -317,9 +317,7 @@ class PipelineRun:
                 self._asked = self._savepoint_owed.number - 1
                 self.inbox.put(self._savepoint_owed)
                 self._savepoint_owed = None
-            with suppress(
-                TimeoutError
-            ):  # what is being saved or committed now is not torn away, but not waited for long
+            with suppress(TimeoutError):  # what is being saved or committed now may end, but is not waited for long
                 self._side.submit(int).result(STOP_SECONDS)
             self._abort(coordinator)
             if isinstance(error, HeadraceError) and self._decided_to_stop():

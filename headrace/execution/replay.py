@@ -189,7 +189,7 @@ def _original(row: Row) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = json.loads(text)
     except ValueError:
-        raise ValueError(f"its original_data is no JSON of ours: {text[:80]!r}") from None
+        raise ValueError(f"its original_data is not JSON of ours: {text[:80]!r}") from None
     return found
 
 

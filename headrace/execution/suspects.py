@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 HEALTHY_SECONDS = 600.0
-"""A job whose workers all lived so long is no suspect any more."""
+"""A job whose workers all lived so long is not a suspect any more."""
 
 ISOLATED_FROM = 2
 """At so many deaths that it took part in, a job goes into a worker of its own."""
@@ -67,6 +67,6 @@ class Suspects:
         return job in self._alone
 
     def forget(self, job: str) -> None:
-        """The job has ended, or is no suspect any more."""
+        """The job has ended, or is not a suspect any more."""
         self._found.pop(job, None)
         self._alone.pop(job, None)

@@ -6,7 +6,7 @@ from headrace.errors import BadRow
 
 
 def decoded(name: str, column: pa.Array) -> list[str | None]:
-    """The texts of a column of bytes. Raises BadRow naming the column and the first bytes that are no text."""
+    """The texts of a column of bytes. Raises BadRow naming the column and the first bytes that are not text."""
     found: list[str | None] = []
     for row, value in enumerate(column.to_pylist(), 1):
         try:

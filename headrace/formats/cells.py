@@ -108,7 +108,7 @@ def cell_texts(column: pa.Array, formats: dict[str, str | None], null: str | Non
     """A column as the texts of its cells. formats: `date`, `datetime`, `time` → Java pattern or None for ISO.
 
     null: what stands for null; None keeps it. Moments with a zone keep their offset; by a pattern they are in UTC.
-    Raises ValueError naming the first bytes that are no text in UTF-8.
+    Raises ValueError naming the first bytes that are not text in UTF-8.
     """
     dtype = column.type
     if pa.types.is_string(dtype):

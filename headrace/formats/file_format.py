@@ -92,7 +92,7 @@ class WriteSettings(Options):
     encoding: str = Field(default="UTF-8", description="The files' encoding.")
     date_format: str | None = Field(default=None, description="Java pattern of dates; yyyy-MM-dd when left out.")
     datetime_format: str | None = Field(
-        default=None, description="Java pattern of timestamps; yyyy-MM-dd HH:mm:ss with the fraction there is, else."
+        default=None, description="Java pattern of timestamps; default: yyyy-MM-dd HH:mm:ss with the fraction there is."
     )
     time_format: str | None = Field(default=None, description="Java pattern of times; HH:mm:ss when left out.")
     compress_codec: str = Field(

@@ -18,7 +18,7 @@ def java_numbers(column: pa.Array) -> pa.Array:
     texts = column.cast(pa.string())
     values = pc.fill_null(column, 0.5).to_numpy(zero_copy_only=False)
     size = np.abs(values)
-    plain = ((size >= 1e-3) & (size < 1e7)) | (size == 0)  # elsewhere Java writes exponents, or it is no number
+    plain = ((size >= 1e-3) & (size < 1e7)) | (size == 0)  # elsewhere Java writes exponents, or it is not a number
     with np.errstate(invalid="ignore"):  # of a NaN that signals
         whole = plain & (values == np.floor(values))
     if whole.any():

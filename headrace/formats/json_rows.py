@@ -172,7 +172,7 @@ def _strangers(value: Any, dtype: pa.DataType, name: str = "") -> Iterator[str]:
 
 
 def objects(line: bytes) -> Iterator[tuple[bytes, Any]]:
-    """The objects of a line, each with its text: one, or those of an array; an error for what is no JSON."""
+    """The objects of a line, each with its text: one, or those of an array; an error for what is not JSON."""
     if not line.strip():
         return
     try:

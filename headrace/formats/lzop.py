@@ -14,9 +14,9 @@ _ADLER_PLAIN, _ADLER_PACKED, _EXTRA, _CRC_PLAIN, _CRC_PACKED, _FILTER = 0x1, 0x2
 
 
 def unpack(stream: BinaryIO) -> Iterator[bytes]:
-    """The plain bytes, block by block. Raises ValueError for what is no lzop file, or a damaged one."""
+    """The plain bytes, block by block. Raises ValueError for what is not a lzop file, or a damaged one."""
     if stream.read(len(MAGIC)) != MAGIC:
-        raise ValueError("it is no LZO file (of the program lzop)")
+        raise ValueError("it is not an LZO file (of the program lzop)")
     version, _, _ = struct.unpack(">HHH", _take(stream, 6))
     _take(stream, 2 if version >= 0x940 else 1)  # method, and level
     (flags,) = struct.unpack(">I", _take(stream, 4))

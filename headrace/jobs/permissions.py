@@ -116,7 +116,7 @@ class Permissions:
         text = _as_path(value)
         begin, filled, rest = text.partition("${")
         if "\0" in text:
-            return f"{value!r} is no path", "leave out the character 0"
+            return f"{value!r} is not a path", "leave out the character 0"
         if ".." in re.split("[/:{}]", rest):
             return f"{value!r} may lead out of its directory", "leave out '..' behind what is filled in"
         place = Path(os.path.dirname(begin) if filled else begin)
@@ -158,7 +158,7 @@ class Permissions:
         try:
             host = urlsplit(value if "://" in value else f"//{value}").hostname or value
         except ValueError as error:
-            return f"{value!r} is no address: {error}", "write http://HOST:PORT/…"
+            return f"{value!r} is not an address: {error}", "write http://HOST:PORT/…"
         if self.hosts is None and is_blocked(host):
             text = f"{host} is a link-local or metadata address, which jobs may not reach"
             return text, "the setting allowed_hosts must name it"

@@ -190,7 +190,7 @@ class JobService:
     def submit(
         self, job: PreparedJob, *, job_id: int | None = None, name: str | None = None, savepoint: bool = False
     ) -> Submitted:
-        """Take a job: when this returns it is stored, and it will be run or reported whatever happens (guarantee 7).
+        """Take a job. Once this returns, it survives a crash: it will be run or reported (guarantee 7).
 
         Raises JobExists when the id has ended and `savepoint` was not asked for.
         """
@@ -471,7 +471,7 @@ class JobService:
 
     def _keep(self) -> None:
         """The sign of life stands alone: whatever else takes long, no other service takes this one for dead."""
-        told = "the service of jobs cannot keep house, and tries again"
+        told = "regular work on the store of jobs failed, and is tried again"
         self._rounds = Rounds(lambda text: self.log("error", f"{told}: {text}"))
         self._rounds.every("store-beat", min(1.0, self.settings.lease / 3), self._show_life)
         self._rounds.every("store-requests", self.settings.poll, self._take_requests, self._wake)

@@ -80,7 +80,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[\s*(?:(\d+)|'([^']*)'|\"([^\"]*)\")\s*\]")
 
 
 def _json_at(document: str, path: str) -> str | None:
-    """The text at a path; null when the document is no JSON, or has nothing there."""
+    """The text at a path; null when the document is not JSON, or has nothing there."""
     try:
         value = orjson.loads(document)
     except orjson.JSONDecodeError:

@@ -90,7 +90,7 @@ class Query:
     explodes: tuple[Explode, ...]
 
 
-_QUOTE = "a column that is called like a word of SQL stands in backquotes: `like`"
+_QUOTE = "a column named like a word of SQL needs backquotes: `like`"
 
 
 def parse_query(text: str) -> Query:

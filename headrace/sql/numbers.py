@@ -269,7 +269,7 @@ def _trim_scale(number: Value, rows: int) -> Value:
 
 
 def arithmetic_type(left: pa.DataType, right: pa.DataType) -> pa.DataType:
-    """The type of a sum, difference, product, quotient or rest. Raises ConfigError when one is no number."""
+    """The type of a sum, difference, product, quotient or rest. Raises ConfigError when one is not a number."""
     for dtype in (left, right):
         if not NUMBERS.has(dtype) and not pa.types.is_null(dtype):
             raise wrong(f"arithmetic takes numbers, not {type_name(dtype)}", NUMBERS.cure)

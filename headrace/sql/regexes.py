@@ -21,7 +21,7 @@ def flags_of(text: str | None) -> int:
         elif letter in _FLAGS:
             flags |= _FLAGS[letter]
         else:
-            raise ValueError(f"flag {letter!r} is none of i, c, n and m")
+            raise ValueError(f"flag {letter!r} is not one of i, c, n and m")
     return flags
 
 

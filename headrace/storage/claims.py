@@ -31,7 +31,7 @@ class Claim:
 
     @classmethod
     def read(cls, name: str) -> "Claim | None":
-        """The claim with this name; None where it is no claim's."""
+        """The claim with this name; None where it is not a claim's."""
         found = _NAME.fullmatch(name)
         return cls(found[1], *map(int, found.groups()[1:])) if found else None
 

@@ -70,5 +70,5 @@ def source_field(value: Any) -> Any:
         wanted = modality.strip().lower()
         found["modality"] = _BY_SUFFIX.get(wanted, wanted)
         if found["modality"] not in MODALITIES:
-            raise ValueError(f"modality {modality!r} is none of {', '.join(MODALITIES)}")
+            raise ValueError(f"modality {modality!r} is not one of {', '.join(MODALITIES)}")
     return found

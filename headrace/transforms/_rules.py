@@ -114,12 +114,12 @@ def limit(value: Any, dtype: pa.DataType) -> Any:
         try:
             number = Decimal(str(value))
         except InvalidOperation:
-            raise ValueError(f"{value!r} is no number to compare {type_name(dtype)} with") from None
+            raise ValueError(f"{value!r} is not a number to compare {type_name(dtype)} with") from None
         return pa.scalar(number)
     if pa.types.is_floating(dtype):
         number_64 = parse_value(value, pa.float64())
         if math.isnan(number_64):
-            raise ValueError("NaN is no end of a range")
+            raise ValueError("NaN is not an end of a range")
         return pa.scalar(number_64)
     if pa.types.is_string(dtype) and isinstance(value, int | float):
         raise ValueError(f"{value!r} is a number, and the column is STRING: cast it to a number first")
@@ -203,7 +203,7 @@ def find_function(name: str) -> Callable[[Any], Any]:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"cannot load function {name!r}: {error}") from error
     if not callable(function):
-        raise ValueError(f"{name!r} is no function")
+        raise ValueError(f"{name!r} is not a function")
     return function
 
 

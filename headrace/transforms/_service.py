@@ -93,7 +93,7 @@ class ModelOptions(TableOptions):
     def check(self) -> None:
         """Raises ValueError for what is missing or does not fit together."""
         if self.model_provider not in self.known_urls:
-            raise ValueError(f"{self.model_provider.value} is none of {', '.join(p.value for p in self.known_urls)}")
+            raise ValueError(f"{self.model_provider.value} is not one of {', '.join(p.value for p in self.known_urls)}")
         self.url()
         if self.model_provider is Provider.CUSTOM:
             if self.custom_config is None:
@@ -183,7 +183,7 @@ class Service:
         try:
             return json.loads(body)
         except ValueError as error:
-            raise Rejected(f"{place} answered what is no JSON: {_short(body)}", self._plugin) from error
+            raise Rejected(f"{place} answered what is not JSON: {_short(body)}", self._plugin) from error
 
 
 class Pace:

@@ -155,7 +155,7 @@ def column_problem(option: str, name: str, table: TableSchema) -> ConfigError:
 
 
 def need_columns(option: str, names: list[str], table: TableSchema) -> None:
-    """Raises ConfigError with every name that is no column of the table."""
+    """Raises ConfigError with every name that is not a column of the table."""
     problems = [p for name in names if name not in table.names for p in column_problem(option, name, table).problems]
     if problems:
         raise ConfigError(problems)

@@ -46,7 +46,7 @@ class FieldEncryptOptions(TableOptions):
         try:
             size = len(self.key_bytes())
         except binascii.Error:
-            raise ValueError("key is no base64") from None
+            raise ValueError("key is not base64") from None
         if size not in (16, 24, 32):
             raise ValueError(f"key has {size} bytes; AES takes 16, 24 or 32")
         return self
@@ -108,7 +108,7 @@ def _way(options: FieldEncryptOptions) -> Callable[[str], str]:
         try:
             sealed = base64.b64decode(text, validate=True)
         except ValueError as error:
-            raise ValueError("it is no base64") from error
+            raise ValueError("it is not base64") from error
         return unseal(sealed).decode()
 
     return decrypt
@@ -132,7 +132,7 @@ def _cbc(key: bytes) -> tuple[Crypt, Crypt]:
 
     def unseal(sealed: bytes) -> bytes:
         if len(sealed) < 2 * _CBC_IV or len(sealed) % 16:
-            raise ValueError(f"{len(sealed)} bytes are no AES_CBC text")
+            raise ValueError(f"{len(sealed)} bytes are not AES_CBC text")
         work = Cipher(algorithm, CBC(sealed[:_CBC_IV])).decryptor()
         padded = work.update(sealed[_CBC_IV:]) + work.finalize()
         padding = padded[-1]
@@ -156,7 +156,7 @@ def _gcm(key: bytes) -> tuple[Crypt, Crypt]:
 
     def unseal(sealed: bytes) -> bytes:
         if len(sealed) < _GCM_IV + 16:
-            raise ValueError(f"{len(sealed)} bytes are no AES_GCM text")
+            raise ValueError(f"{len(sealed)} bytes are not AES_GCM text")
         try:
             return cipher.decrypt(sealed[:_GCM_IV], sealed[_GCM_IV:], None)
         except InvalidTag as error:

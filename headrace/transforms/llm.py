@@ -160,7 +160,7 @@ class _Chat:
         return {"model": options.model, "messages": messages}
 
     def _answers(self, response: Any) -> list[Any]:
-        """The answers of a response. Raises ValueError when the model's text is no list, Rejected for another shape."""
+        """The answers of a response. Raises ValueError when the text is not a list, Rejected for other shapes."""
         custom = self._options.custom_config if self._options.model_provider is Provider.CUSTOM else None
         path = custom.custom_response_parse if custom else "$.choices[0].message.content"
         try:
@@ -177,16 +177,16 @@ class _Chat:
 def _listed(text: Any) -> list[Any]:
     """A text that holds a JSON list, perhaps in a block of code. Raises ValueError."""
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no text")
+        raise ValueError(f"{text!r} is not text")
     bare = text.strip()
     if bare.startswith("```"):
         bare = bare.strip("`").removeprefix("json").strip()
     try:
         found = json.loads(bare)
     except ValueError:
-        raise ValueError(f"{text[:200]!r} is no JSON list") from None
+        raise ValueError(f"{text[:200]!r} is not JSON list") from None
     if not isinstance(found, list):
-        raise ValueError(f"{text[:200]!r} is no JSON list")
+        raise ValueError(f"{text[:200]!r} is not JSON list")
     return found
 
 

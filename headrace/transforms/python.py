@@ -68,7 +68,7 @@ class PythonOptions(TableOptions):
         return self
 
     def code(self) -> tuple[Any, str]:
-        """The compiled code and its place. Raises ValueError when it cannot be read or is no Python."""
+        """The compiled code and its place. Raises ValueError when it cannot be read or is not Python."""
         if self.source_code_path is None:
             return _compile(self.source_code or "", "source_code"), "source_code"
         try:
@@ -82,7 +82,7 @@ def _compile(text: str, place: str) -> Any:
     try:
         code = compile(text, place, "exec")
     except SyntaxError as error:
-        raise ValueError(f"{place} is no Python: line {error.lineno}: {error.msg}") from error
+        raise ValueError(f"{place} is not Python: line {error.lineno}: {error.msg}") from error
     if not {"process", "process_batch"} & set(code.co_names):
         raise ValueError(f"{place} must define process(row, context) or process_batch(batch, context)")
     return code

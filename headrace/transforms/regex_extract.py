@@ -20,7 +20,7 @@ class RegexExtractOptions(TableOptions):
     regex_pattern: Regex = Field(description="A regular expression with one group for each output field.")
     output_fields: list[str] = Field(min_length=1, description="Names of the new columns, one for each group.")
     default_values: list[str] = Field(
-        default=[], description="What the new columns hold where nothing is found or the source is null; null else."
+        default=[], description="What the new columns hold where nothing is found or the source is null; default: null."
     )
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ def differences(theirs: Any, ours: Any, path: str = "", *, exact: bool = False) 
     if isinstance(theirs, str) and not (exact or key in EXACT):
         form = "size" if SIZES.match(path.partition("].")[2]) else _form(theirs)
         if form is not None:
-            return [] if re.fullmatch(FORMS[form], ours) else [f"{path}: {ours!r} is no {form} as {theirs!r} is"]
+            return [] if re.fullmatch(FORMS[form], ours) else [f"{path}: {ours!r} is not a {form} as {theirs!r} is"]
     if isinstance(theirs, int | float) and not isinstance(theirs, bool) and not exact:
         return []
     return [f"{path}: {theirs!r}, ours {ours!r}"]

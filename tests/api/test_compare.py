@@ -79,4 +79,4 @@ def test_figures_of_one_form_are_equal(theirs, ours):
     assert differences(
         [{"processors": "1", "heap.memory.used": "0", "x": theirs}],
         [{"processors": "2", "heap.memory.used": "1.0K", "x": ours}],
-    ) == ([] if theirs != "0" else ["[0].x: '1.5K' is no whole number as '0' is"])
+    ) == ([] if theirs != "0" else ["[0].x: '1.5K' is not a whole number as '0' is"])

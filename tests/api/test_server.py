@@ -216,7 +216,7 @@ HOMES = {
     "the home is a file": (lambda home: home.write_text(""), "cannot use the home"),
     "the logs are a file": (lambda home: (home.mkdir(), (home / "logs").write_text("")), "cannot use the home"),
     "the key is broken": (lambda home: (home.mkdir(), (home / "store.key").write_text("x")), "cannot use the key in"),
-    "the store is no database": (
+    "the store is not a database": (
         lambda home: (home.mkdir(), (home / "jobs.db").write_bytes(b"x" * 4096)),
         "cannot open the store of jobs",
     ),
@@ -707,7 +707,7 @@ def test_threads_share_a_client(server):
 def test_the_client_says_when_there_is_no_server():
     with headrace.Client(f"http://localhost:{free_port()}") as client, pytest.raises(Unavailable, match="cannot reach"):
         client.jobs()
-    with pytest.raises(ConfigError, match="'ftp://x' is no address"):
+    with pytest.raises(ConfigError, match="'ftp://x' is not an address"):
         headrace.Client("ftp://x")
 
 

@@ -170,7 +170,7 @@ def test_a_password_on_the_command_line_is_refused(here):
         (("none.csv", "o.parquet"), "there is no file or directory 'none.csv'"),
         (("orders.csv", "o.unknown"), "does not say its format"),
         (("orders.csv", "kafka2://x/y"), "nothing here reads or writes kafka2://"),
-        (("orders.csv", "o.parquet", "--mode", "merge"), "'merge' is none of append, replace, upsert"),
+        (("orders.csv", "o.parquet", "--mode", "merge"), "'merge' is not one of append, replace, upsert"),
         (("orders.csv", "o.parquet", "--mode", "upsert"), "files take no upserts"),
         (("orders.csv", "o.parquet", "--sql", "select 1", "--where", "a"), "leave out --where and --columns"),
         (("sqlite:///", "o.parquet"), "names no file"),

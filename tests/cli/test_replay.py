@@ -89,7 +89,7 @@ def test_lines_of_a_source_are_read_again_by_the_job_as_it_is_now(jobs, capsys, 
     assert jobs.delivered() == [1, 3, 5, 7, 9]
     jobs.age = "string"
     assert jobs.replay() == 0
-    assert "5 rows replayed\n" in capsys.readouterr().out
+    assert "5 rows tried: 5 delivered\n" in capsys.readouterr().out
     assert jobs.delivered() == list(range(10))
     assert query(jobs.folder / "out.db", "SELECT name FROM people WHERE id = 4") == ['name, 4 "東京"']
     assert jobs.replay() == 0
@@ -136,7 +136,7 @@ def test_rows_of_a_transform_go_on_from_it(jobs, capsys):
     jobs.run()
     assert jobs.delivered() == [1, 3]
     assert jobs.replay() == 1
-    assert "1 rows replayed, 1 of them set aside again" in capsys.readouterr().out
+    assert "1 row tried: 0 delivered, 1 rejected again" in capsys.readouterr().out
     jobs.transform = sql.format("LENGTH(name)")
     assert jobs.replay() == 0
     assert jobs.delivered() == [1, 2, 3]

@@ -63,16 +63,16 @@ def test_fmt_writes_another_format_beside_the_file_and_over_nothing(file):
     headrace("fmt", file, "--to", "sql", "--write")
     beside = file.with_suffix(".sql")
     assert headrace("fmt", beside) == beside.read_text() == headrace("fmt", file, "--to", "sql")
-    assert "job.sql' is there already" in headrace("fmt", file, "--to", "sql", "--write", code=1)
+    assert "job.sql' is there already" in headrace("fmt", file, "--to", "sql", "--write", code=2)
 
 
 def test_fmt_says_what_is_wrong(file):
-    assert "'yaml' is no format of job files\n  choose hocon, json, sql" in headrace(
-        "fmt", file, "--to", "yaml", code=1
+    assert "'yaml' is not a format of job files\n  choose hocon, json, sql" in headrace(
+        "fmt", file, "--to", "yaml", code=2
     )
     file.write_text("source {")
-    assert f"error: {file}:1: not HOCON" in headrace("fmt", file, code=1)
-    assert "there is no file" in headrace("fmt", "nope.conf", code=1)
+    assert f"error: {file}:1: not HOCON" in headrace("fmt", file, code=2)
+    assert "there is no file" in headrace("fmt", "nope.conf", code=2)
 
 
 def test_encrypt_and_decrypt_are_opposites_and_change_nothing_else(file):
@@ -86,7 +86,7 @@ def test_encrypt_and_decrypt_are_opposites_and_change_nothing_else(file):
 def test_an_encrypted_job_runs_with_its_key_and_not_without(file):
     file.write_text(JOB.replace("base64", "aes"))
     key = {"HEADRACE_SHADE_KEY": "3c" * 32}
-    assert "there is no key" in headrace("encrypt", file, code=1, HEADRACE_SHADE_KEY="")
+    assert "there is no key" in headrace("encrypt", file, code=2, HEADRACE_SHADE_KEY="")
     headrace("encrypt", file, "--write", **key)
     assert "secret" not in file.read_text()
     command = [sys.executable, "-m", "headrace", "run", "-q", "--runner", "processes", "job.conf"]

@@ -145,7 +145,7 @@ def test_close_job_turns_its_default_round_as_jcommander_does(given, cancels):
 def test_ids_that_are_no_numbers_are_named(seatunnel):
     done = seatunnel("-j", "abc")
     assert done.returncode == 1
-    assert "-j: 'abc' is no id of a job" in done.stderr
+    assert "-j: 'abc' is not an id of a job" in done.stderr
 
 
 # --------------------------------------------------------------------------------------------------------- running jobs

@@ -70,7 +70,7 @@ def test_json_is_hocon_with_literal_keys():
         ("a =\n}", "line 2, column 1", "a value is missing"),
         ('a = "x\n', "line 1, column 5", "not closed on its line"),
         ("a", "line 1, column 2", "after the key 'a' comes the end of the text"),
-        ('a = "\\q"', "line 1, column 6", "\\q is no escape"),
+        ('a = "\\q"', "line 1, column 6", "\\q is not an escape"),
         ("[1]", "line 1, column 1", "the job file is a list"),
         ("source { Fake = 5 }", "line 1, column 17", "plugin 'Fake' has no block"),
         ("a = { } x", "line 1, column 10", "stands beside text"),

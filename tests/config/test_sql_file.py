@@ -133,7 +133,7 @@ def test_all_problems_are_named_with_their_lines():
         "Table name duplicate: console",
         "cannot read the statement 'DROP TABLE'",
         "cannot read the statement: there is 'source'",
-        "cannot read the option 'p': \\d is no escape",
+        "cannot read the option 'p': \\d is not an escape",
         "cannot read the option 'p': the bracket of line 9 is not closed",
         "The sink table[cnsole] is not found",
         "Insert sql must not have columns",

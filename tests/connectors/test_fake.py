@@ -169,7 +169,7 @@ def test_waits_after_a_split_only_when_asked_to():
         ({"schema": PEOPLE, "tinyint.max": 300}, "tinyint.max 300 is outside -128 … 127"),
         ({"schema": PEOPLE, "int.fake.mode": "template"}, "int.template must list values"),
         ({"schema": PEOPLE, "rows": [{"fields": ["x", "a"]}]}, "column 'id': cannot read 'x' as BIGINT"),
-        ({"schema": PEOPLE, "rows": [{"kind": "UPSERT", "fields": [1, "a"]}]}, "'UPSERT' is none of INSERT"),
+        ({"schema": PEOPLE, "rows": [{"kind": "UPSERT", "fields": [1, "a"]}]}, "'UPSERT' is not one of INSERT"),
         ({"schema": PEOPLE, "binary.vector.dimension": 9}, "not a multiple of 8"),
     ],
 )

@@ -246,7 +246,7 @@ def test_text_among_the_numbers_of_a_partition_column_is_noticed(path):
     rejects = ListRejects()
     source = jdbc_source(path, table_path="t", partition_column="n", partition_num=2)
     assert sorted(row[0] for row in read_all(source, rejects=rejects)) == [1, 3]
-    assert "holds two, which is no BIGINT" in rejects.found[0][2]
+    assert "holds two, which is not of type BIGINT" in rejects.found[0][2]
 
 
 def test_a_reader_that_waits_keeps_no_lock(path):
@@ -279,12 +279,12 @@ def test_numbers_in_a_text_column_become_texts(path):
 @pytest.mark.parametrize(
     ("declared", "value", "text"),
     [
-        ("INTEGER", 2**31, "holds 2147483648, which is no INT; cast it in a query, or change the column's type"),
-        ("SMALLINT", 40_000, "which is no SMALLINT"),
-        ("BIGINT", 1.5, "holds 1.5, which is no BIGINT"),
-        ("DOUBLE", b"x", "which is no DOUBLE"),
-        ("BOOLEAN", "yes", "holds yes, which is no BOOLEAN"),
-        ("BLOB", 5, "which is no BYTES"),
+        ("INTEGER", 2**31, "holds 2147483648, which is not of type INT; cast it in a query, or change the column"),
+        ("SMALLINT", 40_000, "which is not of type SMALLINT"),
+        ("BIGINT", 1.5, "holds 1.5, which is not of type BIGINT"),
+        ("DOUBLE", b"x", "which is not of type DOUBLE"),
+        ("BOOLEAN", "yes", "holds yes, which is not of type BOOLEAN"),
+        ("BLOB", 5, "which is not of type BYTES"),
     ],
 )
 def test_a_value_of_another_type_is_a_bad_row_with_its_number(path, declared, value, text):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.sql.evaluating import evaluate, values
 
-settings.register_profile("no deadline", deadline=None)  # a busy machine is no wrong result
+settings.register_profile("no deadline", deadline=None)  # a busy machine is not a wrong result
 settings.load_profile("no deadline")
 
 INTS = st.lists(st.none() | st.integers(-(2**30), 2**30), min_size=1)

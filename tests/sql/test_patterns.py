@@ -110,7 +110,7 @@ def test_java_writes_some_expressions_in_its_own_way(pattern, text, found):
 
 @pytest.mark.parametrize("pattern", [r"\p{Klingon}", "("])
 def test_expressions_that_cannot_be_read_are_named(pattern):
-    with pytest.raises(ValueError, match="is no regular expression"):
+    with pytest.raises(ValueError, match="is not a regular expression"):
         compiled(pattern)
 
 

@@ -208,7 +208,7 @@ def test_hocon_may_write_both_keys_without_quotes():
         ({"field_rules": [{"field_name": "id", "rules": [{"min_value": 1}]}]}, "rules[0].rule_type is needed"),
         ({"field_rules": [{"field_name": "id", "rule_type": "RANGE"}]}, "RANGE needs min_value or max_value"),
         ({"field_rules": [{"field_name": "id", "rule_type": "LENGTH"}]}, "LENGTH needs min_length or"),
-        ({"field_rules": [{"field_name": "id", "rule_type": "REGEX", "pattern": "("}]}, "is no regular expression"),
+        ({"field_rules": [{"field_name": "id", "rule_type": "REGEX", "pattern": "("}]}, "is not a regular expression"),
         ({"field_rules": [{"field_name": "id", "rule_type": "NOPE"}]}, "'NOPE' is not one of"),
         ({"field_rules": [{"field_name": "id", "rule_type": "UDF", "function_name": "x"}]}, "no function 'x'; write"),
         ({"field_rules": RULES, "row_error_handle_way": "ROUTE_TO_TABLE"}, "needs row_error_handle_way.error_table"),
@@ -223,10 +223,10 @@ def test_wrong_options_say_what_is_wrong(options, message):
     ("rule", "message"),
     [
         ({"field_name": "nme", "rule_type": "NOT_NULL"}, r"field_rules\[0\]\.field_name: .*'nme'; did you mean 'name'"),
-        ({"field_name": "id", "rule_type": "RANGE", "min_value": "x"}, "column id: 'x' is no number to compare BIGINT"),
+        ({"field_name": "id", "rule_type": "RANGE", "min_value": "x"}, "column id: 'x' is not a number to compare"),
         ({"field_name": "name", "rule_type": "RANGE", "min_value": 1}, "1 is a number, and the column is STRING"),
         ({"field_name": "id", "rule_type": "UDF", "function_name": "no:x"}, "cannot load function"),
-        ({"field_name": "id", "rule_type": "UDF", "function_name": "re:I"}, "'re:I' is no function"),
+        ({"field_name": "id", "rule_type": "UDF", "function_name": "re:I"}, "'re:I' is not a function"),
     ],
 )
 def test_rules_that_do_not_fit_the_table_are_refused_before_anything_runs(rule, message):

@@ -224,7 +224,7 @@ def test_doubao_takes_images_and_videos(httpserver, field, value, content):
 def test_bytes_of_an_unknown_kind_are_an_error():
     with pytest.raises(ValueError, match="nothing says what column 'x' holds; set its modality"):
         SourceField(field="x", format="binary").content(b"abc")
-    with pytest.raises(ValueError, match="modality 'mp3' is none of text, jpeg"):
+    with pytest.raises(ValueError, match="modality 'mp3' is not one of text, jpeg"):
         source_field({"field": "x", "modality": "mp3"})
 
 
@@ -239,7 +239,7 @@ def test_a_wrong_column_is_named_with_the_nearest(model):
         ({"vectorization_fields": {}}, "at least 1 item"),
         ({"api_key": None}, "OPENAI needs api_key"),
         ({"model_provider": "QIANFAN"}, "QIANFAN needs secret_key"),
-        ({"model_provider": "KIMIAI"}, "KIMIAI is none of OPENAI, DOUBAO, QIANFAN"),
+        ({"model_provider": "KIMIAI"}, "KIMIAI is not one of OPENAI, DOUBAO, QIANFAN"),
         ({"model_provider": "ZHIPU", "single_vectorized_input_number": 65}, "at most 64 values"),
         ({"vectorization_fields": {"v": {"field": "x", "format": "url"}}}, "OPENAI takes texts only; 'x' is none"),
         (

@@ -87,7 +87,7 @@ def test_a_text_that_is_too_long_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("key", "message"), [("base64:??", "key is no base64"), ("QUJD", "key has 3 bytes; AES takes 16, 24 or 32")]
+    ("key", "message"), [("base64:??", "key is not base64"), ("QUJD", "key has 3 bytes; AES takes 16, 24 or 32")]
 )
 def test_a_wrong_key_is_a_problem_of_the_plan_that_does_not_show_it(key, message):
     [problem] = read_options(FieldEncryptTransform.Options, {"fields": ["name"], "key": key}).problems

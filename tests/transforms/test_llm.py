@@ -117,8 +117,8 @@ def test_answers_are_of_the_wanted_type(llm, kind, text, expected):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("I think it is Eric", "'I think it is Eric' is no JSON list"),
-        ('{"a": 1}', "is no JSON list"),
+        ("I think it is Eric", "'I think it is Eric' is not JSON list"),
+        ('{"a": 1}', "is not JSON list"),
         ("[]", "there are 0 for 1 rows"),
         ('["x"]', "cannot read 'x' as INT"),
     ],
@@ -200,7 +200,7 @@ def test_a_wrong_column_is_named_with_the_nearest(llm):
         ({"model_provider": "OPENAI"}, "OPENAI needs api_key"),
         ({"model_provider": "MICROSOFT", "api_key": "k"}, "MICROSOFT needs api_path"),
         ({"model_provider": "CUSTOM", "api_path": "http://x"}, "CUSTOM needs custom_config"),
-        ({"model_provider": "QIANFAN", "api_key": "k"}, "QIANFAN is none of OPENAI, DOUBAO"),
+        ({"model_provider": "QIANFAN", "api_key": "k"}, "QIANFAN is not one of OPENAI, DOUBAO"),
         ({"model_provider": "NOPE"}, "'NOPE' is not one of"),
         (
             {"model_provider": "OPENAI", "api_key": "k", "api_path": "file:///etc"},

@@ -206,7 +206,7 @@ def test_code_may_stand_in_a_file(tmp_path):
     transform = make(PythonTransform, source_code_path=str(file), columns=[{"dest_field": "name"}])
     assert transform.apply(batch((1, "ann")), task()).rows.to_pylist() == [{"id": 1, "name": "ANN"}]
     file.write_text("def process(:")
-    with pytest.raises(ConfigError, match=rf"source_code_path: {file} is no Python: line 1: invalid syntax"):
+    with pytest.raises(ConfigError, match=rf"source_code_path: {file} is not Python: line 1: invalid syntax"):
         transform.schema(TABLE)
     file.unlink()
     with pytest.raises(ConfigError, match="source_code_path: cannot read"):
@@ -223,7 +223,7 @@ def test_code_that_cannot_start_is_an_error():
     [
         ({}, "one of source_code and source_code_path is needed"),
         ({"source_code": "x", "source_code_path": "y"}, "not both"),
-        ({"source_code": "def process(:"}, "source_code is no Python: line 1: invalid syntax"),
+        ({"source_code": "def process(:"}, "source_code is not Python: line 1: invalid syntax"),
         ({"source_code": "x = 1"}, r"source_code must define process(row, context) or process_batch(batch, context)"),
         ({"source_code": UPPER, "columns": [{"dest_field": "x", "dest_type": "no"}]}, "unknown type 'no'"),
         ({"source_code": UPPER, "columns": []}, "at least 1 item"),

@@ -83,7 +83,7 @@ def test_two_columns_of_one_name_are_refused_before_anything_runs():
 
 def test_a_wrong_pattern_is_a_problem_of_the_plan():
     [problem] = read_options(FieldRenameTransform.Options, rule("(", "")).problems
-    assert "replacements_with_regex[0].replace_from: '(' is no regular expression" in str(problem)
+    assert "replacements_with_regex[0].replace_from: '(' is not a regular expression" in str(problem)
 
 
 @pytest.mark.parametrize(

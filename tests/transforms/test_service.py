@@ -76,7 +76,7 @@ def test_nobody_there_is_unavailable():
 
 def test_what_is_no_json_is_refused(httpserver):
     httpserver.expect_request("/").respond_with_data("<html>")
-    with pytest.raises(Rejected, match="answered what is no JSON: <html>"):
+    with pytest.raises(Rejected, match="answered what is not JSON: <html>"):
         service().get(httpserver.url_for("/"))
 
 

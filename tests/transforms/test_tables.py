@@ -87,7 +87,7 @@ def test_a_wrong_column_of_a_single_table_says_which_entry_names_it():
 
 def test_a_wrong_pattern_of_tables_is_a_problem_of_the_plan():
     [problem] = read_options(CopyTransform.Options, {"fields": {"a": "b"}, "table_match_regex": "("}).problems
-    assert str(problem).startswith("table_match_regex: '(' is no regular expression")
+    assert str(problem).startswith("table_match_regex: '(' is not a regular expression")
 
 
 def test_keys_stay_with_the_table():

@@ -203,7 +203,7 @@ def test_a_viewer_logs_in_and_sees_no_button_that_changes(start_server, visit):
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("link", name="New job").first).to_be_visible()
     refused = [text for text in looked.wrong if "401 (Unauthorized)" in text]
-    assert refused  # the browser says so of every answer that is no success
+    assert refused  # the browser says so of every answer that is not a success
     looked.wrong = [text for text in looked.wrong if text not in refused]
 
 

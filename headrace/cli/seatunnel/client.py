@@ -268,7 +268,7 @@ def _new_id(arguments: Arguments) -> tuple[int | None, bool]:
 def _id(text: str, option: str) -> int:
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits) < 2**63:
-        raise ConfigError([Problem(option, f"{text!r} is no id of a job", "ids are numbers; -l shows them")])
+        raise ConfigError([Problem(option, f"{text!r} is not an id of a job", "ids are numbers; -l shows them")])
     return int(digits)
 
 

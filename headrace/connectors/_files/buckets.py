@@ -41,7 +41,7 @@ def bucket_name(text: str, schemes: Sequence[str]) -> tuple[str, str]:
         raise ValueError(f"bucket {text!r}: begin it with {' or '.join(f'{one}://' for one in schemes)}")
     name = name.rstrip("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", name):
-        raise ValueError(f"bucket {text!r} is no name of a bucket, such as {schemes[0]}://name")
+        raise ValueError(f"bucket {text!r} is not a name of a bucket, such as {schemes[0]}://name")
     return name, scheme or schemes[0]
 
 
@@ -54,7 +54,9 @@ def endpoint_url(text: str, *, secure: bool = True) -> str:
     except ValueError:
         named = False
     if not named or parts.query or parts.path.strip("/"):
-        raise ValueError(f"the endpoint {text!r} is no address of a store, such as https://s3.eu-west-1.amazonaws.com")
+        raise ValueError(
+            f"the endpoint {text!r} is not an address of a store, such as https://s3.eu-west-1.amazonaws.com"
+        )
     return url.rstrip("/")
 
 
@@ -68,7 +70,7 @@ def size_bytes(text: str) -> int:
     """Hadoop's sizes: bytes, or with K, M, G. Raises ValueError."""
     found = re.fullmatch(r"(\d+)([KMG]?)B?", text.strip().upper())
     if found is None:
-        raise ValueError(f"{text!r} is no size, such as 64M")
+        raise ValueError(f"{text!r} is not a size, such as 64M")
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 

@@ -202,7 +202,7 @@ class FileTableOptions(ReadSettings):
             try:
                 re.compile(self.file_filter_pattern)
             except re.error as error:
-                wrong.append(f"file_filter_pattern {self.file_filter_pattern!r} is no regular expression: {error}")
+                wrong.append(f"file_filter_pattern {self.file_filter_pattern!r} is not a regular expression: {error}")
         if self.read_columns and self.table_schema is not None and self.has_columns:
             names = self.table_schema.table_schema().names
             if unknown := [name for name in self.read_columns if name not in names]:

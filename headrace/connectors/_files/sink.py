@@ -97,7 +97,7 @@ class FileSinkOptions(WriteSettings):
         "task has exactly this name, if it is free; all others get the transaction and a number.",
     )
     filename_time_format: str = Field(default="yyyy.MM.dd", description="Java pattern of ${now}.")
-    filename_extension: str | None = Field(default=None, description="The files' suffix; that of the format else.")
+    filename_extension: str | None = Field(default=None, description="The files' suffix; the format's own by default.")
     have_partition: bool = Field(default=False, description="Write a directory for each partition.")
     partition_by: list[str] = Field(default=[], description="The columns that make partitions.")
     partition_dir_expression: str = Field(

@@ -147,12 +147,14 @@ class JdbcTableOptions(Options):
     partition_column: str | None = Field(
         default=None, description="Split by this column, not by the key or the row's number."
     )
-    partition_num: int | None = Field(default=None, gt=0, description="Splits by partition_column; one a task else.")
+    partition_num: int | None = Field(
+        default=None, gt=0, description="Splits by partition_column; one per task by default."
+    )
     partition_lower_bound: int | float | str | None = Field(
-        default=None, description="Only rows from here on; the smallest else."
+        default=None, description="Only rows from here on; the smallest by default."
     )
     partition_upper_bound: int | float | str | None = Field(
-        default=None, description="Only rows up to here; the biggest else."
+        default=None, description="Only rows up to here; the biggest by default."
     )
 
     @field_validator("partition_lower_bound", "partition_upper_bound")
@@ -253,7 +255,7 @@ class JdbcSinkOptions(JdbcOptions):
     generate_sink_sql: bool = Field(
         default=False, description="Write the statements from the table's columns and keys."
     )
-    database: str | None = Field(default=None, description="The database of the table; that of the url else.")
+    database: str | None = Field(default=None, description="The database of the table; that of the url by default.")
     table: str = Field(
         default="${table_name}", min_length=1, description="The table; ${table_name} and its like are filled."
     )
@@ -261,7 +263,7 @@ class JdbcSinkOptions(JdbcOptions):
     table_suffix: str = Field(default="", validation_alias="tableSuffix", description="Put after the table's name.")
     primary_keys: list[str] | None = Field(
         default=None,
-        description="The key to upsert and delete by; the primary key or first unique key of the rows else.",
+        description="The key to upsert and delete by; by default the primary key or first unique key of the rows.",
     )
     table_keys: dict[str, list[str]] = Field(
         default={},
@@ -319,7 +321,7 @@ class JdbcSinkOptions(JdbcOptions):
         default=EPOCHS, min_length=1, description="The table in the target that says which start of a job may write."
     )
     positions_schema: str | None = Field(
-        default=None, description="The schema, or the like, of these two tables; that of the login else."
+        default=None, description="The schema, or the like, of these two tables; that of the login by default."
     )
     idle_writer: int | None = _idle("idle writers are closed when room is needed", "multi_table_sink_ttl_sec")
 

@@ -85,7 +85,7 @@ function Field({ option, value, onChange, error }: { option: Option; value: unkn
   return <TextInput {...common} value={(value as string) ?? ''} onChange={(e) => onChange(e.currentTarget.value)} placeholder={usual} />;
 }
 
-/** An object or a list, as JSON; a text that is no JSON is a plain text. */
+/** An object or a list, as JSON; a text that is not JSON is a plain text. */
 function Nested({ common, value, onChange, usual }: { common: object; value: unknown; onChange: (value: unknown) => void; usual: string }) {
   const [text, setText] = useState(value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value, null, 2));
   return (

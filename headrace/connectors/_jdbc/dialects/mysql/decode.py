@@ -99,7 +99,7 @@ def _as_bit(found: pa.Array, dtype: pa.DataType, zero: str) -> Read:
 
 
 def _as_day(found: pa.Array, dtype: pa.DataType, zero: str) -> Read:
-    """Dates and timestamps; what is no day is null or bad, as the url says."""
+    """Dates and timestamps; what is not a day is null or bad, as the url says."""
     texts = found.cast(pa.string())
     plain = pa.timestamp("us") if pa.types.is_timestamp(dtype) else dtype
     try:
@@ -112,7 +112,7 @@ def _as_day(found: pa.Array, dtype: pa.DataType, zero: str) -> Read:
         texts = pc.if_else(zeros, nothing, texts)
     elif zero == "round":
         texts = pc.if_else(zeros, "0001-01-01" + ("" if pa.types.is_date(dtype) else " 00:00:00"), texts)
-    reason = "this is no day; zeroDateTimeBehavior=CONVERT_TO_NULL in the url reads it as null"
+    reason = "this is not a day; zeroDateTimeBehavior=CONVERT_TO_NULL in the url reads it as null"
     array, bad = _one_by_one(texts, _Reader(plain), plain, reason)
     return array.cast(dtype), bad if bad[0].any() else None
 

@@ -148,7 +148,7 @@ def _changed_text(column: pa.Array, found: Declared) -> tuple[pa.BooleanArray, s
         size = (found.numbers or (1,))[0]
         return pc.less(pc.binary_length(column), size), f"binary({size}) would fill it up with zero bytes"
     if found.base == "enum":
-        return pc.invert(_in(column, found.members)), f"it is none of {found.given}"
+        return pc.invert(_in(column, found.members)), f"it is not one of {found.given}"
     if found.base == "set":
         members = found.members
         allowed = [value for value in pc.unique(column).to_pylist() if value is not None and _is_set(value, members)]

@@ -103,7 +103,7 @@ class SqliteDialect(Dialect):
         return known.get(path.lower()) or known.get(path.rpartition(".")[2].lower())
 
     def _is_key(self, of: Statements) -> str:
-        """Looked up as an index would, null is no key, and its row is inserted; but it can be deleted."""
+        """Looked up as an index would, null is not a key, and its row is inserted; but it can be deleted."""
         equals = "=" if of.mode is Mode.LOOK_UP else "IS"
         columns = self.columns(of)
         return " AND ".join(f"{columns[name]} {equals} ?" for name in of.key)

@@ -83,7 +83,7 @@ class SqliteSettings:
         """The settings of a URL's parts. Raises ValueError with all that is wrong."""
         wrong, pragmas = [], {}
         if not path or path.startswith(":"):
-            wrong.append(f"{path or 'an empty name'!r} is no file; a database in memory ends with its connection")
+            wrong.append(f"{path or 'an empty name'!r} is not a file; a database in memory ends with its connection")
         for name, value in parameters.items():
             allowed = _NAMES.get(name.lower())
             if allowed is None:
@@ -259,7 +259,7 @@ class Sqlite(Database):
         with self._translated():
             cursor = self._connection.cursor()
             try:
-                # Texts that are no UTF-8 must spoil their row only, so they come as bytes and Arrow checks them.
+                # Texts that are not UTF-8 must spoil their row only, so they come as bytes and Arrow checks them.
                 self._connection.text_factory = bytes
                 cursor.execute(sql)
                 yield cursor.fetchmany

@@ -165,7 +165,7 @@ class SqliteReadBack:
             self._database.write_rows(statement, [*columns, [deleted] * len(of_chunk), of_chunk])
 
     def _keys(self, rows: pa.RecordBatch, *, deleted: bool) -> list[Row]:
-        """What each row is found by; empty where that is a new row number: null is no key, but may be deleted."""
+        """What each row is found by; empty where that is a new row number: null is not a key, but may be deleted."""
         if not self._key:
             return [()] * rows.num_rows
         keys = zip(*(storable(rows.column(i)).to_pylist() for i in self._key), strict=True)

@@ -77,7 +77,7 @@ def _partitions(database: "Sqlite", entry: Entry, wanted: Splitting) -> Iterator
     for number, data in enumerate(equal_ranges(start, end, count)):
         if low is None and number == 0:
             del data["from"]
-        if high is None and "upto" in data:  # what is no number comes after all numbers, and must be read to be noticed
+        if high is None and "upto" in data:  # what is not a number comes after all of them, and is to be noticed
             del data["upto"]
             data.setdefault("null", False)
         yield Part(str(number), data=here | data)
@@ -191,8 +191,8 @@ class _Reader:
                 if misfit and row not in bad:
                     declared = column.source_type or "unknown"
                     bad[row] = (
-                        f"column {column.name} (declared {declared}) holds {_shown(rows[row][at])}, which is no "
-                        f"{type_name(column.type)}; cast it in a query, or change the column's type"
+                        f"column {column.name} (declared {declared}) holds {_shown(rows[row][at])}, which is not of "
+                        f"type {type_name(column.type)}; cast it in a query, or change the column's type"
                     )
         for row, reason in bad.items():
             place = f"row number {rows[row][-1]}" if self._entry.number else f"row {done + row + 1}"
