@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from headrace.errors import BadRow, MissingExtra, Problem, Rejected
+from headrace.errors import BadRow, MissingExtra, Problem, Rejected, told
 from headrace.memory import show_size
 from headrace.options import Choice, Options
 from headrace.placeholders import fill_placeholders
@@ -705,7 +705,7 @@ class Registry(Generic[P]):
 
     def near(self, name: str) -> list[str]:
         """Known names that resemble `name`, the nearest first."""
-        return [self._loaded[n][0] for n in get_close_matches(name.lower(), self._loaded, 3, 0.5)]
+        return [self._loaded[n][0] for n in get_close_matches(name.lower(), self._loaded, 3, 0.6)]
 
     def names(self) -> list[str]:
         """All names in their documented spelling, sorted."""
@@ -724,7 +724,7 @@ class Registry(Generic[P]):
                 entry.load()
             except (Exception, SystemExit) as error:  # whatever it raises, the other plugins work
                 name = entry.dist.name if entry.dist is not None else entry.value
-                text = f"the plugin package {name!r} is left out: {type(error).__name__}: {error}"
+                text = f"the plugin package {name!r} is left out: {told(error)}"
                 cure = f"mend it, or pip uninstall {name}"
                 self.broken[entry.name] = Problem("", text, cure, *where_raised(error, entry.module))
         return self._classes

@@ -512,7 +512,9 @@ def _call(commands: typer.Typer) -> int:
 def _print_json(error: Exception, code: int) -> None:
     from json import dumps
 
-    text = error.format_message() if hasattr(error, "format_message") else str(error) or type(error).__name__
+    from headrace.errors import told
+
+    text = error.format_message() if hasattr(error, "format_message") else told(error)
     problem = {"file": "", "line": 0, "place": "", "message": text, "cure": ""}
     answer = {"jobId": None, "status": "FAILED", "exitCode": code, "error": text, "problems": [problem]}
     typer.echo(dumps(answer))

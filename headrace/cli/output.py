@@ -10,7 +10,7 @@ from typing import Any
 from headrace.checksums import to_text
 from headrace.cli.terminal import paint
 from headrace.config.env import Verify
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, Problem, told
 from headrace.execution.delivery import Delivery, DeliveryReport
 from headrace.texts import readable
 
@@ -36,7 +36,7 @@ def problems_of(error: BaseException) -> list[Problem]:
     """What an error tells, one by one."""
     if isinstance(error, ConfigError):
         return list(error.problems)
-    return [Problem("", str(error) or type(error).__name__)]
+    return [Problem("", told(error))]
 
 
 def print_error(error: HeadraceError) -> None:
@@ -70,7 +70,7 @@ def failure_json(error: BaseException, code: int, **known: Any) -> dict[str, Any
         "status": "FAILED",
         **known,
         "exitCode": code,
-        "error": str(error) or type(error).__name__,
+        "error": told(error),
         "problems": [problem_json(problem) for problem in problems_of(error)],
     }
 

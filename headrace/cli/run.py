@@ -22,7 +22,7 @@ from headrace.cli.output import amount, duration, failure_json, print_error, pri
 from headrace.cli.terminal import Screen, drop_output, fit, is_terminal, only_for_the_answer, width_of
 from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job
-from headrace.errors import HeadraceError, NotEnoughSlots, Problem
+from headrace.errors import HeadraceError, NotEnoughSlots, Problem, told
 from headrace.execution.local import LocalJob, make_runner, new_job_id
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Progress
@@ -166,6 +166,7 @@ class _Run:
         with suppress(OSError, HeadraceError):
             if self._record is None:
                 home = home_of(self._overrides)
+                (home / "logs").mkdir(parents=True, exist_ok=True)  # a home that cannot be used is told already
                 self.job_id = self.job_id or new_job_id()
                 self._write, _ = job_log(home, self.job_id)
                 name = self._name or Path(self._file).name
@@ -175,7 +176,7 @@ class _Run:
                 self._write("error", str(problem))
             if not isinstance(error, HeadraceError):
                 self._write("error", "".join(traceback.format_exception(error)))
-            self._record.fail(str(error) or type(error).__name__, code)
+            self._record.fail(told(error), code)
         return code
 
 

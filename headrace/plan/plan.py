@@ -9,7 +9,7 @@ from headrace.config.env import JobMode
 from headrace.config.error_handlers import ErrorHandlerOptions, Stage
 from headrace.config.job import JobConfig, Plugin, placed
 from headrace.connector import Registry, Sink, SinkKind, Source, Transform, sinks, sources, transforms, where_raised
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, Problem, told
 from headrace.options import is_slip, read_options
 from headrace.plan.graph import Graph, connect
 from headrace.plan.spooled import SpooledSink
@@ -186,7 +186,7 @@ def _make(
 
 def _mistake(error: Exception, plugin: Plugin, cls: type, file: str) -> Problem:
     source, line = where_raised(error, cls.__module__)
-    text = f"the plugin raised {type(error).__name__}: {error}"
+    text = f"the plugin failed: {told(error)}"
     return placed(Problem("", text, f"mend the plugin: {source}:{line}"), plugin, file)
 
 

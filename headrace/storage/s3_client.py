@@ -196,10 +196,11 @@ def _clocks(http: Any) -> str:
 
 def _errors() -> Any:
     try:
-        return importlib.import_module("botocore.exceptions")
+        import botocore.exceptions
     except ImportError as error:
         msg = "needs the Python package 'botocore': pip install 'headrace[s3]'"
         raise MissingExtra(msg) from error
+    return botocore.exceptions
 
 
 def _client_of(place: S3Place) -> Any:
@@ -213,10 +214,12 @@ _MAKING = threading.Lock()
 @cache
 def _client(place: S3Place) -> Any:
     """The library's client of a place; it costs a second to make, and serves all threads."""
-    session, config = importlib.import_module("botocore.session"), importlib.import_module("botocore.config")
+    import botocore
+    from botocore import config, session
+
     access, secret, token = (*(place.keys or ()), "", "", "")[:3]
     given = {"aws_access_key_id": access, "aws_secret_access_key": secret, "aws_session_token": token or None}
-    signed = {} if place.keys != () else {"signature_version": importlib.import_module("botocore").UNSIGNED}
+    signed = {} if place.keys != () else {"signature_version": botocore.UNSIGNED}
     return session.get_session().create_client(
         "s3",
         region_name=place.region,

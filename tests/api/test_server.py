@@ -160,7 +160,7 @@ def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
         taken.listen()
         port = str(taken.getsockname()[1])
         code, said = headrace_server(tmp_path, "--port", port, env={"HEADRACE_AUTO_INCREMENT": "false"})
-    assert code == 1
+    assert code == 2
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
     assert "set auto-increment: true" in said
 
@@ -207,7 +207,7 @@ def test_the_address_that_others_are_told(settings, told):
 
 def test_a_store_that_cannot_be_opened_is_told(tmp_path):
     code, said = headrace_server(tmp_path, "--port", "0", env={"HEADRACE_DATABASE": f"sqlite:///{tmp_path}/none/x.db"})
-    assert code == 1
+    assert code == 2
     assert f"cannot open the store of jobs sqlite:///{tmp_path}/none/x.db: unable to open database file" in said
     assert "Traceback" not in said
 
@@ -289,7 +289,7 @@ def test_what_is_switched_off_closes_the_connection(start):
 
 def test_another_address_needs_authentication(tmp_path):
     code, said = headrace_server(tmp_path, "--host", "0.0.0.0", "--port", "0")
-    assert code == 1
+    assert code == 2
     assert "listening on 0.0.0.0 without authentication is refused" in said
     assert "allow_remote" in said
 

@@ -113,8 +113,8 @@ def test_what_is_there_is_only_changed_as_the_mode_says(here):
 
 def test_a_file_is_replaced_only_when_asked_and_only_by_a_whole_one(here):
     copy("orders.csv", "o.parquet")
-    assert "o.parquet is there already" in copy("orders.csv", "o.parquet", code=1)
-    assert "nothing is appended to a file" in copy("orders.csv", "o.parquet", "--mode", "append", code=1)
+    assert "o.parquet is there already" in copy("orders.csv", "o.parquet", code=2)
+    assert "nothing is appended to a file" in copy("orders.csv", "o.parquet", "--mode", "append", code=2)
     (here / "bad.csv").write_text("id,name\n1,ann\n2\n")
     copy("bad.csv", "o.parquet", "--mode", "replace", code=1)
     assert len(rows("o.parquet")) == 3
@@ -127,7 +127,7 @@ def test_a_file_is_replaced_only_when_asked_and_only_by_a_whole_one(here):
 def test_replace_empties_no_directory_that_holds_something_else(here):
     (here / "out").mkdir()
     (here / "out" / "letter.txt").write_text("dear")
-    assert "would remove out/letter.txt" in copy("orders.csv", "out/", "--mode", "replace", code=1)
+    assert "would remove out/letter.txt" in copy("orders.csv", "out/", "--mode", "replace", code=2)
     assert (here / "out" / "letter.txt").read_text() == "dear"
 
 
@@ -159,7 +159,7 @@ def test_passwords_are_taken_from_the_environment_and_never_shown(here):
 
 
 def test_a_password_on_the_command_line_is_refused(here):
-    shown = copy("postgres://ann:s3cret@db/shop.orders", "o.parquet", code=1)
+    shown = copy("postgres://ann:s3cret@db/shop.orders", "o.parquet", code=2)
     assert "s3cret" not in shown
     assert "leave it out and set HEADRACE_SOURCE_PASSWORD" in shown
 
@@ -178,7 +178,7 @@ def test_a_password_on_the_command_line_is_refused(here):
     ],
 )
 def test_what_cannot_be_is_refused_with_its_cure(here, arguments, message):
-    assert message in copy(*arguments, code=1)
+    assert message in copy(*arguments, code=2)
 
 
 def test_a_file_of_the_web_is_read(here):

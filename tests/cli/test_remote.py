@@ -98,7 +98,7 @@ def test_submit_takes_an_id_and_prints_it(call, tmp_path):
     code, said = call("job", 7_002, "--watch", "--json")
     assert (code, json.loads(said[said.index("{") :])["jobName"]) == (0, "remote")
     code, said = call("submit", job_file(tmp_path), "--job-id", 7_001)
-    assert code == 1
+    assert code == 2
     assert "has already been submitted and is not starting with a savepoint" in said
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 import pyarrow as pa
 import pytest
 
+from headrace.cli.exits import REJECTED
 from headrace.cli.replay import replay_job
 from headrace.cli.run import run_job
 from headrace.config.job import parse_job
@@ -51,10 +52,10 @@ class Jobs:
     def overrides(self):
         return {"home": self.folder / "home", "runner": "embedded"}
 
-    def run(self):
+    def run(self, code=0):
         self.write()
         how = {"restore": False, "strict": False, "quiet": True, "as_json": False}
-        assert run_job(self.file, [], self.overrides, None, None, **how) == 0
+        assert run_job(self.file, [], self.overrides, None, None, **how) == code
 
     def replay(self):
         self.write()
@@ -184,10 +185,10 @@ def test_what_was_not_kept_whole_says_so(jobs, capsys, more, reason):
 def test_a_job_without_an_error_sink_cannot_be_replayed(jobs, capsys):
     bad_lines(jobs, 2)
     jobs.error_sink = "plugin_name = Console"
-    assert jobs.replay() == 1
+    assert jobs.replay() == 2
     assert "env.error_handler.sink.Console: what Console was given cannot be read back" in capsys.readouterr().err
     jobs.more = "mode = LOG"
-    assert jobs.replay() == 1
+    assert jobs.replay() == 2
     assert "this job routes no bad rows into a sink" in capsys.readouterr().err
 
 
@@ -207,12 +208,12 @@ def test_a_replay_that_fails_delivers_nothing_and_can_be_repeated(jobs, capsys):
 
 def test_equal_rows_count_as_many_times_as_they_are_there(jobs):
     (jobs.folder / "in" / "people.csv").write_text("1,ann,old\n" * 5)
-    jobs.run()
+    jobs.run(REJECTED)
     jobs.age = "string"
     assert jobs.replay() == 0
     assert jobs.delivered() == [1] * 5
     jobs.age = "int"
-    jobs.run()
+    jobs.run(REJECTED)
     jobs.age = "string"
     assert jobs.replay() == 0
     assert jobs.delivered() == [1] * 10

@@ -90,7 +90,7 @@ def test_an_encrypted_job_runs_with_its_key_and_not_without(file):
     headrace("encrypt", file, "--write", **key)
     assert "secret" not in file.read_text()
     command = [sys.executable, "-m", "headrace", "run", "-q", "--runner", "processes", "job.conf"]
-    for environment, code in ((key, 0), ({}, 1), ({"HEADRACE_SHADE_KEY": "4d" * 32}, 1)):
+    for environment, code in ((key, 0), ({}, 2), ({"HEADRACE_SHADE_KEY": "4d" * 32}, 2)):
         done = subprocess.run(command, cwd=file.parent, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == code, done.stderr
     assert "source[0].FakeSource.password: cannot decrypt ****** with cipher 'aes'" in done.stderr

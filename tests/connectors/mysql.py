@@ -72,7 +72,7 @@ class Server:
         self.port = self.port or _free_port()
         settings = [f"--datadir={self.folder / 'data'}", "--bind-address=127.0.0.1", f"--port={self.port}",
                     f"--socket={self.folder / 's'}", f"--pid-file={self.folder / 'pid'}", "--skip-name-resolve",
-                    "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--max-connections=100",
+                    "--innodb-buffer-pool-size=64M", "--max-connections=100",
                     "--max-allowed-packet=16M", "--default-time-zone=+05:00", "--character-set-server=utf8mb4",
                     "--performance-schema=OFF", *self._as(), *options]  # fmt: skip
         env = {**os.environ, "LD_LIBRARY_PATH": MYSQL56} if self.kind == "mysql" else None

@@ -71,7 +71,7 @@ def test_a_broken_plugin_package_ends_no_command_and_is_named(tmp_path, broken):
     listed = headrace(tmp_path, "connectors", **broken)
     assert (listed.returncode, "FakeSource" in listed.stdout) == (0, True)
     place = f"{tmp_path}/site/broken_plugin.py:3: "
-    said = "the plugin package 'broken-plugin' is left out: RuntimeError: no licence"
+    said = "the plugin package 'broken-plugin' is left out: no licence (RuntimeError)"
     assert f"warning: {place}{said}" in listed.stderr
     assert "broken-plugin" in headrace(tmp_path, "doctor", **broken).stdout
     (tmp_path / "job.conf").write_text(f"source {{ {FAKE} }}\nsink {{ Broken {{}} }}")

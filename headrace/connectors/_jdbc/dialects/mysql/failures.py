@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from headrace.connectors._jdbc.dialects.mysql.connection import MysqlSettings
-from headrace.errors import Rejected, Unavailable
+from headrace.errors import Rejected, Unavailable, told
 
 _ROW = {
     1022, 1048, 1062, 1136, 1138, 1169, 1216, 1217, 1261, 1262, 1263, 1264, 1265, 1292, 1300, 1364, 1365, 1366, 1367,
@@ -33,7 +33,7 @@ def code_of(error: Any) -> int:
 def text_of(error: Any) -> str:
     """The server's words."""
     said = error.args[1] if len(error.args) > 1 else str(error)
-    return " ".join(str(said).split()) or type(error).__name__
+    return " ".join(str(said).split()) or told(error)
 
 
 def is_of_row(error: Any) -> bool:
