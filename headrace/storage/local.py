@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import secrets
@@ -62,7 +63,7 @@ def write_whole(path: str | Path, content: bytes, mode: int | None = None, *, du
     mode: its permissions; else those of the file that is there, or what the process gives to new files.
     durable: it is there after a power cut once this has returned; else the file before it may be.
     """
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.dirname(path) or "."
     make_durable_folder(folder)
     temporary = os.path.join(folder, f".headrace-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -100,20 +101,18 @@ def write_new(path: str | Path, content: bytes, mode: int = 0o600) -> bool:
 
 def make_durable_folder(folder: str) -> None:
     """Make a directory and those above it, so that they are still there after a power cut. Raises OSError."""
-    made = []
     while not os.path.isdir(folder):
-        try:
-            os.mkdir(folder)
-        except FileNotFoundError:
-            made.append(folder)
-            folder = os.path.dirname(folder)
-            continue
-        except FileExistsError:
-            if not os.path.isdir(folder):
-                raise
-        sync_folder(os.path.dirname(folder) or ".")
-        if made:
-            folder = made.pop()
+        missing = [folder]
+        while not os.path.isdir(above := os.path.dirname(missing[-1]) or "."):
+            missing.append(above)
+        with contextlib.suppress(FileNotFoundError):  # who removes empty directories was there meanwhile
+            for one in reversed(missing):
+                try:
+                    os.mkdir(one)
+                except FileExistsError:
+                    if not os.path.isdir(one):
+                        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), one) from None
+                sync_folder(os.path.dirname(one) or ".")
 
 
 def sync_folder(folder: str) -> None:
@@ -290,7 +289,7 @@ class LocalStorage(Storage):
 
     def make_folder(self, path: str) -> None:  # noqa: D102
         with _translated(path, "write"):
-            make_durable_folder(os.path.abspath(path))
+            make_durable_folder(path)
 
     def areas(self, targets: str, temporary: str) -> Sequence[str]:
         """With placeholders in `targets`, all below the part before the first one."""
@@ -306,10 +305,10 @@ class LocalStorage(Storage):
 
     def stage(self, final: str, target: str, temporary: str, claim: Claim, after: int = 0) -> StagedFile:  # noqa: D102
         with _translated(target, "write"):
-            make_durable_folder(os.path.abspath(target))
+            make_durable_folder(target)
             folder = os.path.join(_area(target, temporary), claim.name)
             while True:
-                make_durable_folder(os.path.abspath(folder))
+                make_durable_folder(folder)
                 with contextlib.suppress(FileNotFoundError):  # another task has removed the empty directory meanwhile
                     return _LocalStagedFile(os.path.join(folder, secrets.token_hex(10)), final, after)
 
@@ -338,7 +337,7 @@ class LocalStorage(Storage):
                     "published. Who removed it must put it back; else start the job anew under a new job id"
                 )
             return
-        make_durable_folder(os.path.dirname(os.path.abspath(final)))
+        make_durable_folder(os.path.dirname(final) or ".")
         if after:
             _splice(staged, final, after)
         else:

@@ -66,6 +66,13 @@ def on_another_device(place, folder):
     return os.access(place, os.W_OK) and os.stat(place).st_dev != os.stat(folder).st_dev
 
 
+def test_a_target_may_be_named_by_way_of_a_directory_that_is_not_there_yet(tmp_path):
+    storage, root = LocalStorage(), str(tmp_path / "gone" / ".." / "target")
+    item = staged(storage, root, str(tmp_path / "tmp"))
+    storage.publish(root, CLAIM, "batch", 1, [item])
+    assert (tmp_path / "target" / "f").exists()
+
+
 def test_areas_are_found_below_the_fixed_part_of_a_path_with_placeholders(tmp_path):
     storage, root = LocalStorage(), str(tmp_path / "out" / "t1")
     storage.publish(root, CLAIM, "batch", 1, [staged(storage, root, str(tmp_path / "tmp"))])

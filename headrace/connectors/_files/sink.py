@@ -215,6 +215,8 @@ class FileSink(Sink):
                 f"path: the files of table {table.path} would lie in {options.path!r}, {where}; rename the table, such "
                 "as with TableRename"
             )
+        if filled and ".." in options.path.split("/"):  # a table's name has it; no directory is called so
+            options = options.model_copy(update={"path": os.path.normpath(options.path)})
         return options
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
