@@ -235,7 +235,8 @@ def test_a_home_that_cannot_be_used_is_told(tmp_path, name):
     make, said = HOMES[name]
     make(tmp_path / "home")
     code, errors = headrace_server(tmp_path, "--port", "0", "--workers", "1")
-    assert (code, "Traceback" in errors) == (1, False), errors
+    is_setting = said != "cannot use the home"
+    assert (code, "Traceback" in errors) == (2 if is_setting else 1, False), errors
     assert said in errors
     assert str(tmp_path / "home") in errors
 
@@ -328,7 +329,7 @@ def test_a_password_in_the_address_of_a_server_is_never_printed():
     ):
         command = [sys.executable, "-m", "headrace", "jobs", "--server", url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 1
+        assert done.returncode == (1 if "127.0.0.1" in url else 2)
         assert done.stderr
         assert "hidden77" not in done.stdout + done.stderr
 
@@ -604,7 +605,7 @@ def test_the_figures_move_under_load(start, tmp_path):
     threads = [threading.Thread(target=load, args=(number,)) for number in range(100)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 150
     while {key for key, values in seen.items() if len(values) == 1} - FIXED and time.monotonic() < deadline:
         for pending in [j for j in server.get("running-jobs").json if j["jobStatus"] == "PENDING"][:1]:
             server.ask("POST", "stop-job", {"jobId": pending["jobId"]})

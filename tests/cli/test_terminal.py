@@ -330,7 +330,7 @@ def test_json_is_one_object_also_when_a_plugin_prints_and_when_the_program_crash
         [sys.executable, "noisy.py", "run", "--json", "job.conf"], capture_output=True, cwd=tmp_path, timeout=60
     )
     found = json.loads(done.stdout)
-    assert (done.returncode, found["status"], found["error"]) == (1, "FAILED", "boom")
+    assert (done.returncode, found["status"], found["error"]) == (1, "FAILED", "boom (RuntimeError)")
     assert "boom" in (tmp_path / ".headrace" / "logs" / f"job-{found['jobId']}.log").read_text()
 
 

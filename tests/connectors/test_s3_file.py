@@ -202,11 +202,11 @@ def test_keys_and_region_are_seatunnels():
     ("options", "text"),
     [
         ({"bucket": "hdfs://bucket"}, "begin it with s3a:// or s3n://"),
-        ({"bucket": "s3a://a/b"}, "no name of a bucket"),
+        ({"bucket": "s3a://a/b"}, "not a name of a bucket"),
         ({"access_key": "a"}, "secret_key is missing"),
         ({"fs.s3a.aws.credentials.provider": "x.SimpleAWSCredentialsProvider"}, "needs access_key and secret_key"),
         ({"fs.s3a.aws.credentials.provider": "x.Other"}, "'x.Other' is not known; possible: Simple"),
-        ({"fs.s3a.endpoint": "ftp://x"}, "no address of a store"),
+        ({"fs.s3a.endpoint": "ftp://x"}, "not an address of a store"),
         ({"path": "/a/../../b"}, "leads out of the bucket"),
         ({"hadoop_s3_properties": {"fs.s3a.multipart.size": "1M"}}, "must be from 5M to 1G"),
     ],

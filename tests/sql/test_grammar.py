@@ -136,8 +136,8 @@ REFUSED = [
     ("select a frm t", "expected FROM after the select list; FRM is not FROM"),
     ("select 'a from t", "cannot read the SQL"),
     ("", "only one SELECT"),
-    ("select a from t where", "cannot read the SQL: something is missing, at .*in backquotes"),
-    ("select all from t", "cannot read the select list: all; a column .* in backquotes"),
+    ("select a from t where", "cannot read the SQL: something is missing, at .*needs backquotes"),
+    ("select all from t", "cannot read the select list: all; a column .* needs backquotes"),
     ("select * from t lateral view posexplode(a) x as b", r"takes EXPLODE\(array\) only"),
     ("select * from t lateral view explode(a)", "needs a name"),
 ]

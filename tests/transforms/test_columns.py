@@ -264,9 +264,9 @@ def test_a_wrong_column_is_named_with_the_nearest_before_anything_runs(cls, opti
         (
             ReplaceTransform,
             {"replace_field": "a", "pattern": "(", "replacement": "", "is_regex": True},
-            "no regular expression",
+            "not a regular expression",
         ),
-        (SplitTransform, {"split_field": "a", "separator": "(", "output_fields": ["x"]}, "no regular expression"),
+        (SplitTransform, {"split_field": "a", "separator": "(", "output_fields": ["x"]}, "not a regular expression"),
         (JsonPathTransform, {"columns": [{"src_field": "a", "path": "a", "dest_field": "x"}]}, "must begin with $"),
         (
             JsonPathTransform,

@@ -66,7 +66,7 @@ def test_nested_values_are_read_as_java_prints_them():
     [
         ({"output_fields": ["x"]}, "regex_pattern has 3 groups for 1 output_fields"),
         ({"default_values": ["x"]}, "there are 1 default_values for 3 output_fields"),
-        ({"regex_pattern": "("}, "no regular expression"),
+        ({"regex_pattern": "("}, "not a regular expression"),
     ],
 )
 def test_wrong_options_say_what_is_wrong(change, message):
