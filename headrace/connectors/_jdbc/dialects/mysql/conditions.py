@@ -7,13 +7,12 @@ from typing import Any
 from headrace.connectors._jdbc.dialect import Entry
 from headrace.connectors._jdbc.dialects.mysql.text import literal
 from headrace.connectors._jdbc.dialects.mysql.types import BYTES, declared
+from headrace.connectors._jdbc.parts import SIGNS
 from headrace.errors import Rejected
 
 _NUMBERS = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "decimal", "numeric")
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
-
-_SIGNS = {"from": ">=", "below": "<", "upto": "<="}
 
 Quote = Callable[[str], str]
 
@@ -50,12 +49,12 @@ def conditions(entry: Entry, quote: Quote, data: Mapping[str, Any]) -> list[str]
     """What the rows of a part fulfil."""
     found = []
     if "key" in data:
-        for name, sign in _SIGNS.items():
+        for name, sign in SIGNS.items():
             if name in data:
                 found.append(compared(entry, quote, data["key"], sign, data[name]))
     elif "column" in data:
         column = f"t.{quote(data['column'])}"
-        for name, sign in _SIGNS.items():
+        for name, sign in SIGNS.items():
             if name in data:
                 value = data[name]
                 found.append(f"{column} {sign} {literal(value).decode() if isinstance(value, str) else repr(value)}")

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.connectors._jdbc.decoding import cut
 from headrace.connectors._jdbc.dialects.mysql.types import Wire
 
 _SPARE = 12
@@ -46,17 +47,8 @@ class Rows:
                     lengths[chosen] = sum(self.data[at + i].astype(np.int64) << (8 * i) for i in range(width))
                     begin[chosen] += width
         self._at = begin + lengths
-        found = self._bytes(begin, lengths, missing if missing.any() else None)
+        found = cut(self.data, begin, lengths, missing if missing.any() else None)
         return _READ[wire.kind](found, wire.type, self._zero_dates)
-
-    def _bytes(self, begin: np.ndarray, lengths: np.ndarray, nulls: np.ndarray | None) -> pa.Array:
-        """The buffer cut at the beginning and end of every value, of which the parts between are left out."""
-        count = len(begin)
-        cuts = np.empty(2 * count + 1, np.int32)
-        cuts[0:-1:2], cuts[1::2] = begin, begin + lengths
-        cuts[-1] = cuts[-2]
-        parts = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(cuts), pa.py_buffer(self.data)])
-        return parts.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=nulls))
 
 
 Read = tuple[pa.Array, Bad | None]

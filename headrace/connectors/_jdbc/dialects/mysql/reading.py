@@ -2,22 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
 from select import select
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headrace.connector import Batch, Position, Read, TaskContext
+from headrace.connectors._jdbc.decoding import BadValues, set_aside
 from headrace.connectors._jdbc.dialect import Entry
 from headrace.connectors._jdbc.dialects.mysql.conditions import compared, conditions
 from headrace.connectors._jdbc.dialects.mysql.decode import Rows
 from headrace.connectors._jdbc.dialects.mysql.types import Wire, wire
 from headrace.errors import HeadraceError, Rejected, Unavailable
-from headrace.rows import Column
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.mysql.database import Mysql
@@ -141,15 +137,6 @@ class Packets:
                 self._connection._force_close()
 
 
-@dataclass
-class _Bad:
-    """Rows of a batch without a value of their column's type, and why."""
-
-    column: Column
-    mask: np.ndarray
-    reason: str
-
-
 class _Reader:
     """Reads one part."""
 
@@ -236,40 +223,22 @@ class _Reader:
 
     def _batch(self, data: bytearray, starts: Sequence[int]) -> Iterator[Read]:
         rows = Rows(data, starts, self._database.settings.zero_dates)
-        arrays, bad = [], list[_Bad]()
+        arrays, bad = [], list[BadValues]()
         for way, column in zip(self._wires, self._columns, strict=True):
             array, wrong = rows.column(way)
             arrays.append(array)
             if wrong is not None:
-                bad.append(_Bad(column, *wrong))
+                bad.append(BadValues(column, *wrong))
         found = pa.RecordBatch.from_arrays(arrays, schema=self._entry.schema.arrow)
         self._position = self._after(found)
         if bad:
-            found = self._without(found, bad)
+            found = set_aside(found, bad, self._entry.schema.path, self._task.rejects, "")
         yield Read(Batch(found, self._entry.schema.path), self._position)
 
     def _after(self, found: pa.RecordBatch) -> Position:
         if self._key:
             return [key_text(found.column(name)[-1]) for name in self._key]
         return int(self._position or 0) + found.num_rows
-
-    def _without(self, rows: pa.RecordBatch, bad: Sequence[_Bad]) -> pa.RecordBatch:
-        """The rows that are good; the others are set aside, one by one, with the first reason of each."""
-        mask = reduce(np.logical_or, [item.mask for item in bad])
-        path = self._entry.schema.path
-        for row in np.flatnonzero(mask).tolist():
-            item = next(item for item in bad if item.mask[row])
-            reason = f"column {item.column.name} ({item.column.source_type}): {item.reason}"
-            values = {name: _shown(rows.column(name)[row]) for name in rows.schema.names}
-            self._task.rejects.add_raw(path, [str(values)], reason, f"{path} row {row + 1} of a batch")
-        return rows.filter(pc.invert(pa.array(mask)))
-
-
-def _shown(value: pa.Scalar) -> Any:
-    try:
-        return value.as_py()
-    except (ValueError, OverflowError):
-        return str(value)
 
 
 def key_text(value: pa.Scalar) -> str:

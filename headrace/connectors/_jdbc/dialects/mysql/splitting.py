@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,13 +12,12 @@ import pyarrow as pa
 from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
 from headrace.connectors._jdbc.dialects.mysql.conditions import compared
 from headrace.connectors._jdbc.dialects.mysql.types import BYTES, declared
-from headrace.connectors._jdbc.parts import SPLIT_ROWS, SPLITS_PER_TASK, equal_ranges, part_column
+from headrace.connectors._jdbc.parts import MOST_PARTS, SPLIT_ROWS, SPLITS_PER_TASK, parts_by_column, parts_by_key
 from headrace.rows import Column
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.mysql.database import Mysql
 
-MOST_PARTS = 10_000
 """A bigger number would be a sign of a split.size without sense."""
 
 Key = list[str]
@@ -26,7 +26,7 @@ Key = list[str]
 def split(database: "Mysql", entry: Entry, wanted: Splitting) -> Iterator[Part]:
     """The parts of one table or query."""
     if wanted.column is not None:
-        yield from _by_column(database, entry, wanted)
+        yield from parts_by_column(entry, wanted, partial(_limits, database, entry), _edges)
     elif entry.number is None or entry.name is None:
         yield Part("all")
     else:
@@ -42,11 +42,7 @@ def _by_key(database: "Mysql", entry: Entry, wanted: Splitting) -> Iterator[Part
     rows = max(relation.rows if relation is not None else 0, finder.estimate(None, None))
     each = wanted.rows or max(SPLIT_ROWS, math.ceil(rows / (wanted.parallelism * SPLITS_PER_TASK)))
     bounds = finder.bounds(each, rows) if rows > each else []
-    key = {"key": entry.number}
-    for number in range(len(bounds) + 1):
-        begin = {"from": bounds[number - 1]} if number else {}
-        end = {"below": bounds[number]} if number < len(bounds) else {}
-        yield Part(str(number), rows // (len(bounds) + 1), key | begin | end)
+    yield from parts_by_key(entry.number, bounds, rows)
 
 
 class _Finder:
@@ -183,56 +179,15 @@ def _plain(code: int) -> str:
 # ------------------------------------------------------------------------------------------------------- by a column
 
 
-def _by_column(database: "Mysql", entry: Entry, wanted: Splitting) -> Iterator[Part]:
-    """Ranges of numbers and dates, or a hash of anything else; rows where it is null are a part of their own."""
-    column = part_column(entry, wanted)
-    here: dict[str, Any] = {"column": column.name}
-    if wanted.lower is None and wanted.upper is None:
-        yield Part("null", data=here | {"null": True})
-    count = wanted.parts or wanted.parallelism
-    if _is_range(column):
-        ranges = _ranges(database, entry, column, wanted, count)
-    else:
-        ranges = [{"hash": [count, number]} for number in range(count)]
-    for number, data in enumerate(ranges):
-        yield Part(str(number), data=here | data)
+def _limits(database: "Mysql", entry: Entry, column: Column) -> tuple[Any, Any]:
+    name, where = f"t.{database.dialect.quote(column.name)}", f" WHERE {entry.where}" if entry.where else ""
+    [(least, most)] = database.execute(f"SELECT min({name}), max({name}) FROM {entry.sql} AS t{where}")
+    return least, most
 
 
-def _is_range(column: Column) -> bool:
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_date, pa.types.is_timestamp)
-    return any(kind(column.type) for kind in kinds)
-
-
-def _ranges(database: "Mysql", entry: Entry, column: Column, wanted: Splitting, count: int) -> list[dict[str, Any]]:
-    name = f"t.{database.dialect.quote(column.name)}"
-    low, high = wanted.lower, wanted.upper
-    if low is None or high is None:
-        where = f" WHERE {entry.where}" if entry.where else ""
-        [(least, most)] = database.execute(f"SELECT min({name}), max({name}) FROM {entry.sql} AS t{where}")
-        low, high = (least if low is None else low), (most if high is None else high)
-    if low is None or high is None:
-        return [{"null": False}]
-    ranges = _spread(column, low, high, count)
-    if wanted.lower is None:
-        ranges[0].pop("from", None)
-    if wanted.upper is None:
-        ranges[-1].pop("upto", None)
-        ranges[-1].setdefault("null", False)
-    return ranges
-
-
-def _spread(column: Column, low: Any, high: Any, count: int) -> list[dict[str, Any]]:
-    if pa.types.is_integer(column.type):
-        low, high = math.ceil(low), math.floor(high)
-        return list(equal_ranges(low, high, max(1, min(count, high - low + 1))))
-    if pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        edges = [float(low) + (float(high) - float(low)) * i / count for i in range(count)]
-        texts = [str(low), *(repr(edge) for edge in edges[1:]), str(high)]
-    elif pa.types.is_date(column.type):
+def _edges(column: Column, low: Any, high: Any, count: int) -> list[str]:
+    if pa.types.is_date(column.type):
         a, b = (_as_date(str(value)[:10]).toordinal() for value in (low, high))
-        texts = [str(date.fromordinal(a + (b - a) * i // count)) for i in range(count + 1)]
-    else:
-        start, end = (datetime.fromisoformat(str(value)) for value in (low, high))
-        texts = [(start + (end - start) * i / count).isoformat(" ") for i in range(count + 1)]
-    ends: list[dict[str, Any]] = [{"below": text} for text in texts[1:-1]]
-    return [{"from": text, **end} for text, end in zip(texts, [*ends, {"upto": texts[-1]}], strict=False)]
+        return [str(date.fromordinal(a + (b - a) * i // count)) for i in range(count + 1)]
+    start, end = (datetime.fromisoformat(str(value)) for value in (low, high))
+    return [(start + (end - start) * i / count).isoformat(" ") for i in range(count + 1)]

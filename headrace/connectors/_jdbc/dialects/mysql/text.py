@@ -6,6 +6,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from headrace.connectors._jdbc import sql_text
+
 _TOKEN = re.compile(
     r"""
     (?P<text>'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*")
@@ -21,15 +23,10 @@ _TOKEN = re.compile(
 )
 
 
-def _tokens(sql: str) -> Iterator[tuple[str, str]]:
-    for match in _TOKEN.finditer(sql):
-        yield match.lastgroup or "other", match[0]
-
-
 def pieces(sql: str) -> list[str]:
     """The statement, cut at each `?` that stands for a value."""
     found = [""]
-    for kind, text in _tokens(sql):
+    for kind, text in sql_text.tokens(_TOKEN, sql):
         if kind == "mark":
             found.append("")
         else:
@@ -52,16 +49,7 @@ def filled(sql: str, values: Sequence[Any]) -> str | bytes:
 
 def statements(sql: str) -> Iterator[str]:
     """The statements that `;` separates outside of texts, names and comments."""
-    part = ""
-    for kind, text in _tokens(sql):
-        if kind == "end":
-            if part.strip():
-                yield part
-            part = ""
-        else:
-            part += text
-    if part.strip():
-        yield part
+    return sql_text.statements(_TOKEN, sql)
 
 
 def literal(value: Any) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headrace.connectors._jdbc.decoding import cut
 from headrace.connectors._jdbc.dialects.postgresql.types import Wire
 
 HEADER = 19
@@ -48,7 +49,7 @@ class Rows:
         self._at = begin + lengths
         nulls = missing if missing.any() else None
         if wire.kind in ("text", "bytes", "decimal", "list"):
-            found = self._bytes(begin, lengths, nulls)
+            found = cut(self.data, begin, lengths, nulls)
             return _TEXTS[wire.kind](found, wire.type)
         return self._fixed(wire, begin, nulls)
 
@@ -66,15 +67,6 @@ class Rows:
         if wire.kind in ("date", "time", "timestamp"):
             return _times(values, wire, nulls)
         return pa.array(values, wire.type, mask=nulls), None
-
-    def _bytes(self, begin: np.ndarray, lengths: np.ndarray, nulls: np.ndarray | None) -> pa.Array:
-        """The buffer cut at the beginning and end of every value, of which the parts between are left out."""
-        count = len(begin)
-        cuts = np.empty(2 * count + 1, np.int32)
-        cuts[0:-1:2], cuts[1::2] = begin, begin + lengths
-        cuts[-1] = cuts[-2]
-        parts = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(cuts), pa.py_buffer(self.data)])
-        return parts.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=nulls))
 
 
 def _times(values: np.ndarray, wire: Wire, nulls: np.ndarray | None) -> tuple[pa.Array, Bad | None]:
@@ -158,8 +150,3 @@ def _one_by_one(values: Any, read: Any, dtype: pa.DataType, reason: str) -> tupl
             bad[row] = True
             good.append(None)
     return pa.array(good, dtype), (bad, reason)
-
-
-def good_rows(mask: np.ndarray) -> pa.BooleanArray:
-    """The rows that a mask of bad ones leaves."""
-    return pc.invert(pa.array(mask))

@@ -1,22 +1,20 @@
 """Reading PostgreSQL: each part is one binary COPY, in the order of a key or of the table's blocks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
 from select import select
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from headrace.connector import Batch, Position, Read, TaskContext
+from headrace.connectors._jdbc.decoding import BadValues, set_aside
 from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
-from headrace.connectors._jdbc.dialects.postgresql.decode import HEADER, Rows, good_rows
+from headrace.connectors._jdbc.dialects.postgresql.decode import HEADER, Rows
 from headrace.connectors._jdbc.dialects.postgresql.splitting import split
 from headrace.connectors._jdbc.dialects.postgresql.text import literal
 from headrace.connectors._jdbc.dialects.postgresql.types import Wire, wire
+from headrace.connectors._jdbc.parts import SIGNS
 from headrace.errors import Rejected
-from headrace.rows import Column
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
@@ -40,15 +38,6 @@ def read(
     """See Database.read; yields None while there is nothing yet."""
     reader = _Reader(database, entry, task, position)
     yield from reader.read(data)
-
-
-@dataclass
-class _Bad:
-    """Rows of a batch without a value of their column's type, and why."""
-
-    column: Column
-    mask: np.ndarray
-    reason: str
 
 
 class _Reader:
@@ -144,16 +133,17 @@ class _Reader:
 
     def _batch(self, buffer: bytearray, ends: list[int]) -> Iterator[Read]:
         rows = Rows(buffer, ends)
-        arrays, bad = [], list[_Bad]()
+        arrays, bad = [], list[BadValues]()
         for way, column in zip(self._wires, self._columns, strict=True):
             array, wrong = rows.column(way)
             arrays.append(array)
             if wrong is not None:
-                bad.append(_Bad(column, *wrong))
+                bad.append(BadValues(column, *wrong))
         found = pa.RecordBatch.from_arrays(arrays, schema=self._entry.schema.arrow)
         self._position = self._after(rows, found)
         if bad:
-            found = self._without(found, bad)
+            cure = "; cast it in a query, or change the column's type"
+            found = set_aside(found, bad, self._entry.schema.path, self._task.rejects, cure)
         yield Read(Batch(found, self._entry.schema.path), self._position)
 
     def _after(self, rows: Rows, found: pa.RecordBatch) -> Position:
@@ -163,27 +153,6 @@ class _Reader:
         if self._key:
             return [_as_text(found.column(name)[-1]) for name in self._key]
         return int(self._position or 0) + found.num_rows
-
-    def _without(self, rows: pa.RecordBatch, bad: Sequence[_Bad]) -> pa.RecordBatch:
-        """The rows that are good; the others are set aside, one by one, with the first reason of each."""
-        mask = reduce(np.logical_or, [item.mask for item in bad])
-        path = self._entry.schema.path
-        for row in np.flatnonzero(mask).tolist():
-            item = next(item for item in bad if item.mask[row])
-            reason = (
-                f"column {item.column.name} ({item.column.source_type}): {item.reason}; cast it in a query, or change "
-                "the column's type"
-            )
-            values = {name: _shown(rows.column(name)[row]) for name in rows.schema.names}
-            self._task.rejects.add_raw(path, [str(values)], reason, f"{path} row {row + 1} of a batch")
-        return rows.filter(good_rows(mask))
-
-
-def _shown(value: pa.Scalar) -> Any:
-    try:
-        return value.as_py()
-    except (ValueError, OverflowError):
-        return str(value)
 
 
 def _as_text(value: pa.Scalar) -> str:
@@ -204,19 +173,16 @@ def compared(entry: Entry, quote: Any, key: Sequence[str], sign: str, values: Se
     return f"({names}) {sign} ({given})"
 
 
-_SIGNS = {"from": ">=", "below": "<", "upto": "<="}
-
-
 def conditions(database: "Postgresql", entry: Entry, data: Mapping[str, Any]) -> list[str]:
     """What the rows of a part fulfil, as SQL."""
     quote, found = database.dialect.quote, []
     if "key" in data:
-        for name, sign in _SIGNS.items():
+        for name, sign in SIGNS.items():
             if name in data:
                 found.append(compared(entry, quote, data["key"], sign, data[name]))
     elif "column" in data:
         column = quote(data["column"])
-        for name, sign in _SIGNS.items():
+        for name, sign in SIGNS.items():
             if name in data:
                 value = data[name]
                 found.append(f"{column} {sign} {literal(value) if isinstance(value, str) else repr(value)}")

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from headrace.connectors._jdbc import sql_text
+
 _TOKEN = re.compile(
     r"""
     (?P<text>[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*')
@@ -20,15 +22,10 @@ _TOKEN = re.compile(
 )
 
 
-def _tokens(sql: str) -> Iterator[tuple[str, str]]:
-    for match in _TOKEN.finditer(sql):
-        yield match.lastgroup or "other", match[0]
-
-
 def with_places(sql: str) -> tuple[str, int]:
     """The statement with `%s` for each `?`, and how many there are; `??` is the operator `?`, as in Java's driver."""
     parts, count = [], 0
-    for kind, text in _tokens(sql):
+    for kind, text in sql_text.tokens(_TOKEN, sql):
         if kind == "mark":
             parts.append("%s")
             count += 1
@@ -40,7 +37,7 @@ def with_places(sql: str) -> tuple[str, int]:
 def with_numbers(sql: str) -> str:
     """The statement with `$1`, `$2` for each `?`."""
     parts, count = [], 0
-    for kind, text in _tokens(sql):
+    for kind, text in sql_text.tokens(_TOKEN, sql):
         if kind == "mark":
             count += 1
             parts.append(f"${count}")
@@ -51,16 +48,7 @@ def with_numbers(sql: str) -> str:
 
 def statements(sql: str) -> Iterator[str]:
     """The statements that `;` separates outside of texts, names and comments."""
-    part = ""
-    for kind, text in _tokens(sql):
-        if kind == "end":
-            if part.strip():
-                yield part
-            part = ""
-        else:
-            part += text
-    if part.strip():
-        yield part
+    return sql_text.statements(_TOKEN, sql)
 
 
 def literal(text: str) -> str:

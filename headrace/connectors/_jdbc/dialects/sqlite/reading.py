@@ -9,7 +9,7 @@ import pyarrow as pa
 from headrace.connector import Batch, Position, Read, TaskContext
 from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
 from headrace.connectors._jdbc.dialects.sqlite.types import from_values, misfits
-from headrace.connectors._jdbc.parts import SPLIT_ROWS, SPLITS_PER_TASK, equal_ranges, part_column
+from headrace.connectors._jdbc.parts import SIGNS, SPLIT_ROWS, SPLITS_PER_TASK, equal_ranges, part_column
 from headrace.errors import ConfigError
 from headrace.rows import type_name
 
@@ -83,10 +83,6 @@ def _partitions(database: "Sqlite", entry: Entry, wanted: Splitting) -> Iterator
         yield Part(str(number), data=here | data)
 
 
-_SIGNS = {"from": ">=", "below": "<", "upto": "<="}
-"""What a split's data says of its column's values."""
-
-
 def _hash(column: str) -> str:
     """A number for each text; SQLite has no hash function."""
     text = f"CAST({column} AS TEXT)"
@@ -105,7 +101,7 @@ def _conditions(quote: Any, entry: Entry, data: Mapping[str, Any]) -> list[str]:
     """What the rows of a part fulfil, as SQL."""
     found = [f"({entry.where})"] if entry.where else []
     column = quote(data["column"]) if "column" in data else str(entry.number)
-    for key, sign in _SIGNS.items():
+    for key, sign in SIGNS.items():
         if key in data:
             found.append(f"{column} {sign} {data[key]!r}")
     if "hash" in data:
