@@ -130,6 +130,7 @@ class Task:
         self._postponed: list[Barrier] = []
         self._sessions: dict[int, SinkSession] = {}
         self._writers: dict[tuple[int, str], SinkWriter] = {}
+        self._like_inserts: dict[tuple[int, str], bool] = {}
         sinks = {step.id for step in pipeline.sinks()}
         self._states = {(s, table): v for s, of in spec.states.items() if s in sinks for table, v in of.items()}
         self._early: dict[str, list[Committable]] = {}
@@ -297,7 +298,7 @@ class Task:
         self._spent(step.id, began)
         self._settle()
         self._tally.handed(step, batch)
-        if batch.kinds is not None and step.sink.cure_for_changes(self._table(step, batch)):
+        if batch.kinds is not None and self._takes_all_for_inserts(step, batch):
             self._tally.like_inserts(step, batch)
 
     def _write_by_parts(self, aside: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
@@ -488,6 +489,13 @@ class Task:
         elif len(self._writers) > EAGER_TABLES:
             self._writers[key] = self._writers.pop(key)  # the order of the dict is the order of use
         return writer
+
+    def _takes_all_for_inserts(self, step: Step, batch: Batch) -> bool:
+        """Asked of the sink once a table: the answer goes through its options."""
+        key = (step.id, batch.table)
+        if key not in self._like_inserts:
+            self._like_inserts[key] = bool(step.sink.cure_for_changes(self._table(step, batch)))
+        return self._like_inserts[key]
 
     def _table(self, step: Step, batch: Batch) -> TableSchema:
         known = self._tables.get(step.id, {}).get(batch.table)
