@@ -232,16 +232,16 @@ def _realtime(routes: APIRouter, state: State) -> None:
     how: dict[str, Any] = {
         "responses": {
             200: {"model": dict[str, Any]},
-            404: {"model": models.Failure, "description": "The job does not run."},
+            404: {"model": models.Failure, "description": "There is no such job."},
         },
         "openapi_extra": {"parameters": [documents.query("windowMs", {"type": "integer", "minimum": 1})]},
     }
 
     def series(request: Request, job_id: str) -> realtime.Series:
         record = state.operations.job(long_of(job_id))
-        if record is None or record.status.is_end:
-            text = f"job {job_id} does not run"
-            raise BadRequest(text, [Problem("jobId", text, "see /rates/ID for one that has ended")], status=404)
+        if record is None:  # one that has ended meanwhile is no fault of who looks at it: its last samples are kept
+            text = f"there is no job {job_id}"
+            raise BadRequest(text, [Problem("jobId", text, "see /jobs")], status=404)
         asked = request.query_params.get("windowMs")
         span = min(long_of(asked, "windowMs") if asked else realtime.WINDOW_MS, realtime.LONGEST_MS)
         return realtime.Series(record.outline, state.rates.of(*record.key), max(span, 1))

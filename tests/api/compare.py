@@ -10,7 +10,7 @@ FORMS = {
     "percent": r"\d+(\.\d+)?%",
     "milliseconds": r"\d+ms",
     "size": r"\d+(\.\d+)?[KMGTPE]?",
-    "name of a log": r".+\.log",
+    "name of a log": r".+\.(log|out)",
 }
 """Texts of one form are equal, whatever their figures. The order matters: a whole number is also a size."""
 

@@ -40,6 +40,14 @@ METRICS = {"C80-metrics", "openmetrics"}
 
 
 @pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    """A server of this module's own: the recordings of v1 use some of the same ids."""
+    running = Server(tmp_path_factory.mktemp("second") / "home", ("--v1-wire", "2.3.13")).start()
+    yield running.second()
+    running.stop()
+
+
+@pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     """As the recorded server with a context path and basic authentication."""
     env = {"HEADRACE_USER": "admin", "HEADRACE_PASSWORD": "secret", "HEADRACE_HTTP_CONTEXT_PATH": "seatunnel"}

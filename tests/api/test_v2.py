@@ -221,6 +221,9 @@ def test_what_a_running_job_did_is_sampled_and_survives_a_restart(start):
         assert series[0]["points"]
     second.ask("POST", "stop-job", {"jobId": number})
     second.wait(number)
+    for kind in ("vertices", "edges"):  # who still looks at a job that has just ended is told its last samples
+        assert second.get(f"metrics/realtime/jobs/{number}/{kind}").json[kind][0]["points"]
+        assert second.get(f"metrics/realtime/jobs/123/{kind}").status == 404
     before = second.get(f"rates/{number}").json["points"]
     server.stop()
     again = start().second().get(f"rates/{number}").json["points"]

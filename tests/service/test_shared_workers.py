@@ -67,11 +67,12 @@ def test_a_job_that_ends_its_worker_is_found_and_fails_alone(shared, home):
     wait_until(lambda: len(shared.runner.pids()) == 1)
 
 
-def test_a_job_that_does_not_stop_pays_alone_for_its_worker(shared, home):
+def test_a_job_that_does_not_stop_pays_alone_for_its_worker(shared, home, tmp_path):
     submit(shared, stream(**{"job.retry.times": 0}), job_id=1)
     wait_for_rows(shared, 1, 1)
-    submit(shared, running("time.sleep(600)"), job_id=2)
-    wait_for(shared, 2, "RUNNING")
+    asleep = tmp_path / "asleep"
+    submit(shared, running(f"open({str(asleep)!r}, 'w').close(); time.sleep(600)"), job_id=2)
+    wait_until(asleep.exists)
     shared.stop(2)
     assert shared.wait(2, 60).status == "CANCELED"
     wait_until(lambda: "was ended because job 2 did not stop in it" in log(home, 1))
