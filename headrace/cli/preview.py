@@ -86,12 +86,18 @@ def _rows_in(place: str) -> int | None:
 def heading(name: str, table: pa.Table, asked: int, total: int | None) -> list[str]:
     """What the table is called, how many rows there are, its columns with their types."""
     if total is not None:
-        count = f"{total:,} rows" + (f", the first {table.num_rows}" if total > table.num_rows else "")
+        count = _rows(total) + (f", the first {table.num_rows}" if total > table.num_rows else "")
     else:
-        count = f"{table.num_rows} rows" if table.num_rows < asked else f"the first {table.num_rows} rows"
+        count = _rows(table.num_rows)
+        if table.num_rows >= asked:
+            count = "the first row" if table.num_rows == 1 else f"the first {count}"
     width = max((len(field.name) for field in table.schema), default=0)
     columns = [f"  {field.name:<{width}}  {type_name(field.type)}" for field in table.schema]
     return [f"{name}: {count}, {len(columns)} column{'s' * (len(columns) != 1)}", *columns]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def as_lines(table: pa.Table, width: int | None) -> list[str]:

@@ -177,4 +177,4 @@ def test_a_pipe_that_closes_ends_the_preview_quietly(here):
     (here / "long.csv").write_text("n\n" + "1\n" * 20000)
     command = f"{shlex.join(HEADRACE)} preview long.csv --rows 20000 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "long: the first 20000 rows, 1 column\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "long: the first 20,000 rows, 1 column\n", "")

@@ -14,10 +14,11 @@ from headrace.connector import sinks, sources, transforms
 from headrace.options import option_names
 from headrace.plan.plan import make_plan
 from headrace.program import run
+from tests.docs.pages import PAGES, blocks
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-JOBS = [(page.name, text) for page in PAGES for text in re.findall(r"```hocon\n(.*?)```", page.read_text(), re.DOTALL)]
+JOBS = [(block.page, block.text) for page in PAGES for block in blocks(page) if block.language == "hocon"]
+JOBS = [(page, text) for page, text in JOBS if page != "docs/recipes.md"]  # they have a test of their own
 
 
 @pytest.mark.parametrize(("page", "text"), JOBS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(JOBS)])

@@ -1,0 +1,45 @@
+import pytest
+
+from tests.api.servers import Server
+from tests.checkpoint.s3 import Imitation
+from tests.connectors import mysql, postgresql
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("server") / "home").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="package")
+def postgresql_address():
+    """host:port/database of an empty database in which `ann` may do everything."""
+    if "15" not in postgresql.programs():
+        pytest.skip("PostgreSQL 15 is not installed: scripts/test does it")
+    running = postgresql.new_server("15")
+    running.query("CREATE ROLE ann LOGIN SUPERUSER")
+    running.query("CREATE DATABASE shop TEMPLATE template0")
+    yield f"127.0.0.1:{running.port}/shop"
+    postgresql.remove(running)
+
+
+@pytest.fixture(scope="package")
+def mariadb_address():
+    """Likewise of MariaDB."""
+    if reason := mysql.why_not("mariadb"):
+        pytest.skip(reason)
+    running = mysql.new_server("mariadb")
+    running.query("CREATE USER ann@'127.0.0.1' IDENTIFIED BY 'secret'")
+    running.query("GRANT ALL PRIVILEGES ON *.* TO ann@'127.0.0.1'")
+    running.query("CREATE DATABASE shop CHARACTER SET utf8mb4")
+    yield f"127.0.0.1:{running.port}/shop"
+    mysql.remove(running)
+
+
+@pytest.fixture(scope="package")
+def s3_endpoint():
+    """An S3 server with a bucket called `bucket`."""
+    running = Imitation().start()
+    yield running.endpoint
+    running.stop()
