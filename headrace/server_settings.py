@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from headrace.errors import ConfigError, Problem
 from headrace.options import Choice
@@ -113,6 +114,10 @@ class ServerSettings(Settings):
     )
     lease: float = Field(default=5.0, gt=0, description="Seconds without a sign of life after which a server is dead.")
     telemetry: bool = Field(default=False, description="Whether /hazelcast/rest/instance/metrics tells anything.")
+    event_report_url: SecretStr | None = Field(
+        default=None, description="http or https address that ends of jobs are posted to, see Monitoring."
+    )
+    event_report_headers: dict[str, SecretStr] = Field(default={}, description="Headers of these posts.")
     allowed_paths: list[Path] | None = Field(
         default=None,
         description="Directories jobs may use; left out: all but the system's, keys, and the server's own.",
@@ -122,6 +127,14 @@ class ServerSettings(Settings):
         default=None,
         description="Plugins jobs may use; left out, or with `*`: all that run no code of a job's own.",
     )
+
+    @field_validator("event_report_url")
+    @classmethod
+    def _is_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url is not None else None
+        if parts is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("it must be a whole address, such as http://alerts.example.com:1024/event/report")
+        return url
 
     @property
     def second_port(self) -> int:
@@ -164,12 +177,14 @@ _SEATUNNEL: dict[str, Conversion] = {
     "http.enable-basic-auth": ("_basic_auth", None),
     "http.basic-auth-username": ("user", None),
     "http.basic-auth-password": ("password", None),
+    "event-report-http.url": ("event_report_url", None),
     "rest.v1-wire": ("v1_wire", None),
 }
 """Key below `seatunnel.engine` → our setting, and what its number is divided by (milliseconds there, seconds here)."""
 
 _READ_ELSEWHERE = ("slot-service.dynamic-slot", "print-job-metrics-info-interval")
 _STORAGE = "checkpoint.storage."
+_HEADERS = "event-report-http.headers."
 
 _NO_MEANING = {
     "backup-count": "state lives in the store of jobs, not in copies of maps",
@@ -185,7 +200,6 @@ _NO_MEANING = {
     "jar-storage": "there are no jars",
     "http": "see the settings of REST v2",
     **dict.fromkeys(("enable-http", "port", "context-path"), "these keys lie below seatunnel.engine.http"),
-    "event-report-http": "no events are sent",
     "slot-service": "slots have no classes of memory",
     "metalake": "no outside catalogue is asked",
     "coordinator-service": "jobs run on threads of their own",
@@ -322,6 +336,8 @@ def _from_seatunnel(file: Path, warnings: list[Problem]) -> dict[str, Any]:
         if path in _SEATUNNEL:
             name, divisor = _SEATUNNEL[path]
             values[name] = value / divisor if divisor and isinstance(value, int | float) else value
+        elif path.startswith(_HEADERS):
+            values.setdefault("event_report_headers", {})[path.removeprefix(_HEADERS)] = str(value)
         elif path not in _READ_ELSEWHERE and not path.startswith(_STORAGE):
             warnings.append(_meaningless(path, file, tuple(_SEATUNNEL)))
     if found.get("slot-service.dynamic-slot", True):

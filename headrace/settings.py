@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
 from headrace.errors import ConfigError, Problem
+from headrace.logs import LogFormat
 from headrace.memory import parse_size
 from headrace.options import Choice, Options
 from headrace.seatunnel_storage import storage_settings
@@ -69,6 +70,10 @@ class Settings(Options):
         default=True, description="Whether the bucket stands in the path; else in the host's name."
     )
     log_level: str = Field(default="WARNING", description="DEBUG, INFO, WARNING or ERROR, for the terminal.")
+
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="text, or json: one JSON object a line, in logs and on the terminal."
+    )
 
     def store_options(self) -> dict[str, str | None]:
         """What checkpoint.location.open_store wants to know, secrets in plain text."""

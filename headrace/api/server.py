@@ -25,7 +25,7 @@ from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
 from headrace.jobs.service import JobService, ServiceSettings
 from headrace.jobs.store import store_in
-from headrace.logs import BACKUPS, MAX_BYTES, ReadableFormatter
+from headrace.logs import BACKUPS, MAX_BYTES, LogFormat, formatter, json_to_stderr
 from headrace.reach import guard
 from headrace.server_settings import ServerSettings, Strategy, Wire
 
@@ -58,7 +58,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     address = told_address(settings, first.number)
     service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
-    state = State(service, settings, lambda: len(workers()))
+    state = State(service, settings, workers)
     served = [Served(first_app(state, address, alone=not second), first)]
     served += [Served(second_app(state, told_address(settings, p.number), p.scheme), p) for p in second]
     try:
@@ -129,14 +129,17 @@ def _open_log(settings: ServerSettings) -> Callable[[], None]:
         file = logging.handlers.RotatingFileHandler(
             folder / "headrace-server.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
         )
-    file.setFormatter(ReadableFormatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(settings.log_level)
-    terminal.setFormatter(ReadableFormatter("%(levelname)s: %(message)s"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
+    if settings.log_format is LogFormat.JSON:
+        terminal = json_to_stderr(settings.log_level)
+    else:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setLevel(settings.log_level)
+        terminal.setFormatter(formatter("%(levelname)s: %(message)s"))
+        root.addHandler(terminal)
+    file.setFormatter(formatter("%(asctime)s %(levelname)-5s [%(name)s] %(message)s"))
     root.addHandler(file)
-    root.addHandler(terminal)
 
     def close() -> None:
         for handler in (file, terminal):

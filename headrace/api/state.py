@@ -8,14 +8,17 @@ from typing import Any
 import orjson
 
 from headrace.api import answers
+from headrace.api.event_report import EventReport
 from headrace.api.events import Broadcast
 from headrace.api.job_files import JobFiles
+from headrace.api.job_metrics import JobMetrics
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
 from headrace.api.operations import Operations
 from headrace.api.rates import Rates
 from headrace.api.telemetry import Telemetry
 from headrace.errors import told
+from headrace.execution.budget import default_budget
 from headrace.jobs.service import JobService
 from headrace.jobs.status import JobStatus
 from headrace.server_settings import ServerSettings, Wire
@@ -35,9 +38,9 @@ class Traffic:
 
 
 class State:
-    """One server's share of everything its routes need."""
+    """One server's share of everything its routes need. workers: the pids of its worker processes."""
 
-    def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], int]) -> None:
+    def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], Sequence[int]]) -> None:
         self.service, self.settings = service, settings
         self.job_files = JobFiles(service.home / "job-files")
         self.operations = Operations(service, self.job_files.keep)
@@ -55,17 +58,21 @@ class State:
             "running_jobs": service.threads,
             "connections": lambda: len(self.traffic.connections()),
             "clients": lambda: len(set(self.traffic.connections())),
-            "workers": workers,
+            "workers": lambda: len(workers()),
         }
         self.monitor = Monitor(figures)
-        self.telemetry = (
-            Telemetry(service, settings.cluster_name, figures, self.monitor) if settings.telemetry else None
-        )
+        self.report = _event_report(service, settings)
+        self.telemetry: Telemetry | None = None
+        if settings.telemetry:
+            ours = JobMetrics(service, settings.memory or default_budget(), workers, self.report)
+            self.telemetry = Telemetry(service, settings.cluster_name, figures, self.monitor, ours)
         self._finished: dict[tuple[int, int, int, Wire], bytes] = {}
         self._finished_lock = threading.Lock()
 
     def close(self) -> None:
-        """Stop measuring."""
+        """Stop measuring, and post what ended."""
+        if self.report is not None:
+            self.report.close()
         self.rates.close()
         self.monitor.close()
 
@@ -100,3 +107,12 @@ class State:
         except Exception as error:
             self.service.log("error", f"job {job_id} cannot be shown: {told(error)}")
             return None
+
+
+def _event_report(service: JobService, settings: ServerSettings) -> EventReport | None:
+    if settings.event_report_url is None:
+        return None
+    headers = {name: value.get_secret_value() for name, value in settings.event_report_headers.items()}
+    report = EventReport(settings.event_report_url.get_secret_value(), headers, service.home / "events", service.log)
+    service.when_a_job_ends(report.job_ended)
+    return report

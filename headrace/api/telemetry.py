@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from headrace import __version__
 from headrace.api.exposition import open_metrics_text, plain_text
+from headrace.api.job_metrics import JobMetrics
 from headrace.api.monitoring import Monitor, thread_states
 from headrace.jobs.service import JobService
 from headrace.jobs.status import JobStatus
@@ -31,12 +32,18 @@ _EXECUTORS = ("async", "client", "clientBlocking", "clientQuery", "io", "offload
 
 
 class Telemetry:
-    """The metrics of one server. cluster: its name. figures: see Monitor."""
+    """The metrics of one server. cluster: its name. figures: see Monitor. ours: those that SeaTunnel does not have."""
 
     def __init__(
-        self, service: JobService, cluster: str, figures: dict[str, Callable[[], int]], monitor: Monitor
+        self,
+        service: JobService,
+        cluster: str,
+        figures: dict[str, Callable[[], int]],
+        monitor: Monitor,
+        ours: JobMetrics,
     ) -> None:
         self._service, self._cluster, self._figures, self._monitor = service, cluster, figures, monitor
+        self._ours = ours
         self._registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             self._registry.register(collector)
@@ -53,6 +60,7 @@ class Telemetry:
         yield from self._of_executors()
         yield from self._of_jobs()
         yield from self._of_process()
+        yield from self._ours.collect()
 
     def describe(self) -> list[Metric]:
         """Names are told by `collect` only: nothing is measured while the server is being put together."""

@@ -68,6 +68,9 @@ Memory = Annotated[
         help="Memory limit for all processes together, such as 512M, 2G or 30%; default: half of what is available.",
     ),
 ]
+LogFormat = Annotated[
+    str | None, typer.Option("--log-format", help="text, or json: one JSON object a line, on stderr and in files.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -89,6 +92,7 @@ def run(
         str | None, typer.Option("--runner", help="embedded (threads) or processes (a worker per core).")
     ] = None,
     memory: Memory = None,
+    log_format: LogFormat = None,
     strict: Strict = False,
     fail_on_rejects: Annotated[
         bool, typer.Option("--fail-on-rejects", help="Exit code 3 when a row was rejected, not only when all were.")
@@ -103,7 +107,8 @@ def run(
     """
     from headrace.cli.run import run_job
 
-    overrides = {"home": home, "runner": runner, "config": config, "memory": memory}
+    where = {"home": home, "config": config}
+    overrides = {**where, "runner": runner, "memory": memory, "log_format": log_format}
     raise typer.Exit(
         run_job(
             job,
@@ -298,13 +303,14 @@ def server(
     port: Annotated[int | None, typer.Option("--port", help="Port of REST v1 (5801); 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (one per core).")] = None,
     memory: Memory = None,
+    log_format: LogFormat = None,
     v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
 ) -> None:
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
     from headrace.cli.serve import serve_until_stopped
 
     where = {"config": config, "home": home, "host": host, "port": port}
-    overrides = {**where, "workers": workers, "memory": memory, "v1_wire": v1_wire}
+    overrides = {**where, "workers": workers, "memory": memory, "v1_wire": v1_wire, "log_format": log_format}
     raise typer.Exit(serve_until_stopped(overrides))
 
 

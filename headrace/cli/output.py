@@ -12,6 +12,7 @@ from headrace.cli.terminal import paint
 from headrace.config.env import Verify
 from headrace.errors import ConfigError, HeadraceError, Problem, told
 from headrace.execution.delivery import Delivery, DeliveryReport
+from headrace.logs import tell_as_json
 from headrace.texts import readable
 
 BOX_WIDTH = 47
@@ -21,10 +22,15 @@ BOX_WIDTH = 47
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-def tell(text: str) -> None:
-    """On stderr, which may be a terminal that is closed."""
+def tell(text: str, level: str = "") -> None:
+    """On stderr, which may be a terminal that is closed; a line of the log where logs are JSON.
+
+    level: `warning` or `error`, for what is one.
+    """
+    if tell_as_json(level or "info", text):
+        return
     with suppress(OSError):
-        print(readable(text), file=sys.stderr, flush=True)
+        print(say(level, text) if level else readable(text), file=sys.stderr, flush=True)
 
 
 def say(level: str, text: str) -> str:
@@ -52,6 +58,8 @@ def print_warnings(problems: Iterable[Problem]) -> None:
 
 
 def _print_problem(level: str, problem: Problem) -> None:
+    if tell_as_json(level, str(problem)):
+        return
     where = f"{problem.file}:{problem.line}" if problem.file and problem.line else problem.file
     print(say(level, ": ".join(part for part in (where, problem.place, problem.message) if part)), file=sys.stderr)
     if problem.cure:

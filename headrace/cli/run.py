@@ -27,7 +27,7 @@ from headrace.execution.local import LocalJob, make_runner, new_job_id
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Progress
 from headrace.jobs.outline import outline_of
-from headrace.logs import job_log, log_path
+from headrace.logs import LogFormat, is_json, job_log, json_to_stderr, log_path
 from headrace.options import is_slip
 from headrace.plan.plan import Plan, make_plan
 from headrace.settings import RunnerName, Settings, home_of, load_settings
@@ -106,6 +106,8 @@ class _Run:
         notes: list[Problem] = []
         try:
             settings = load_settings(self._overrides, on_warning=notes.append)
+            if settings.log_format is LogFormat.JSON:
+                json_to_stderr(settings.log_level)
             config = self._job if isinstance(self._job, JobConfig) else load_job(self._job, parse_variables(variables))
             plan = make_plan(config, strict=strict)
             self._name = self._name or plan.job.env.job_name
@@ -132,7 +134,7 @@ class _Run:
         save = partial(_save, local) if local.takes_checkpoints else None
         with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:
             screen.on_closed = lambda: threading.Thread(target=local.cancel, daemon=True).start()
-            shown = None if self._quiet or self._as_json else _ProgressLine(local, screen)
+            shown = None if self._quiet or self._as_json or is_json() else _ProgressLine(local, screen)
             try:
                 result = local.run()
             finally:
@@ -209,7 +211,7 @@ def make_local(
 
     def on_log(level: str, text: str) -> None:
         log[0](level, text)
-        if level in ("warning", "error"):
+        if level in ("warning", "error") and not is_json():
             screen.tell(say(level, text))
 
     def on_print(text: str) -> None:
@@ -288,7 +290,7 @@ def _save(job: LocalJob) -> None:
     except TimeoutError:
         problem = f"it took longer than {SAVE_SECONDS:.0f} s"
     if problem:
-        tell(say("warning", f"no savepoint was taken: {problem}; the last checkpoint is kept"))
+        tell(f"no savepoint was taken: {problem}; the last checkpoint is kept", "warning")
         job.abandon()
 
 

@@ -1,11 +1,10 @@
 """`headrace server`: the REST API and the jobs behind it."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from headrace.cli.exits import exit_code
-from headrace.cli.output import print_error
+from headrace.cli.output import print_error, tell
 from headrace.errors import HeadraceError
 from headrace.server_settings import load_server_settings
 
@@ -16,7 +15,7 @@ def serve_until_stopped(overrides: Mapping[str, Any]) -> int:
         settings, warnings = load_server_settings(overrides)
         from headrace.api.server import serve
 
-        serve(settings, warnings, on_ready=lambda sentence: print(sentence, file=sys.stderr, flush=True))
+        serve(settings, warnings, on_ready=tell)
     except HeadraceError as error:
         print_error(error)
         return exit_code(error)

@@ -517,6 +517,7 @@ class JobMaster:
             str(self._error) if self._error else "",
             frozenset(p.source.id for p in self.plan.pipelines),
             {step.id: step.name for p in self.plan.pipelines for step in p.all_steps()},
+            self.takes_checkpoints,
         )
 
     @property

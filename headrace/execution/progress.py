@@ -57,6 +57,7 @@ class Progress:
     before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
     the sinks. busy: step id → seconds spent working, over all tasks. waiting_for_source: seconds that the side which
     writes had no rows; waiting_for_sink: that readers, running ahead, had no room.
+    takes_checkpoints: whether the job saves its state on the way.
     checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first
     start. sources: ids of the source steps. names: step id → name, `Sink[0]-Console`.
     """
@@ -78,6 +79,12 @@ class Progress:
     error: str = ""
     sources: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict)
+    takes_checkpoints: bool = False
+
+    @property
+    def lag(self) -> int | None:
+        """What the sources know of and have not read, in the unit of their sizes; None where they do not know."""
+        return max(0, self.size_total - self.size_done) if self.size_total else None
 
     @cached_property
     def counts(self) -> Mapping[tuple[int, str], Counts]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -418,7 +419,8 @@ class Task:
         name = f"read-{self._pipeline.id}-{self._spec.index}-{assign.split.id}"
         self._splits[assign.split.id] = assign.split
         start = self._reached.begin(assign.split.id, assign.position)
-        reader = threading.Thread(target=self._read, args=(assign.split, start), name=name, daemon=True)
+        work = copy_context()  # it works for the same job
+        reader = threading.Thread(target=work.run, args=(self._read, assign.split, start), name=name, daemon=True)
         self.readers = [r for r in self.readers if r.is_alive()] + [reader]
         reader.start()
 

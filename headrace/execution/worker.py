@@ -22,6 +22,7 @@ from headrace.execution.messages import (
     portable,
 )
 from headrace.execution.task import Task
+from headrace.logs import OF_JOB
 from headrace.plan.plan import Plan, make_plan
 
 
@@ -81,6 +82,7 @@ class Worker:
             self._broken[command.job] = portable(error)
 
     def _call(self, call: Call) -> None:
+        OF_JOB.set(call.job.partition(".")[0])
         try:
             if call.job in self._broken:
                 raise self._broken[call.job]
@@ -116,6 +118,7 @@ class Worker:
         thread.start()
 
     def _run(self, key: tuple[str, int, int, int], task: Task, share: Share) -> None:
+        OF_JOB.set(key[0].partition(".")[0])
         try:
             task.run()
         finally:

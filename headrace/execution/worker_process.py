@@ -15,6 +15,7 @@ from headrace.execution.budget import Budget
 from headrace.execution.messages import Event, Heartbeat
 from headrace.execution.processes import HEARTBEAT_SECONDS, Channel
 from headrace.execution.worker import Worker
+from headrace.logs import worker_logs
 from headrace.reach import guard_worker
 
 _PR_SET_PDEATHSIG = 1
@@ -29,6 +30,7 @@ def main(fd: int, memory: int) -> None:
     _die_with_parent(parent)
     os.nice(NICENESS)
     guard_worker()
+    worker_logs()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the master decides
     channel = Channel(socket.socket(fileno=fd))
 

@@ -152,6 +152,7 @@ class JobService:
         self._tags: Mapping[str, str] = dict(self.settings.tags)
         self._slots = Slots(self.settings.slots)
         self._running: dict[tuple[int, int], RunningJob] = {}
+        self._listeners: list[Callable[[JobRecord, Progress | None], None]] = []
         self._waiting: list[JobRecord] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -412,6 +413,22 @@ class JobService:
         self._slots.give_back(job.record.job_id)
         with self._lock:
             self._running.pop(job.record.key, None)
+        self._tell_end(job.record, job.progress())
+
+    def when_a_job_ends(self, listener: Callable[[JobRecord, Progress | None], None]) -> None:
+        """Call `listener`, which must be quick, after each run of a job here: its record and how far it came.
+
+        The record of a run that this service had to leave to another one has no end.
+        """
+        self._listeners.append(listener)
+
+    def _tell_end(self, record: JobRecord, progress: Progress | None) -> None:
+        for listener in self._listeners:
+            listener(record, progress)
+
+    def slots(self) -> tuple[int | None, int]:
+        """How many this service has, None for any number, and how many jobs have taken."""
+        return self.settings.slots, self._slots.used()
 
     def unready(self) -> str:
         """Why no job can be taken now; empty when one can."""
@@ -576,12 +593,13 @@ class JobService:
 
     def _end_orphan(self, record: JobRecord, status: JobStatus, error: str) -> None:
         now = time.time()
-        if record.status in (JobStatus.CREATED, JobStatus.PENDING) or status is not JobStatus.CANCELED:
-            self.store.change(record, status=status, error=error, ended=now).result()
-            return
-        stopping = self.store.change(record, status=JobStatus.CANCELING).result()
-        if stopping is not None:
-            self.store.change(stopping, status=status, error=error, ended=now).result()
+        before: JobRecord | None = record
+        if record.status not in (JobStatus.CREATED, JobStatus.PENDING) and status is JobStatus.CANCELED:
+            before = self.store.change(record, status=JobStatus.CANCELING).result()
+        if before is not None:
+            ended = self.store.change(before, status=status, error=error, ended=now).result()
+            if ended is not None:
+                self._tell_end(ended, None)
 
 
 def _beginning(saved: Mapping[int, int]) -> str:

@@ -119,7 +119,7 @@ def test_every_endpoint_is_documented(tmp_path):
     text = (ROOT / "docs" / "rest.md").read_text()
     store = store_in(tmp_path)
     service = JobService(tmp_path, store, EmbeddedRunner())
-    state = State(service, ServerSettings(), lambda: 0)
+    state = State(service, ServerSettings(), list)
     try:
         documents = [
             app.document() for app in (first_app(state, "here:1", alone=False), second_app(state, "here:2", "http"))

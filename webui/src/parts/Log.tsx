@@ -57,6 +57,17 @@ async function save(name: string): Promise<void> {
   URL.revokeObjectURL(address);
 }
 
+/** A line of a log that is written as JSON, as the others look. */
+function asText(line: string): string {
+  if (!line.startsWith('{')) return line;
+  try {
+    const told = JSON.parse(line);
+    return `${told.time.replace('T', ' ').slice(0, 23)} ${told.level} ${told.message}${told.exception ? `\n${told.exception}` : ''}`;
+  } catch {
+    return line;
+  }
+}
+
 /** The log, live, filtered by level and by what a line holds. */
 export function Log({ log, name }: { log: LogText; name: string }) {
   const [text, setText] = useState('');
@@ -65,7 +76,7 @@ export function Log({ log, name }: { log: LogText; name: string }) {
   const box = useRef<HTMLDivElement>(null);
   const shown = useMemo(() => {
     const wanted = text.toLowerCase();
-    return log.lines.filter((line) => (level === 'all' || /^\S+ \S+ (WARNING|ERROR|CRITICAL)\b/.test(line)) && (!wanted || line.toLowerCase().includes(wanted)));
+    return log.lines.map(asText).filter((line) => (level === 'all' || /^\S+ \S+ (WARNING|ERROR|CRITICAL)\b/.test(line)) && (!wanted || line.toLowerCase().includes(wanted)));
   }, [log.lines, text, level]);
   useEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
