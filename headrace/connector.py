@@ -291,6 +291,8 @@ class Source(ABC):
     """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     output = "default"
     """The dataset's name in the job file: the path of the table where the options name none. Set by the planner."""
+    example: ClassVar[str] = ""
+    """A fragment of a job file in HOCON, for the connector's page and `headrace connectors`."""
 
     @classmethod
     def schemes(cls) -> Mapping[str, str]:
@@ -556,6 +558,8 @@ class Sink(ABC):
     kind: SinkKind = SinkKind.PLAIN
     memory_bytes: ClassVar[int] = 8 * 1024 * 1024
     """What the writers of one task need, at least, beside the batch they are given; a job that has less is refused."""
+    example: ClassVar[str] = ""
+    """A fragment of a job file in HOCON, for the connector's page and `headrace connectors`."""
 
     @classmethod
     def schemes(cls) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Writes docs/connectors/*.md from the declarations of all connectors; `--check` only says whether they are current."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "connectors"
 
 
 def page(name: str) -> str:
-    """One connector's page: what it does, and a table of options for each of its sides."""
+    """One connector's page: what it does, an example and a table of options for each of its sides."""
     parts = [f"# {name}\n"]
     for kind, registry in (("Source", sources), ("Sink", sinks)):
         cls = registry.find(name)
@@ -19,6 +20,7 @@ def page(name: str) -> str:
             continue
         text = "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines())
         parts.append(f"## {kind}\n\n{text}\n")
+        parts.append(f"```hocon\n{cls.example.strip()}\n```\n")
         parts += [*table_of_options(cls.Options), ""]
         notes = getattr(cls, "notes", None)  # what a connector says beside, from declarations of its own
         parts += [notes()] if notes is not None else []
@@ -30,6 +32,7 @@ def table_of_options(model: type[Options]) -> Iterator[str]:
     yield "| option | type | default | meaning |\n|---|---|---|---|"
     for option, kind_name, default, meaning in option_rows(model):
         names = ", ".join(f"`{alias}`" for alias in option.split(" / "))
+        meaning = re.sub(r"(`[^`]*`)|<", lambda found: found[1] or "&lt;", meaning)
         cells = [names, kind_name, f"`{default}`" if default not in ("", "required") else default, meaning]
         yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "\\n") for cell in cells) + " |"
 

@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
@@ -114,19 +116,63 @@ def _print_options(kind: str, name: str, cls: type[Source] | type[Transform] | t
         table.add_row(*row)
     Console().print(table)
     print()
+    example = getattr(cls, "example", "")
+    if example:
+        print(f"{example.strip()}\n")
 
 
 def option_rows(model: type[Options]) -> list[tuple[str, str, str, str]]:
-    """(name and old names, type, default or `required`, description) of every option."""
-    rows = []
-    for name, field in model.model_fields.items():
-        names = option_names(name, field)
-        kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
+    """(name and old names, type or the values there are, default or `required`, description) of every option.
+
+    The options of a block follow it, as `schema.fields`, or `columns[].name` in a list of blocks; where a kind of block
+    comes again, or has an option that is told outside of it, they are not told again.
+    """
+    return list(_option_rows(model, "", {model}))
+
+
+def _option_rows(
+    model: type[BaseModel], place: str, told: set[type[BaseModel]], outer: Collection[tuple[str, str | None]] = ()
+) -> Iterator[tuple[str, str, str, str]]:
+    fields = [(option_names(name, field), field) for name, field in model.model_fields.items()]
+    here = {*outer, *((names[0], field.description) for names, field in fields)}
+    for names, field in fields:
+        if (names[0], field.description) in outer:
+            continue
         default = "required" if field.is_required() else "" if field.default is None else str(field.default)
-        if "|" in str(field.annotation) or "[" in str(field.annotation):
-            kind = re.sub(r"(\w+\.)+", "", _plain(str(field.annotation))).replace(" | None", "")
-        rows.append((" / ".join(names), kind, default[:40], field.description or ""))
-    return rows
+        whole = " / ".join(place + name for name in names)
+        yield whole, _kind(field.annotation), default[:40], field.description or ""
+        for mark, part in _parts(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel) and part not in told:
+                told.add(part)
+                yield from _option_rows(part, f"{place}{names[0]}{mark}.", told, here)
+
+
+def _parts(annotation: Any, mark: str = "") -> Iterator[tuple[str, Any]]:
+    """All types that an annotation is made of, each with `[]` for a list around it, `.NAME` for a map."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from _parts(inner[0], mark)
+    elif get_origin(annotation) is dict:
+        yield from _parts(inner[1], mark + ".NAME")
+    elif inner:
+        for part in inner:
+            yield from _parts(part, mark + "[]" * (get_origin(annotation) is list))
+    else:
+        yield mark, annotation
+
+
+def _kind(annotation: Any) -> str:
+    """The type of an option; of a closed list its values."""
+    kind = getattr(annotation, "__name__", str(annotation)).replace("typing.", "")
+    if "|" in str(annotation) or "[" in str(annotation):
+        kind = re.sub(r"(\w+\.)+", "", _plain(str(annotation))).replace(" | None", "")
+    for _, part in _parts(annotation):
+        if isinstance(part, type) and issubclass(part, Enum):
+            *values, last = [str(member.value) for member in part]
+            kind = kind.replace(part.__name__, " or ".join([", ".join(values), last] if values else [last]))
+        elif isinstance(part, type) and issubclass(part, BaseModel):
+            kind = kind.replace(part.__name__, "block")
+    return kind
 
 
 def _plain(annotation: str) -> str:

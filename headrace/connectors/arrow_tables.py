@@ -53,6 +53,11 @@ class ArrowSource(Source):
 
     Options = ArrowSourceOptions
     options: ArrowSourceOptions
+    example = """
+source {
+  Arrow { name = "people" }    # headrace.run(job, tables={"people": frame})
+}
+"""
 
     def __init__(self, options: ArrowSourceOptions) -> None:
         super().__init__(options)
@@ -104,6 +109,11 @@ class ArrowSink(Sink):
 
     Options = ArrowSinkOptions
     options: ArrowSinkOptions
+    example = """
+sink {
+  Arrow {}    # headrace.run(job).tables["people"]
+}
+"""
     kind = SinkKind.STAGED
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:  # noqa: D102

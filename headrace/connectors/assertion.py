@@ -181,6 +181,23 @@ class AssertSink(Sink):
 
     Options = AssertSinkOptions
     options: AssertSinkOptions
+    example = """
+sink {
+  Assert {
+    rules {
+      row_rules = [{ rule_type = MIN_ROW, rule_value = 1 }, { rule_type = MAX_ROW, rule_value = 1000 }]
+      field_rules = [
+        {
+          field_name = id
+          field_type = bigint
+          field_value = [{ rule_type = NOT_NULL }, { rule_type = MIN, rule_value = 1 }]
+        }
+        { field_name = name, field_type = string, field_value = [{ rule_type = MAX_LENGTH, rule_value = 40 }] }
+      ]
+    }
+  }
+}
+"""
     kind = SinkKind.PLAIN
 
     def is_repeatable(self) -> bool:

@@ -40,6 +40,11 @@ class ConsoleSink(Sink):
 
     Options = ConsoleSinkOptions
     options: ConsoleSinkOptions
+    example = """
+sink {
+  Console {}
+}
+"""
     kind = SinkKind.PLAIN
 
     def is_repeatable(self) -> bool:

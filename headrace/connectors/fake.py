@@ -240,6 +240,18 @@ class FakeSource(Source):
 
     Options = FakeSourceOptions
     options: FakeSourceOptions
+    example = """
+source {
+  FakeSource {
+    row.num = 100
+    int.min = 1
+    int.max = 90
+    string.fake.mode = TEMPLATE
+    string.template = ["ann", "bob", "cy"]
+    schema { table = "shop.people", fields { id = bigint, name = string, age = int } }
+  }
+}
+"""
 
     def describes_offline(self) -> bool:  # noqa: D102
         return True

@@ -21,6 +21,22 @@ class LocalFileSource(FileSource):
     """
 
     Options = LocalFileSourceOptions
+    example = """
+source {
+  LocalFile {
+    path = "in"
+    file_filter_pattern = ".*[.]csv"
+    file_format_type = "csv"
+    csv_use_header_line = true
+    schema {
+      columns = [
+        { name = id, type = bigint, nullable = false }
+        { name = name, type = string }
+      ]
+    }
+  }
+}
+"""
 
     def storage(self) -> Storage:
         """This machine's files."""
@@ -39,6 +55,16 @@ class LocalFileSink(FileSink):
     """
 
     Options = LocalFileSinkOptions
+    example = """
+sink {
+  LocalFile {
+    path = "out/${table_name}"
+    file_format_type = "parquet"
+    compress_codec = "zstd"
+    data_save_mode = "DROP_DATA"
+  }
+}
+"""
 
     def storage(self) -> Storage:
         """This machine's files."""

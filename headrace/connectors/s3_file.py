@@ -152,6 +152,19 @@ class S3FileSource(BucketSource):
 
     Options = S3FileSourceOptions
     options: S3FileSourceOptions
+    example = """
+source {
+  S3File {
+    bucket = "s3a://bucket"
+    fs.s3a.endpoint = "http://minio.example.com:9000"
+    fs.s3a.aws.credentials.provider = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+    access_key = ${S3_KEY}
+    secret_key = ${S3_SECRET}
+    path = "/people"
+    file_format_type = "parquet"
+  }
+}
+"""
 
     def tables(self) -> list[TableSchema]:
         """See Source.tables."""
@@ -174,6 +187,19 @@ class S3FileSink(BucketSink):
 
     Options = S3FileSinkOptions
     options: S3FileSinkOptions
+    example = """
+sink {
+  S3File {
+    bucket = "s3a://bucket"
+    fs.s3a.endpoint = "http://minio.example.com:9000"
+    fs.s3a.aws.credentials.provider = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+    access_key = ${S3_KEY}
+    secret_key = ${S3_SECRET}
+    path = "/people"
+    file_format_type = "parquet"
+  }
+}
+"""
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """See Sink.check."""

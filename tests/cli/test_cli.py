@@ -105,7 +105,10 @@ def test_preview_prints_rows_and_runs_no_sink(headrace, job, tmp_path):
 
 def test_lists_plugins_and_their_options(headrace):
     assert "FakeSource" in headrace("connectors").stdout
-    assert "row.num" in headrace("connectors", "fakesource").stdout
+    shown = headrace("connectors", "fakesource").stdout
+    assert "row.num" in shown
+    assert "schema.table" in shown  # options within options
+    assert "  FakeSource {\n    row.num = 100\n" in shown  # the example
     schema = json.loads(headrace("connectors", "Console", "--json-schema").stdout)
     assert "log.print.data" in schema["sink"]["properties"]
     wrong = headrace("connectors", "FakeSorce")

@@ -1,8 +1,23 @@
+import psycopg
+import pymysql
 import pytest
 
 from tests.api.servers import Server
 from tests.checkpoint.s3 import Imitation
 from tests.connectors import mysql, postgresql
+
+PLACES = {
+    "db.example.com:5432/shop": "postgresql_address",
+    "mysql.example.com:3306/shop": "mariadb_address",
+    "http://minio.example.com:9000": "s3_endpoint",
+}
+"""What the docs call a server → the fixture that starts one and gives its address."""
+
+
+@pytest.fixture
+def places(request):
+    """What stands here for the servers that a text names; they are started when the first text does."""
+    return lambda text: {place: request.getfixturevalue(name) for place, name in PLACES.items() if place in text}
 
 
 @pytest.fixture(scope="package")
@@ -43,3 +58,17 @@ def s3_endpoint():
     running = Imitation().start()
     yield running.endpoint
     running.stop()
+
+
+def fill(place, address, statements):
+    """Empty the database that the docs call `place` and run statements in it."""
+    host, port, name = address.replace("/", ":").split(":")
+    if place.startswith("mysql"):
+        connection = pymysql.connect(host=host, port=int(port), user="ann", password="secret", autocommit=True)
+        empty = f"DROP DATABASE {name}; CREATE DATABASE {name}; USE {name};"
+    else:
+        connection = psycopg.connect(f"host={host} port={port} user=ann dbname={name}", autocommit=True)
+        empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+    with connection, connection.cursor() as cursor:
+        for statement in filter(None, map(str.strip, f"{empty} {statements}".split(";"))):
+            cursor.execute(statement)

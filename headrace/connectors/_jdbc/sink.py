@@ -35,6 +35,19 @@ class JdbcSink(Sink):
 
     Options = JdbcSinkOptions
     options: JdbcSinkOptions
+    example = """
+sink {
+  Jdbc {
+    url = "jdbc:postgresql://db.example.com:5432/shop"
+    user = "ann"
+    password = ${SHOP_PASSWORD}
+    database = "shop"
+    table = "public.${table_name}"
+    primary_keys = [id]
+    generate_sink_sql = true
+  }
+}
+"""
     kind = SinkKind.TRANSACTIONAL
     notes = staticmethod(notes)
     """What the docs say beside the options."""

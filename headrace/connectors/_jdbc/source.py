@@ -24,6 +24,19 @@ class JdbcSource(Source):
 
     Options = JdbcSourceOptions
     options: JdbcSourceOptions
+    example = """
+source {
+  Jdbc {
+    url = "jdbc:postgresql://db.example.com:5432/shop"
+    user = "ann"
+    password = ${SHOP_PASSWORD}
+    table_list = [
+      { table_path = "public.people" }
+      { table_path = "public.recent", query = "SELECT * FROM people WHERE born >= '2000-01-01' ORDER BY id" }
+    ]
+  }
+}
+"""
     _told = False
     _held: tuple[str, Snapshot | None] | None = None
 
