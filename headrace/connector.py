@@ -27,7 +27,7 @@ from headrace.placeholders import fill_placeholders
 from headrace.places import Address, ReadWish, WriteWish
 from headrace.rows import TARGET_BYTES, TARGET_ROWS, Batch, TableSchema
 from headrace.storage.claims import NO_STORE, Claim
-from headrace.storage.contract import Left
+from headrace.storage.contract import Left, Stat
 
 __all__ = [
     "NO_STORE",
@@ -593,6 +593,17 @@ class Sink(ABC):
         Empty when there is nothing yet; None when the sink only writes.
         """
         return None
+
+    def files_of_bad_rows(self, table: TableSchema) -> Sequence[Stat]:
+        """The files that `source_of_bad_rows` reads; none where the rows lie in no files."""
+        return ()
+
+    def discard_bad_rows(self, table: TableSchema, rows: int, files: Sequence[Stat]) -> None:
+        """Remove what `source_of_bad_rows` has read for good: so many rows, from these files where they lie in files.
+
+        Rows that have come since stay. Raises Rejected where they cannot be told from the others.
+        """
+        raise NotImplementedError
 
     def is_repeatable(self) -> bool:
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""

@@ -24,6 +24,15 @@ def readable(text: str) -> str:
     return _UNREADABLE.sub(_escape, text)
 
 
+_AN = re.compile(r"[aeio]|x[^aeiou]", re.IGNORECASE)
+"""How what follows `an` begins: `an INT`, `an xlsx file`."""
+
+
+def with_article(noun: str) -> str:
+    """`a STRING`, `an INT`."""
+    return f"{'an' if _AN.match(noun) else 'a'} {noun}"
+
+
 def storable_values(value: Any) -> Any:
     """Nested values, as those of JSON, with every text in them storable."""
     if isinstance(value, str):

@@ -73,6 +73,9 @@ LogFormat = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Unknown options are errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Write nothing: say what would be written, and what would not fit and why.")
+]
 
 
 @app.command()
@@ -186,6 +189,7 @@ def replay(
     home: Home = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what sinks print, and errors.")] = False,
     json: Json = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Replay rejected rows, each once, from the plugin that refused it.
 
@@ -193,7 +197,57 @@ def replay(
     """
     from headrace.cli.replay import replay_job
 
-    raise typer.Exit(replay_job(job, variable or [], {"home": home, "config": config}, quiet=quiet, as_json=json))
+    where = {"home": home, "config": config}
+    raise typer.Exit(replay_job(job, variable or [], where, quiet=quiet, as_json=json, dry_run=dry_run))
+
+
+bad = typer.Typer(no_args_is_help=True, help="List, show, discard and replay the rows that jobs have set aside.")
+app.add_typer(bad, name="bad")
+
+BadPlace = Annotated[str, typer.Argument(help="A job file, or the directory of its bad rows.", metavar="JOB|DIR")]
+AnyBadPlace = Annotated[
+    str | None,
+    typer.Argument(help="A job file, or a directory of bad rows; left out: all of this home.", metavar="JOB|DIR"),
+]
+
+
+@bad.command("list")
+def list_bad(place: AnyBadPlace = None, variable: Variables = None, home: Home = None, json: Json = False) -> None:
+    """List where bad rows lie: job, step, table, the reasons with how many rows each, size and age."""
+    from headrace.cli.bad import list_bad_rows
+
+    raise typer.Exit(list_bad_rows(place, variable or [], {"home": home}, as_json=json))
+
+
+@bad.command("show")
+def show_bad(
+    place: AnyBadPlace = None,
+    variable: Variables = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows to show.")] = 20,
+    table: Annotated[str, typer.Option("--table", help="Only rows of this table.")] = "",
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Print bad rows, each with where it was refused and why."""
+    from headrace.cli.bad import show_bad_rows
+
+    raise typer.Exit(show_bad_rows(place, variable or [], {"home": home}, limit, table, as_json=json))
+
+
+@bad.command("discard")
+def discard_bad(
+    place: BadPlace,
+    variable: Variables = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    home: Home = None,
+) -> None:
+    """Remove bad rows for good, once it is told what goes and you agree."""
+    from headrace.cli.bad import discard_bad_rows
+
+    raise typer.Exit(discard_bad_rows(place, variable or [], {"home": home}, yes=yes))
+
+
+bad.command("replay")(replay)
 
 
 @app.command()

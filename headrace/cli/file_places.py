@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.errors import ConfigError, Problem
+from headrace.texts import with_article
 
 FORMATS = {
     "csv": "csv", "tsv": "csv", "tab": "csv", "psv": "csv", "txt": "csv", "json": "json", "jsonl": "json",
@@ -150,7 +151,7 @@ def _check_emptied(place: FilePlace) -> None:
             if not name.startswith((".", "_")) and not name.endswith(suffix):
                 what = os.path.join(folder, name)
                 cure = "choose another directory, or empty it yourself"
-                wrong = f"replace would remove {what}, which is not a {suffix} file"
+                wrong = f"replace would remove {what}, which is not {with_article(f'{suffix} file')}"
                 raise ConfigError([Problem("--mode", wrong, cure)])
 
 

@@ -23,6 +23,7 @@ from headrace.cli.terminal import Screen, drop_output, fit, is_terminal, only_fo
 from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job
 from headrace.errors import HeadraceError, NotEnoughSlots, Problem, told
+from headrace.execution.bad_places import remember
 from headrace.execution.local import LocalJob, make_runner, new_job_id
 from headrace.execution.master import JobSettings
 from headrace.execution.progress import Progress
@@ -130,6 +131,7 @@ class _Run:
             print_warnings([*notes, *plan.warnings])
             if not self._as_json:
                 tell(f"job {local.job_id} {self._name}: its log is {self._record.log}")
+        remember(settings.home, plan, self._name)
         on_start(local.job_id, self._name)
         save = partial(_save, local) if local.takes_checkpoints else None
         with Signals(local.cancel, save, guarded=settings.runner == RunnerName.EMBEDDED) as signals:

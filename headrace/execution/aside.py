@@ -62,9 +62,7 @@ class Collected(Rejects):
         originals: Sequence[str | None] = [None] * len(rows)
         if options.keeps_rows:
             bad = batch.take(pa.array(rows, pa.int64()))
-            originals = [
-                shorten(text, options.original_data_max_length) for text in row_texts(self._pipeline, step, bad)
-            ]
+            originals = row_texts(self._pipeline, step, bad, options.original_data_max_length)
         self._extend(step, batch.table, texts, originals)
 
     def add_raw(self, table: str, raw: Sequence[bytes | str], reason: str, place: str = "") -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -13,7 +14,8 @@ import pyarrow as pa
 from headrace.connector import Batch
 from headrace.plan.error_table import error_table
 from headrace.plan.plan import Step
-from headrace.rows import RowKind, TableSchema
+from headrace.rows import RowKind, TableSchema, type_name
+from headrace.texts import with_article
 
 MAX_MESSAGE = 4096
 """Characters of a reason that are kept."""
@@ -70,11 +72,15 @@ def shorten(text: str, length: int) -> str:
     return text if not length or len(text) <= length else text[: length - 1] + "…"
 
 
-def row_texts(pipeline: int, step: Step, batch: Batch) -> list[str]:
-    """Each row as JSON with all that a replay needs: who refused it, its table, kind, values and metadata."""
+def row_texts(pipeline: int, step: Step, batch: Batch, length: int = 0) -> list[str]:
+    """Each row as JSON with all that a replay needs: who refused it, its table, kind, values, metadata, and types.
+
+    length: see `shorten`. The types, which only explain what no longer fits, are left out where they make it too long.
+    """
     rows = _plain_rows(batch.rows)
     metadata = _plain_rows(batch.metadata) if batch.metadata is not None else None
     kinds = batch.kinds.to_pylist() if batch.kinds is not None else None
+    types = f',"types":{_compact([type_name(field.type) for field in batch.rows.schema])}}}'
     texts = []
     for i, row in enumerate(rows):
         found: dict[str, Any] = {"pipeline": pipeline, "step": step.name, "table": batch.table}
@@ -82,8 +88,14 @@ def row_texts(pipeline: int, step: Step, batch: Batch) -> list[str]:
         found["row"] = row
         if metadata is not None:
             found["metadata"] = metadata[i]
-        texts.append(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+        text = _compact(found)
+        is_short = not length or len(text) - 1 + len(types) <= length
+        texts.append(text[:-1] + types if is_short else shorten(text, length))
     return texts
+
+
+def _compact(values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def raw_text(pipeline: int, step: Step, table: str, raw: bytes | str, place: str) -> str:
@@ -96,7 +108,7 @@ def raw_text(pipeline: int, step: Step, table: str, raw: bytes | str, place: str
         data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
         found.pop("raw", None)
         found["base64"] = base64.b64encode(data).decode()
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return _compact(found)
 
 
 def raw_of(original: Mapping[str, Any]) -> bytes | str:
@@ -106,6 +118,20 @@ def raw_of(original: Mapping[str, Any]) -> bytes | str:
     return base64.b64decode(original["base64"])
 
 
+def plain_text(original: str | None) -> str:
+    """What was set aside, as people read it: the line as it came, or `id=7, name="ann"`; empty where it is not kept."""
+    if not original:
+        return ""
+    try:
+        found = json.loads(original)
+        if "row" in found:
+            kind = "" if found["kind"] == RowKind.INSERT.short else f"{found['kind']} "
+            return kind + ", ".join(f"{name}={_compact(value)}" for name, value in found["row"].items())
+        return str(found["raw"]) if "raw" in found else f"base64 {found['base64']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return original
+
+
 def batch_of(originals: Sequence[Mapping[str, Any]], table: TableSchema) -> Batch:
     """Rows of one table as `row_texts` gave them, with the columns that the table has now.
 
@@ -113,26 +139,79 @@ def batch_of(originals: Sequence[Mapping[str, Any]], table: TableSchema) -> Batc
     """
     schema = table.arrow
     for original in originals:
-        if list(original["row"]) != schema.names:
-            raise ValueError(f"it has the columns {', '.join(original['row'])}, now they are {', '.join(schema.names)}")
-    rows = _array_rows([o["row"] for o in originals], schema)
+        _check_columns(list(original["row"]), schema.names)
+    types = originals[0].get("types") or [None] * len(schema)
+    rows = _array_rows([o["row"] for o in originals], schema, types)
     shorts = {kind.short: int(kind) for kind in RowKind}
     kinds = [shorts[o["kind"]] for o in originals]
     metadata = None
     if table.metadata:
         columns = pa.schema([pa.field(c.name, c.type) for c in table.metadata])
-        metadata = _array_rows([o.get("metadata") or {} for o in originals], columns)
+        metadata = _array_rows([o.get("metadata") or {} for o in originals], columns, [None] * len(columns))
     return Batch(rows, table.path, pa.array(kinds, pa.uint8()) if any(kinds) else None, metadata)
 
 
-def _array_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+def _check_columns(before: list[str], now: list[str]) -> None:
+    """Raises ValueError that names what has changed since."""
+    gone, new = [n for n in before if n not in now], [n for n in now if n not in before]
+    changes = [
+        *([f"{', '.join(gone)}, which the table no longer has"] if gone else []),
+        *([f"not {', '.join(new)}, which the table has now"] if new else []),
+    ]
+    if changes:
+        raise ValueError(f"it was set aside with {', and '.join(changes)}")
+    if before != now:
+        raise ValueError(f"its columns were {', '.join(before)} when set aside and are {', '.join(now)} now")
+
+
+def _array_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, types: Sequence[str | None]) -> pa.RecordBatch:
+    """types: what the columns were when the rows were set aside, where it is known."""
     arrays = []
-    for field in schema:
+    for field, before in zip(schema, types, strict=True):
+        now = type_name(field.type)
+        changed = before is not None and before != now
+        told = f"{field.name} was {before} when set aside and is {now} now"
+        if changed and before is not None and (_is_encoded(before) or _is_encoded(now)):
+            raise ValueError(told)
         try:
             arrays.append(_array([row.get(field.name) for row in rows], field.type))
-        except (ValueError, TypeError, ArithmeticError, pa.ArrowException) as error:
-            raise ValueError(f"column {field.name}: {error}") from error
+        except (ValueError, TypeError, ArithmeticError, AttributeError, pa.ArrowException):
+            value = next(v for row in rows if not _fits(v := row.get(field.name), field.type))
+            shown = json.dumps(value, ensure_ascii=False)
+            shown = shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + "…"
+            place = told if changed else f"column {field.name}"
+            raise ValueError(f"{place}: {shown} is not {with_article(now)}") from None
+        if changed and not _is_exact([row.get(field.name) for row in rows], arrays[-1]):
+            raise ValueError(f"{told}, which does not hold all of its digits")
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+MOST_SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+def _is_encoded(name: str) -> bool:
+    """Whether JSON has values of the type in a form that would be taken for another type's: base64, or bare numbers."""
+    return not _PLAIN_TYPES.fullmatch(name)
+
+
+_PLAIN_TYPES = re.compile(r"STRING|BOOLEAN|(?:TINY|SMALL|BIG)?INT|FLOAT|DOUBLE|DATE|DECIMAL\(.*\)|NULL")
+
+
+def _is_exact(values: Sequence[Any], array: pa.Array) -> bool:
+    """Whether numbers are what they were; no others can be less than that."""
+    if not pa.types.is_floating(array.type):
+        return True
+    pairs = zip(values, array.to_pylist(), strict=True)
+    return all(v is None or v != v or (float(v) if isinstance(v, str) else v) == now for v, now in pairs)
+
+
+def _fits(value: Any, dtype: pa.DataType) -> bool:
+    try:
+        _array([value], dtype)
+    except (ValueError, TypeError, ArithmeticError, AttributeError, pa.ArrowException):
+        return False
+    return True
 
 
 def _plain_rows(rows: pa.RecordBatch) -> list[dict[str, Any]]:

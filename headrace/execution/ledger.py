@@ -16,32 +16,23 @@ from headrace.storage.local import FileLock
 Row = Mapping[str, Any]
 
 
-class Ledger:
-    """Held by one replay at a time, from its making to `close`.
+class Replayed:
+    """Which bad rows of a home were replayed. A row is known by all it holds; of equal rows as many count as were."""
 
-    A row is known by all it holds; of rows that are equal as many count as were replayed. Raises HeadraceError when
-    another replay holds the ledger of this home.
-    """
-
-    def __init__(self, home: Path) -> None:
-        folder = home.resolve() / "replays"
-        with beginning_in(home):
-            try:
-                self._lock = FileLock(folder / "lock")
-            except BlockingIOError:
-                raise HeadraceError(f"another replay is under way in the home {home}; wait for its end") from None
-        self._database = sqlite3.connect(folder / "ledger.db")
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
         with self._database:
-            self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute("CREATE TABLE IF NOT EXISTS replayed (digest BLOB PRIMARY KEY, times INTEGER)")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS pending (job TEXT, job_id INTEGER, number INTEGER, digest BLOB, row TEXT)"
-            )
+
+    @classmethod
+    def of(cls, home: Path) -> "Replayed":
+        """What was replayed so far; a replay may be under way."""
+        file = home.resolve() / "replays" / "ledger.db"
+        return cls(sqlite3.connect(file if file.exists() else ":memory:"))
 
     def close(self) -> None:
-        """Let others replay."""
+        """Close the database."""
         self._database.close()
-        self._lock.close()
 
     def fresh(self, place: str, rows: Sequence[Row]) -> list[Row]:
         """Those of the rows of an error sink that were not replayed. place: which sink."""
@@ -57,6 +48,32 @@ class Ledger:
     def _times(self, digest: bytes) -> int:
         found = self._database.execute("SELECT times FROM replayed WHERE digest = ?", (digest,)).fetchone()
         return found[0] if found else 0
+
+
+class Ledger(Replayed):
+    """Held by one replay at a time, from its making to `close`.
+
+    Raises HeadraceError when another replay holds the ledger of this home.
+    """
+
+    def __init__(self, home: Path) -> None:
+        folder = home.resolve() / "replays"
+        with beginning_in(home):
+            try:
+                self._lock = FileLock(folder / "lock")
+            except BlockingIOError:
+                raise HeadraceError(f"another replay is under way in the home {home}; wait for its end") from None
+        super().__init__(sqlite3.connect(folder / "ledger.db"))
+        with self._database:
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS pending (job TEXT, job_id INTEGER, number INTEGER, digest BLOB, row TEXT)"
+            )
+
+    def close(self) -> None:
+        """Let others replay."""
+        super().close()
+        self._lock.close()
 
     def begin(self, job: str, job_id: int, chosen: Sequence[tuple[str, Row]]) -> None:
         """Note which rows, each with its place, the replay `job_id` of the job file `job` sends in."""

@@ -1,10 +1,10 @@
-"""Bad rows sent in again: from where an error sink has put them, through the job, from the plugin that refused them."""
+"""Bad rows sent in again: through the job as it is now, from the plugin that refused them."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,12 +12,11 @@ import pyarrow as pa
 
 from headrace.config.env import JobMode
 from headrace.config.job import Plugin
-from headrace.connector import JobContext, Options, Position, Read, Source, Split, TaskContext, sources
-from headrace.errors import ConfigError, Problem
-from headrace.execution.bad_rows import batch_of, raw_of
+from headrace.connector import JobContext, Options, Position, Read, Sink, Source, Split, TaskContext, Transform
+from headrace.execution import calls
+from headrace.execution.aside import Collected
+from headrace.execution.bad_rows import BadRecord, batch_of, raw_of
 from headrace.execution.ledger import Row
-from headrace.options import read_options
-from headrace.plan.error_table import error_table
 from headrace.plan.plan import Aside, Pipeline, Plan, Step
 from headrace.plan.schemas import describe
 from headrace.rows import Batch, TableSchema
@@ -25,46 +24,16 @@ from headrace.rows import Batch, TableSchema
 
 @dataclass
 class Selection:
-    """What of the bad rows can be sent in. plan: of the replay. sent: these rows; kept: why others are not."""
+    """What of the bad rows can be sent in. plan: of the replay. sent: these rows; left: the others, and why."""
 
     plan: Plan
     sent: list[Row] = field(default_factory=list)
-    kept: Counter[str] = field(default_factory=Counter)
+    left: list[tuple[Row, str]] = field(default_factory=list)
 
-
-def read_bad_rows(plan: Plan) -> dict[str, list[Row]]:
-    """Error sink → the rows in it. Raises ConfigError when the job routes no rows, or into a sink that only writes."""
-    found: dict[str, list[Row]] = {}
-    asides = [aside for pipeline in plan.pipelines for aside in pipeline.aside.values() if aside.step is not None]
-    if not asides:
-        cure = 'set mode = "ROUTE" with a sink and include_original_data = true'
-        raise ConfigError(
-            [Problem("env.error_handler", "this job routes no bad rows into a sink", cure, plan.job.file)]
-        )
-    for aside in asides:
-        assert aside.step is not None
-        options = aside.step.sink.source_of_bad_rows(error_table(aside.table))
-        cls = sources.find(aside.step.plugin.name)
-        if options is None or cls is None:
-            text = f"what {aside.step.plugin.name} was given cannot be read back"
-            cure = "route bad rows into LocalFile or Jdbc to replay them"
-            raise ConfigError([Problem(aside.step.plugin.place, text, cure, plan.job.file)])
-        place = json.dumps([aside.step.plugin.name, options], sort_keys=True, default=str)
-        if place not in found:
-            found[place] = list(_read(cls, options)) if options else []
-    return found
-
-
-def _read(cls: type[Source], options: Mapping[str, Any]) -> Iterator[Row]:
-    made = read_options(cls.Options, options)
-    assert made.options is not None, [str(problem) for problem in made.problems]
-    source = cls(made.options)
-    names = error_table("").names
-    for split in source.splits(1):
-        with closing(source.read(split, None, TaskContext(JobContext(0)))) as reading:  # type: ignore[type-var]
-            for read in reading:
-                for row in read.batch.rows.to_pylist() if read is not None else ():
-                    yield {name: None if row.get(name) is None else str(row[name]) for name in names}
+    @property
+    def kept(self) -> Counter[str]:
+        """Reason → how many rows cannot be sent in."""
+        return Counter(reason for _, reason in self.left)
 
 
 def select(plan: Plan, rows: Sequence[Row]) -> Selection:
@@ -77,9 +46,65 @@ def select(plan: Plan, rows: Sequence[Row]) -> Selection:
             entries.add(row)
             selection.sent.append(row)
         except (ValueError, KeyError, TypeError) as error:
-            selection.kept[str(error) if isinstance(error, ValueError) else f"original_data is odd: {error!r}"] += 1
+            odd = f"its original_data is not what was set aside: {error!r}"
+            selection.left.append((row, str(error) if isinstance(error, ValueError) else odd))
     selection.plan = entries.plan()
     return selection
+
+
+@dataclass
+class Rehearsal:
+    """What a replay would do. written: (sink, table) → the rows. rejected: what transforms would reject again."""
+
+    written: dict[tuple[str, str], list[pa.RecordBatch]] = field(default_factory=dict)
+    rejected: list[BadRecord] = field(default_factory=list)
+
+
+def rehearse(plan: Plan) -> Rehearsal:
+    """Bring the rows of a replay's plan as far as the sinks, which write nothing.
+
+    Raises ConfigError where a sink refuses the tables, and what transforms raise whose bad rows fail the job.
+    """
+    found = Rehearsal()
+    calls.describe(calls.LoadedJob(plan))
+    for pipeline in plan.pipelines:
+        passing = _Passing(pipeline, found)
+        try:
+            for read in pipeline.source.source.read(Split("replay"), None, passing.task):
+                if read is not None:
+                    passing.on(pipeline.source, read.batch)
+        finally:
+            passing.close()
+    return found
+
+
+class _Passing:
+    """Rows on their way through the transforms of one pipeline."""
+
+    def __init__(self, pipeline: Pipeline, found: Rehearsal) -> None:
+        self._pipeline, self._found, self._step = pipeline, found, pipeline.source
+        self._rejects = Collected(pipeline, lambda: self._step)
+        self.task = TaskContext(JobContext(0, pipeline=pipeline.id), rejects=self._rejects)
+
+    def on(self, step: Step, batch: Batch) -> None:
+        """Send a batch from a step to those behind it."""
+        for output in step.outputs:
+            if isinstance(output.instance, Sink):
+                self._found.written.setdefault((output.name, batch.table), []).append(batch.rows)
+                continue
+            self._step = output
+            results = self._rejects.by_parts(output, batch, partial(output.transform.apply, task=self.task))
+            self._found.rejected += self._rejects.take()
+            for result in results:
+                for out in [result] if isinstance(result, Batch) else result:
+                    if out.num_rows:
+                        self.on(output, out)
+
+    def close(self) -> None:
+        """Free what the transforms hold."""
+        for step in self._pipeline.steps():
+            if isinstance(step.instance, Transform):
+                step.instance.close(self.task)
 
 
 class ReplayOptions(Options):
@@ -189,7 +214,7 @@ def _original(row: Row) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = json.loads(text)
     except ValueError:
-        raise ValueError(f"its original_data is not JSON of ours: {text[:80]!r}") from None
+        raise ValueError(f"its original_data is not the JSON that was set aside: {text[:80]!r}") from None
     return found
 
 

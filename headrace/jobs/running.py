@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.checkpoint.history import History
 from headrace.errors import HeadraceError, JobExists, told
+from headrace.execution.bad_places import remember
 from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
 from headrace.execution.owner import JobLock
@@ -185,6 +186,7 @@ class RunningJob:
             )
             told: dict[str, Any] = {"error": ""} if record.error else {}  # what it waited for
             self.change(status=JobStatus.SCHEDULED, started=time.time(), **told)
+            remember(service.home, self.plan, record.name)
             if self._abandoned:
                 self._master.abandon()
             elif self.canceled.is_set():

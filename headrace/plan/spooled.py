@@ -31,6 +31,7 @@ from headrace.connector import (
     staging_name,
 )
 from headrace.errors import Rejected, Unavailable
+from headrace.storage.contract import Stat
 
 
 class SpooledSink(Sink):
@@ -52,6 +53,14 @@ class SpooledSink(Sink):
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """See Sink.source_of_bad_rows."""
         return self.inner.source_of_bad_rows(table)
+
+    def files_of_bad_rows(self, table: TableSchema) -> Sequence[Stat]:
+        """See Sink.files_of_bad_rows."""
+        return self.inner.files_of_bad_rows(table)
+
+    def discard_bad_rows(self, table: TableSchema, rows: int, files: Sequence[Stat]) -> None:
+        """See Sink.discard_bad_rows."""
+        self.inner.discard_bad_rows(table, rows, files)
 
     def check(self, tables: Sequence[TableSchema]) -> Iterable[Problem]:
         """See Sink.check."""

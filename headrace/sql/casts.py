@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from headrace.javatext import java_texts
 from headrace.rows import decimal_type, parse_type, type_name
 from headrace.sql.functions import Value, by_row
+from headrace.texts import with_article
 from headrace.values import parse_date, parse_time, parse_timestamp
 
 _WIDE = Context(prec=1000)
@@ -190,7 +191,7 @@ def _convert(value: Any, dtype: pa.DataType) -> Any:
             return parse_timestamp(value, zoned=dtype.tz is not None)
         return parse_date(value) if pa.types.is_date(dtype) else parse_time(value)
     except ValueError as error:
-        raise ValueError(f"{value!r} is not a {type_name(dtype)}") from error
+        raise ValueError(f"{value!r} is not {with_article(type_name(dtype))}") from error
 
 
 def _boolean(value: Any) -> bool:

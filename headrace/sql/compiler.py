@@ -18,6 +18,7 @@ from headrace.sql.functions import NUMBERS, UNKNOWN, Value, wrong
 from headrace.sql.grammar import Node, text_of
 from headrace.sql.numbers import arithmetic, arithmetic_type
 from headrace.sql.types import common_type, plain_type
+from headrace.texts import with_article
 
 _OPERATORS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
@@ -169,7 +170,8 @@ class Compiler:
     def _key(self, value: Expression, key: Any, text: str) -> Expression:
         wanted = as_type(literal(key, pa.string(), repr(key)), value.type.key_type)
         if wanted.literal is UNKNOWN:
-            raise wrong(f"{key!r} is not a {type_name(value.type.key_type)}, which the keys of {value.text} are")
+            needed = with_article(type_name(value.type.key_type))
+            raise wrong(f"{key!r} is not {needed}, which the keys of {value.text} are")
         scalar = pa.scalar(wanted.literal, value.type.key_type)
         return Expression(
             value.type.item_type, lambda frame: pc.map_lookup(value.array(frame), scalar, "first"), text, value.fails

@@ -14,6 +14,7 @@ from headrace.sql.digits import KERNELS, compare_digits
 from headrace.sql.expressions import Expression, Frame, as_type, folded
 from headrace.sql.functions import NUMBERS, UNKNOWN, Value, array_of, by_row, wrong
 from headrace.sql.regexes import compiled
+from headrace.texts import with_article
 
 LOG = logging.getLogger("headrace")
 BOOLEAN = pa.bool_()
@@ -123,7 +124,7 @@ def _adapted(side: Expression, other: Expression) -> Expression:
         if made.literal is UNKNOWN and pa.types.is_timestamp(other.type):  # a day is its midnight
             made = as_type(as_type(side, pa.date32()), other.type)
         if made.literal is UNKNOWN:
-            raise wrong(f"{side.text} is not a {type_name(other.type)}")
+            raise wrong(f"{side.text} is not {with_article(type_name(other.type))}")
         return made
     return side
 

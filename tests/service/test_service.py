@@ -15,6 +15,7 @@ import pytest
 from headrace.api import answers
 from headrace.api.metrics import metrics
 from headrace.errors import ConfigError, HeadraceError, JobExists, JobNotFound, NotEnoughSlots
+from headrace.execution.bad_places import remembered
 from headrace.execution.master import JobMaster
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
@@ -463,6 +464,8 @@ def test_rows_set_aside_are_told_by_table(service, tmp_path):
     told = metrics(record, Wire.V2_3_3)
     assert (told["SourceReceivedCount"], told["RejectedCount"], told["SinkWriteCount"]) == ("7", "7", "0")
     assert sum(map(int, told["TableRejectedCount"].values())) == 7
+    [place] = remembered(service.home)  # by `headrace bad list` on the server
+    assert (place.job, place.shown, len(place.rows())) == ("NAME", f"{tmp_path}/bad", 7)
     assert "RejectedCount" not in metrics(service.wait(submit(service, job()).job_id, 60), Wire.V2_3_3)
 
 

@@ -56,7 +56,7 @@ def test_paths_lead_into_rows_maps_and_arrays(path, expected):
         ("r.q", "r has no field 'q'; its fields are x, Y"),
         ("r.x.z.w", "r.x.z is INT, and has no field 'w'"),
         ("m.k.l", "nothing can follow"),
-        ("n.one", "'one' is not a INT"),
+        ("n.one", "'one' is not an INT"),
         ("a['x']", r"array\[0\]"),
         ("a[-1]", r"array\[0\]"),
         ("nothing.there", "no column 'nothing'"),

@@ -196,6 +196,24 @@ class FileSink(Sink):
         given = {"field_delimiter": options.field_delimiter, "filename_extension": options.filename_extension}
         return {**found, **{key: value for key, value in given.items() if value is not None}}
 
+    def files_of_bad_rows(self, table: TableSchema) -> Sequence[Stat]:
+        """See Sink.files_of_bad_rows: all of the table's directory."""
+        return list(self._files_below(self.options_for(table).path))
+
+    def _files_below(self, folder: str) -> Iterator[Stat]:
+        for entry in self._visible(folder):
+            if entry.is_folder:
+                yield from self._files_below(entry.path)
+            else:
+                yield entry
+
+    def discard_bad_rows(self, table: TableSchema, rows: int, files: Sequence[Stat]) -> None:
+        """See Sink.discard_bad_rows: files that came since, or were changed, stay."""
+        now = {file.path: file.version for file in self.files_of_bad_rows(table)}
+        for file in files:
+            if now.get(file.path) == file.version:
+                self.storage().delete(file.path)
+
     def cure_for_changes(self, table: TableSchema) -> str:
         """Formats of changes write the kind of each row."""
         if file_format(self.options.file_format_type).gives_changes:

@@ -23,7 +23,9 @@ from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_m
 from headrace.connectors._jdbc.session import JdbcSession
 from headrace.connectors._jdbc.statements import Mode
 from headrace.connectors._jdbc.targets import check_table, key_of, mode_of, statements_of, target_table
+from headrace.errors import Rejected
 from headrace.places import Address, WriteWish
+from headrace.storage.contract import Stat
 
 
 class JdbcSink(Sink):
@@ -82,6 +84,19 @@ sink {
         if options.password is not None:
             found["password"] = options.password.get_secret_value()
         return {**found, "query": f"SELECT * FROM {connection.dialect.quoted(name)}"}
+
+    def discard_bad_rows(self, table: TableSchema, rows: int, files: Sequence[Stat]) -> None:
+        """See Sink.discard_bad_rows: the table is emptied if it still has as many rows, up to the newest of them."""
+        options: JdbcSinkOptions = self.options_for(table)
+        with self.database() as database, database.transaction():
+            name = database.dialect.quoted(target_table(options))
+            when = database.dialect.quote("occur_time")
+            [(found, newest)] = database.execute(f"SELECT count(*), max({when}) FROM {name}")
+            if found != rows:
+                raise Rejected(
+                    f"{database.shown} has {found:,} bad rows by now instead of {rows:,}; look at them again"
+                )
+            database.execute(f"DELETE FROM {name} WHERE {when} <= ?", [newest])
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Keys and columns that the options or the target name must be there."""
