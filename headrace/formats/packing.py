@@ -56,7 +56,10 @@ def members(file: Opened, archive: ArchiveCodec, suffixes: Sequence[str]) -> lis
     with _translated(file.name), file.stream() as stream:
         if archive is ArchiveCodec.ZIP:
             with zipfile.ZipFile(stream) as opened:
-                names = [info.filename for info in opened.infolist() if not info.is_dir() and info.file_size]
+                names = [info.filename for info in opened.infolist() if info.file_size]
+            if "" in names:
+                raise zipfile.BadZipFile("a file in it has no name")
+            names = [name for name in names if not name.endswith("/")]
         else:
             with tarfile.open(None, _TAR_MODES[archive], stream) as tar:
                 names = [info.name for info in tar if info.isfile() and info.size]

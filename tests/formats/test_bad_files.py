@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import BadRow, Rejected
 from headrace.formats.packing import ArchiveCodec, Codec, PackedStream, members, plain_file
-from headrace.formats.registry import FORMATS
+from headrace.formats.registry import FORMATS, file_format
 from headrace.storage.opened import InMemory
 from tests.formats.reading import read, schema_of, written
 
@@ -29,7 +29,7 @@ ROWS = pa.record_batch(
     }
 )
 SCHEMA = schema_of(id="bigint", name="string", price="decimal(10, 2)", at="timestamp", score="double")
-WHOLE = sorted(name for name, form in FORMATS.items() if not form.gives_changes and form.fixed_schema is None)
+WHOLE = sorted(name for name in FORMATS if not (form := file_format(name)).gives_changes and form.fixed_schema is None)
 FILES = {form: written(form, ROWS) for form in WHOLE}
 NAMES = {name for name in vars(builtins) if name.endswith(("Error", "Exception"))}
 
@@ -55,7 +55,7 @@ def damaged(draw, data: bytes) -> bytes:
 def test_a_damaged_file_gives_rows_or_an_error_that_names_it(form, choice):
     data = choice.draw(damaged(FILES[form]))
     try:
-        rows = read(form, data, None if FORMATS[form].own_schema else SCHEMA, name="the-file")
+        rows = read(form, data, None if file_format(form).own_schema else SCHEMA, name="the-file")
     except (Rejected, BadRow) as error:
         text = str(error)
         assert "the-file" in text
@@ -105,6 +105,18 @@ def test_a_damaged_packed_file_gives_bytes_or_an_error_that_names_it(kind, choic
         text = str(error)
         assert "the-file" in text
         assert not NAMES & set(re.findall(r"\w+", text)), f"a library's words: {text}"
+
+
+def test_a_file_without_a_name_in_an_archive_is_refused():
+    data = packed(ArchiveCodec.ZIP)
+    directory = data.index(b"PK\x01\x02")
+    entry = directory + 46  # of which two bytes, from the 28th on, are the length of the name that follows it
+    head = data[: directory + 28] + b"\0\0" + data[directory + 30 : entry]
+    nameless = head + data[entry:].replace(b"in.csv", b"", 1)
+    end = nameless.index(b"PK\x05\x06")
+    nameless = nameless[: end + 12] + (end - directory).to_bytes(4, "little") + nameless[end + 16 :]
+    with pytest.raises(Rejected, match="cannot unpack the-file: a file in it has no name"):
+        members(InMemory("the-file", nameless), ArchiveCodec.ZIP, ("csv",))
 
 
 def test_an_archive_with_a_password_is_refused_with_what_to_do():
