@@ -1,0 +1,3 @@
+"""In the way of pandas, for processes that tests start: see tests/conftest.py."""
+
+raise ModuleNotFoundError("No module named 'pandas'", name="pandas")

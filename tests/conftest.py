@@ -1,0 +1,10 @@
+"""What holds for all tests."""
+
+import os
+from pathlib import Path
+
+BARE = Path(__file__).parent / "bare"
+
+os.environ["PYTHONPATH"] = os.pathsep.join([str(BARE), *filter(None, [os.environ.get("PYTHONPATH")])])
+"""Processes that tests start find no pandas, as in an environment that has only Headrace: pyarrow imports it where it
+can, for a second of each process."""
