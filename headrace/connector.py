@@ -696,8 +696,9 @@ P = TypeVar("P", Source, Transform, Sink)
 class Registry(Generic[P]):
     """Plugins of one kind by the name that job files use; names are matched without regard to case.
 
-    folder: the package whose modules register the built-in ones. Plugins of other packages come through the
-    entry-point group `headrace.connectors` or `headrace.transforms`: each entry names a module, importing it registers.
+    folder: the package whose modules register the built-in ones, each in a module that is named like it (`LocalFile`
+    in `local_file`): a job imports only what it names. Plugins of other packages come through the entry-point group
+    `headrace.connectors` or `headrace.transforms`: each entry names a module, importing it registers.
     """
 
     broken: ClassVar[dict[str, Problem]] = {}
@@ -715,7 +716,10 @@ class Registry(Generic[P]):
 
     def find(self, name: str) -> type[P] | None:
         """The class registered under `name`, or None."""
-        entry = self._loaded.get(name.lower())
+        key = name.lower()
+        if key not in self._classes and key in self._modules:
+            importlib.import_module(self._modules[key])
+        entry = self._classes.get(key) or self._loaded.get(key)
         return entry[1] if entry else None
 
     def near(self, name: str) -> list[str]:
@@ -727,11 +731,16 @@ class Registry(Generic[P]):
         return sorted((name for name, _ in self._loaded.values()), key=str.lower)
 
     @cached_property
-    def _loaded(self) -> dict[str, tuple[str, type[P]]]:
+    def _modules(self) -> dict[str, str]:
+        """The built-in plugins: name in lower case → module."""
         package = importlib.import_module(self._folder)
-        for module in pkgutil.iter_modules(package.__path__, f"{self._folder}."):
-            if not module.name.rpartition(".")[2].startswith("_"):
-                importlib.import_module(module.name)
+        names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+        return {name.replace("_", ""): f"{self._folder}.{name}" for name in names}
+
+    @cached_property
+    def _loaded(self) -> dict[str, tuple[str, type[P]]]:
+        for module in self._modules.values():
+            importlib.import_module(module)
         for entry in entry_points(group=self._folder):
             if entry.name in self.broken:
                 continue

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 import headrace
-from headrace.connectors.arrow_tables import ArrowSink, ArrowSource
+from headrace.connectors.arrow import ArrowSink, ArrowSource
 from headrace.errors import ConfigError
 from headrace.tables import Tables
 from headrace.testing import SinkContract, SourceContract, make

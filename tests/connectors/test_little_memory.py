@@ -11,7 +11,7 @@ import pytest
 from pyarrow import orc
 
 from headrace.connector import JobContext, sources
-from headrace.connectors.arrow_tables import ArrowSource
+from headrace.connectors.arrow import ArrowSource
 from headrace.connectors.local_file import LocalFileSink, LocalFileSource
 from headrace.errors import Rejected
 from headrace.memory import MIB

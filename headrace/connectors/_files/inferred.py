@@ -1,7 +1,7 @@
 """Options of files whose columns are found by looking: options in, options with a schema out."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,6 @@ from headrace.connectors._files.options import FileSchemaOptions, FileTableOptio
 from headrace.connectors._files.parts import members_of
 from headrace.errors import BadRow, Rejected
 from headrace.formats.file_format import FileFormat
-from headrace.formats.guess_delimited import DelimitedGuess, Forgiving
-from headrace.formats.guess_values import ExcelGuess, JsonGuess, XmlGuess
 from headrace.formats.lines import BLOCK_BYTES
 from headrace.formats.packing import plain_file
 from headrace.formats.registry import file_format
@@ -25,8 +23,6 @@ LOG = logging.getLogger("headrace.plugin")
 
 _LATER_BYTES = 64 * 1024
 """Looked at of each file behind the first hundred."""
-
-_VALUES: dict[str, Callable[..., Any]] = {"json": JsonGuess, "excel": ExcelGuess, "xml": XmlGuess}
 
 
 def completed(storage: Storage, options: FileTableOptions) -> FileTableOptions:
@@ -39,9 +35,7 @@ def completed(storage: Storage, options: FileTableOptions) -> FileTableOptions:
         return options
     if options.has_columns or form.own_schema or form.gives_changes:
         return options.model_copy(update={"infer_schema": False})
-    size = min(options.infer_schema_bytes or BLOCK_BYTES, BLOCK_BYTES)
-    task = TaskContext(JobContext(0), rejects=Forgiving(), batch_bytes=size)
-    guess: Any = _VALUES[form.name](options, task) if form.name in _VALUES else DelimitedGuess(form, options, task)
+    guess = _guess(form, options)
     files = readable_files(storage, options)
     _look(guess, storage, files, form, options)
     columns: dict[str, pa.DataType] = guess.columns
@@ -58,6 +52,17 @@ def completed(storage: Storage, options: FileTableOptions) -> FileTableOptions:
     given = options.table_schema.model_dump(exclude_unset=True, by_alias=True) if options.table_schema else {}
     schema = FileSchemaOptions.model_validate({**given, "fields": {n: written(t) for n, t in columns.items()}})
     return options.model_copy(update={**guess.settings, "table_schema": schema})
+
+
+def _guess(form: FileFormat, options: FileTableOptions) -> Any:
+    # imported here: they bring the formats that they look at, for which few jobs have a use
+    from headrace.formats.guess_delimited import DelimitedGuess, Forgiving
+    from headrace.formats.guess_values import ExcelGuess, JsonGuess, XmlGuess
+
+    size = min(options.infer_schema_bytes or BLOCK_BYTES, BLOCK_BYTES)
+    task = TaskContext(JobContext(0), rejects=Forgiving(), batch_bytes=size)
+    values = {"json": JsonGuess, "excel": ExcelGuess, "xml": XmlGuess}
+    return values[form.name](options, task) if form.name in values else DelimitedGuess(form, options, task)
 
 
 def _look(guess: Any, storage: Storage, files: Sequence[Stat], form: FileFormat, options: FileTableOptions) -> None:

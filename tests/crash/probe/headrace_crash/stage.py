@@ -101,7 +101,7 @@ def _pace(stage: Stage, phase: Phase) -> None:
 
         return wrapped
 
-    replaced("headrace.connectors.fake:FakeSource.read", make)
+    replaced("headrace.connectors.fake_source:FakeSource.read", make)
 
 
 def _direct(stage: Stage, phase: Phase) -> None:

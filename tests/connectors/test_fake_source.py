@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 import pytest
 
 from headrace.connector import JobContext
-from headrace.connectors.fake import FakeSource
+from headrace.connectors.fake_source import FakeSource
 from headrace.errors import Rejected
 from headrace.options import read_options
 from headrace.rows import SIMPLE_TYPES

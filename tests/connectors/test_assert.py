@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from headrace.connectors.assertion import AssertSink
+from headrace.connectors.assert_ import AssertSink
 from headrace.errors import Rejected
 from headrace.options import read_options
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
