@@ -94,7 +94,7 @@ def test_every_connector_and_option_is_documented(name):
                 assert f"`{option}`" in text
 
 
-@pytest.mark.parametrize("script", ["connector_pages.py", "transform_pages.py"])
+@pytest.mark.parametrize("script", ["connector_pages.py", "transform_pages.py", "python_page.py"])
 def test_the_pages_are_those_the_declarations_make(script):
     done = subprocess.run([sys.executable, str(ROOT / "scripts" / script), "--check"], timeout=120)
     assert done.returncode == 0, f"run scripts/{script}"
