@@ -1,4 +1,4 @@
-"""Every error raised on purpose. All of them pickle: they keep their data in `args`.
+"""Every error raised on purpose. They keep their data in `args`, and go to other processes as data (`execution.wire`).
 
 HeadraceError
 ├── ConfigError        the job file or a setting is wrong; nothing was started; .problems lists all of them
@@ -235,3 +235,37 @@ def told(error: BaseException) -> str:
     while match := _CLASS.match(text):
         text = text[match.end() :]
     return f"{text} ({name})" if text else f"an error without a text ({name})"
+
+
+OWN_ERRORS: dict[str, type[HeadraceError]] = {
+    name: cls for name, cls in list(globals().items()) if isinstance(cls, type) and issubclass(cls, HeadraceError)
+}
+"""All of the above by name."""
+
+
+def own_error(error: HeadraceError) -> HeadraceError:
+    """The error itself, or the one of ours that is most like it where a plugin has a class of its own."""
+    cls = next(base for base in type(error).__mro__ if OWN_ERRORS.get(base.__name__) is base)
+    if cls is type(error):
+        return error
+    text = str(error)
+    made = Rejected(text) if cls in (HeadraceError, ConnectorError) else _of_class(cls, error)
+    if made.retryable is error.retryable:
+        return made
+    return Unavailable(text) if error.retryable else Rejected(text)
+
+
+def _of_class(cls: type[Any], error: Any) -> HeadraceError:
+    made: HeadraceError
+    try:
+        if issubclass(cls, ConfigError):
+            made = cls(error.problems)
+        elif issubclass(cls, ConnectorError):
+            made = cls(error.message, error.plugin, error.table, error.split)
+        elif issubclass(cls, BadRow):
+            made = cls(error.message, error.table, error.row, error.column, error.value)
+        else:
+            made = cls(str(error))
+    except (AttributeError, TypeError):  # its class has not called its base
+        return PluginFailed(str(error))
+    return made

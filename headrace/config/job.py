@@ -125,6 +125,43 @@ class JobConfig:
                 found[stage] = made.setdefault(handler.sink_block, plugin)
         return found
 
+    def resolved(self) -> "ResolvedJob":
+        """For a process with another environment: its values, not the text that they come from."""
+        plugins = tuple(replace(plugin, lines={}) for plugin in self.plugins)
+        return ResolvedJob(self.file, self.env_raw, plugins, self.lines)
+
+
+@dataclass(frozen=True)
+class ResolvedJob:
+    """A job as it is planned anew elsewhere: all includes, variables and secrets are filled in.
+
+    env: the block as JobConfig.env_raw. plugins: without their lines. lines: option path → line in the file.
+    """
+
+    file: str
+    env: Mapping[str, Any]
+    plugins: tuple[Plugin, ...]
+    lines: Mapping[str, int]
+
+    def config(self) -> JobConfig:
+        """The job, with nothing to be filled in and no problems: it was planned before."""
+        found = {kind: tuple(replace(p, lines=self.lines) for p in self.plugins if p.kind == kind) for kind in KINDS}
+        return JobConfig(
+            read_options(Env, _own_keys(self.env)).options or Env(),
+            self.env,
+            found["source"],
+            found["transform"],
+            found["sink"],
+            file=self.file,
+            error_handlers=read_error_handlers(self.env, [], []),
+            lines=self.lines,
+        )
+
+
+def _own_keys(env: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of the block that are options of a job."""
+    return {k: v for k, v in env.items() if not is_meaningless(k) and not is_error_handler(k)}
+
 
 def load_job(path: str | Path, variables: Mapping[str, str] | None = None, *, decrypt: bool = True) -> JobConfig:
     """Read a job file; `.json` says JSON, `.sql` SQL, anything else is HOCON. Raises ConfigError.
@@ -296,7 +333,7 @@ class _Reader:
         self.error_handlers = read_error_handlers(raw, wrong, idle)
         self.problems += [placed(p) for p in wrong]
         self.warnings += [placed(p) for p in idle]
-        read = read_options(Env, {k: v for k, v in raw.items() if not is_meaningless(k) and not is_error_handler(k)})
+        read = read_options(Env, _own_keys(raw))
         self.env_problems += [placed(p) for p in read.problems]
         self.warnings += [placed(p) for p in read.unknown]
         try:

@@ -1,10 +1,9 @@
 """What a job master and its workers say to each other, all of it. Rows never travel this way.
 
 A worker serves many jobs; `job` in a message is the key a master chose for its job on that worker. Embedded, the
-messages are handed over as they are; between processes they are pickled behind a length (`execution.processes`).
+messages are handed over as they are; between processes they go as data that says its version (`execution.wire`).
 """
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 from headrace.checkpoint.coordinator import Ack
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
+from headrace.config.job import ResolvedJob
 from headrace.connector import JobContext, Position, Split, State
-from headrace.errors import HeadraceError, PluginFailed, told
+from headrace.errors import HeadraceError, PluginFailed, own_error, told
 from headrace.execution.notices import TableNotices
 from headrace.execution.progress import Counts, Flow
 from headrace.rows import TableSchema
@@ -23,13 +23,10 @@ from headrace.rows import TableSchema
 
 @dataclass(frozen=True)
 class LoadJob:
-    """Plan this job; the worker keeps the plan until Forget. The text is planned again, never pickled objects."""
+    """Plan this job; the worker keeps the plan until Forget. Its values are final, whatever is set at the worker."""
 
     job: str
-    text: str
-    format: str
-    file: str
-    variables: Mapping[str, str] | None
+    resolved: ResolvedJob
 
 
 @dataclass(frozen=True)
@@ -133,10 +130,11 @@ class Forget:
 
 @dataclass(frozen=True)
 class Reply:
-    """The result of a Call, or its error."""
+    """The result of a Call, or its error. call: its name."""
 
     job: str
     id: int
+    call: str
     value: Any = None
     error: HeadraceError | None = None
 
@@ -235,15 +233,7 @@ Event = Reply | Idle | Acked | TaskFailed | TaskEnded | TaskReport | Printed | H
 
 
 def portable(error: BaseException, plugin: str = "") -> HeadraceError:
-    """The error itself when it is ours; else, or where it cannot be pickled, PluginFailed with its text."""
-    if isinstance(error, HeadraceError) and _is_carried(error):
-        return error
+    """The error itself when it is ours, or the most like it of ours; for any other PluginFailed with its text."""
+    if isinstance(error, HeadraceError):
+        return own_error(error)
     return PluginFailed(told(error), plugin)
-
-
-def _is_carried(error: HeadraceError) -> bool:
-    """Whether it crosses a process border: a plugin's own class may take other arguments than it gave to its base."""
-    try:
-        return type(pickle.loads(pickle.dumps(error))) is type(error)
-    except Exception:  # whatever its methods raise
-        return False

@@ -1,13 +1,11 @@
 """Tasks in worker processes, one for each core: a plugin's crash or endless loop is theirs, never the server's.
 
-Workers are spawned, never forked. Each has one socket to this process that carries pickled messages behind a length
-of four bytes; a worker whose socket closes ends at once, so none outlives its server.
+Workers are spawned, never forked. Each has one socket to this process that carries messages behind a length of four
+bytes; a worker whose socket closes ends at once, so none outlives its server.
 """
 
 import contextlib
-import logging
 import os
-import pickle
 import socket
 import struct
 import subprocess
@@ -18,7 +16,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headrace.errors import Unavailable
+from headrace.errors import ConfigError, Problem, Rejected, Unavailable
 from headrace.execution.budget import PROCESS_BYTES, check_budget, default_budget
 from headrace.execution.messages import (
     Call,
@@ -34,10 +32,9 @@ from headrace.execution.messages import (
 )
 from headrace.execution.runner import Lane, Runner
 from headrace.execution.suspects import Suspects
+from headrace.execution.wire import Unreadable, read_message, write_message
 from headrace.memory import MIB, resident_bytes
 from headrace.plan.plan import Plan
-
-LOG = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!I")
 
@@ -70,25 +67,19 @@ class Channel:
         self._lock = threading.Lock()
         self._reader = connection.makefile("rb")
 
-    def send(self, message: Any) -> None:
+    def send(self, content: bytes) -> None:
         """Raises OSError when the other side is gone."""
-        content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._lock:
             self._socket.sendall(_LENGTH.pack(len(content)) + content)
 
-    def receive(self) -> Any:
+    def receive(self) -> bytes | None:
         """The next message; None when the other side is gone."""
         try:
             head = self._reader.read(_LENGTH.size)
             if len(head) < _LENGTH.size:
                 return None
-            content = self._reader.read(_LENGTH.unpack(head)[0])
+            return self._reader.read(_LENGTH.unpack(head)[0]) or None
         except OSError:
-            return None
-        try:
-            return pickle.loads(content) if content else None
-        except Exception:  # a message that cannot be read: whoever sends such is as good as gone
-            LOG.exception("a message of a worker process cannot be read")
             return None
 
     def close(self) -> None:
@@ -103,6 +94,7 @@ class _ProcessLane(Lane):
     """A worker process. `jobs` are those it knows, in the order in which they came.
 
     alone: the only job that gets it. ended_by: the job for which it is ended, empty when it ends by itself.
+    refused: why it and this process do not understand each other; empty when they do.
     """
 
     def __init__(self, number: int, memory: int, on_gone: Callable[["_ProcessLane"], Collection[str]]) -> None:
@@ -115,7 +107,7 @@ class _ProcessLane(Lane):
             )
         self.name = f"worker-{number}"
         self.jobs: dict[str, Callable[[Event], None]] = {}
-        self.alone = self.ended_by = ""
+        self.alone = self.ended_by = self.refused = ""
         self.alive = True
         self.silent, self.heard = 0, False
         self._work: dict[tuple[Any, ...], str] = {}
@@ -130,8 +122,9 @@ class _ProcessLane(Lane):
             self._work[command.job, context.pipeline, context.epoch, command.spec.index] = command.job
         elif isinstance(command, Call):
             self._work[command.job, command.id] = command.job
+        content = write_message(command)
         with contextlib.suppress(OSError):
-            self._channel.send(command)
+            self._channel.send(content)
 
     def at_work(self) -> list[str]:
         """The jobs whose tasks or calls run in it, also calls that nobody waits for any more; the oldest job first."""
@@ -160,7 +153,7 @@ class _ProcessLane(Lane):
         self.process.wait()
 
     def _listen(self) -> None:
-        while (event := self._channel.receive()) is not None:
+        while (event := self._receive()) is not None:
             self.silent, self.heard = 0, True
             if isinstance(event, TaskEnded | TaskFailed):
                 self._work.pop((event.job, event.pipeline, event.epoch, event.task), None)
@@ -180,7 +173,20 @@ class _ProcessLane(Lane):
         self.alive = False
         self._channel.close()
 
+    def _receive(self) -> Event | None:
+        """The next event; None when the worker is gone, or does not speak as this process does."""
+        content = self._channel.receive()
+        try:
+            event: Event | None = None if content is None else read_message(content)
+        except Unreadable as error:
+            self.refused = str(error)
+            self.process.kill()
+            return None
+        return event
+
     def _reason(self, guilty: Collection[str]) -> str:
+        if self.refused:
+            return f"worker process {self.process.pid} {self.refused}"
         if self.ended_by:
             return f"worker process {self.process.pid} was ended because job {_id(self.ended_by)} did not stop in it"
         shared = ", ".join(map(_id, self.at_work()))
@@ -243,9 +249,12 @@ class ProcessesRunner(Runner):
             fresh = [lane for lane in found if job not in lane.jobs]
             for lane in fresh:
                 lane.jobs[job] = on_event
-        config = plan.job
-        for lane in fresh:
-            lane.send(LoadJob(job, config.text, config.format, config.file, config.variables))
+        try:
+            for lane in fresh:
+                lane.send(LoadJob(job, plan.job.resolved()))
+        except Rejected as error:
+            text = f"an option holds what only this process has: {error.message}"
+            raise ConfigError([Problem("", text, "run the job embedded")]) from error
         return list(found)
 
     def _shared_lanes(self, job: str, lanes: int) -> list[_ProcessLane]:
@@ -342,6 +351,8 @@ class ProcessesRunner(Runner):
                 self._lanes.remove(lane)
             if lane.ended_by or self._closed:
                 return {lane.ended_by}
+            if lane.refused:
+                return set(lane.jobs)
             guilty = self._suspects.died(lane.at_work())
             self._share_again()
             return guilty

@@ -4,7 +4,6 @@ import math
 import threading
 from collections.abc import Callable
 
-from headrace.config.job import parse_job
 from headrace.errors import HeadraceError, JobCanceled
 from headrace.execution.budget import Budget, Share
 from headrace.execution.calls import CALLS, LoadedJob
@@ -76,8 +75,7 @@ class Worker:
 
     def _plan(self, command: LoadJob) -> None:
         try:
-            job = parse_job(command.text, format=command.format, file=command.file, variables=command.variables)
-            self.load(command.job, make_plan(job))
+            self.load(command.job, make_plan(command.resolved.config()))
         except Exception as error:  # every call for this job answers with it
             self._broken[command.job] = portable(error)
 
@@ -89,10 +87,9 @@ class Worker:
             loaded = self._jobs.get(call.job)
             if loaded is None:
                 raise JobCanceled("the job has ended")
-            reply = Reply(call.job, call.id, CALLS[call.name](loaded, *call.arguments))
-        except Exception as error:  # whatever a plugin raises is the answer
-            reply = Reply(call.job, call.id, error=portable(error))
-        self._send(reply)
+            self._send(Reply(call.job, call.id, call.name, CALLS[call.name](loaded, *call.arguments)))
+        except Exception as error:  # whatever a plugin raises is the answer; so is a result that cannot be sent
+            self._send(Reply(call.job, call.id, call.name, error=portable(error)))
 
     def _start(self, command: StartTask) -> None:
         context = command.spec.context

@@ -14,6 +14,7 @@ from headrace.connector import sinks, sources, transforms
 from headrace.execution.budget import Budget
 from headrace.execution.messages import Event, Heartbeat
 from headrace.execution.processes import HEARTBEAT_SECONDS, Channel
+from headrace.execution.wire import Unreadable, read_message, write_message, write_refusal
 from headrace.execution.worker import Worker
 from headrace.logs import worker_logs
 from headrace.reach import guard_worker
@@ -35,17 +36,29 @@ def main(fd: int, memory: int) -> None:
     channel = Channel(socket.socket(fileno=fd))
 
     def send(event: Event) -> None:
+        content = write_message(event)
         with contextlib.suppress(OSError):  # the master is gone: the loop below sees it, too
-            channel.send(event)
+            channel.send(content)
 
     worker = Worker(send, Budget(memory))
     threading.Thread(target=_watch_parent, args=(parent,), name="watch-parent", daemon=True).start()
     threading.Thread(target=_beat, args=(send,), name="heartbeat", daemon=True).start()
     for registry in (sources, transforms, sinks):
         registry.names()  # import all plugins now, while nobody waits
-    while (command := channel.receive()) is not None:
-        worker.handle(command)
+    with contextlib.suppress(OSError):
+        _serve(channel, worker)
     os._exit(0)
+
+
+def _serve(channel: Channel, worker: Worker) -> None:
+    """Until the socket closes, or a message comes that is none of this version."""
+    while (content := channel.receive()) is not None:
+        try:
+            command = read_message(content)
+        except Unreadable as error:
+            channel.send(write_refusal(f"does not take a message: who commands it {error}"))
+            return
+        worker.handle(command)
 
 
 def _beat(send: Callable[[Event], None]) -> None:

@@ -1,8 +1,8 @@
 """What a worker does for a job beside its tasks ends with the job, and does not fill the memory."""
 
-import pickle
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import psutil
@@ -10,7 +10,7 @@ import pytest
 
 from headrace.config.job import parse_job
 from headrace.connector import JobContext
-from headrace.errors import HeadraceError, JobCanceled, PluginFailed, Rejected
+from headrace.errors import HeadraceError, JobCanceled, Rejected
 from headrace.execution import calls
 from headrace.execution.budget import Budget
 from headrace.execution.calls import LoadedJob
@@ -23,7 +23,6 @@ from headrace.execution.messages import (
     TaskFailed,
     TaskSpec,
     WorkerGone,
-    portable,
 )
 from headrace.execution.processes import ProcessesRunner
 from headrace.execution.worker import Worker
@@ -88,7 +87,7 @@ def test_a_worker_whose_call_outlives_its_job_is_replaced_at_the_cost_of_nobody_
 
 def text_alone(text):
     """A plan as far as a runner looks at it: its plugins are those of the workers."""
-    return SimpleNamespace(job=SimpleNamespace(text=text, format="hocon", file="", variables=None))
+    return SimpleNamespace(job=parse_job(text))
 
 
 def until(holds):
@@ -98,25 +97,10 @@ def until(holds):
         time.sleep(0.01)
 
 
-class Odd(Rejected):
-    """Takes more than it gives to its base, so that pickle cannot make it again."""
-
-    def __init__(self, where, why):
-        super().__init__(f"{why} at {where}")
-
-
-def test_an_error_that_cannot_be_pickled_is_told_by_its_text():
-    told = portable(Odd("the door", "no entry"), "Odd")
-    assert isinstance(pickle.loads(pickle.dumps(told)), PluginFailed)
-    assert "no entry at the door" in str(told)
-    plain = Rejected("no", "Odd", "t")
-    assert portable(plain) is plain
-
-
 def test_a_worker_answers_calls_and_starts_of_jobs_that_it_does_not_know():
     events = []
     worker = Worker(events.append, Budget())
-    worker.handle(LoadJob("1.1", "source {", "hocon", "job.conf", None))
+    worker.handle(LoadJob("1.1", replace(parse_job(JOB.format(splits=1)).resolved(), plugins=())))
     worker.handle(StartTask("1.1", TaskSpec(JobContext(1, epoch=5), 0)))
     worker.handle(StartTask("2.1", TaskSpec(JobContext(2), 0)))
     worker.handle(Call("2.1", 9, "describe"))
