@@ -50,6 +50,7 @@ from headrace.connector import (
 from headrace.errors import HeadraceError, Undelivered
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
+from headrace.execution.pace import PacedContext, Paces
 from headrace.options import option_names, read_options
 from headrace.plan.plan import Aside, Pipeline, Plan, Step
 from headrace.rows import RowKind
@@ -57,7 +58,7 @@ from headrace.storage.claims import Claim
 from headrace.storage.contract import Staged, Storage
 from headrace.tables import Tables
 
-CONTRACT_VERSION = 4
+CONTRACT_VERSION = 5
 """Raised when a suite asks for more than it did."""
 
 P = TypeVar("P", Source, Transform, Sink)
@@ -299,6 +300,20 @@ class SourceContract:
                 done += read.batch.num_rows
                 after = self.read_split(source, split, read.position, batch_rows=batch_rows)
                 assert [row for r in after for row in r.batch.rows.to_pylist()] == every[done:]
+
+    def test_each_batch_is_as_big_as_is_asked_for_then(self, source: Source) -> None:
+        """The first ones hold a row, until it is known what rows cost; the others must not."""
+        if source.rereads_alike("BATCH"):
+            pytest.skip("its batches are of one size")
+        for split in source.splits(2):
+            paces = Paces()
+            pace = paces.of(split.table)
+            sizes = []
+            for read in self.given(source.read(split, None, PacedContext.of(task(), paces, split.table))):
+                sizes.append(read.batch.num_rows)
+                pace.rows = 1000
+            assert max(sizes[:1], default=1) <= 1
+            assert sum(sizes[1:]) <= 1 or max(sizes[1:]) > 1, sizes
 
     def test_can_be_stopped_in_the_middle(self, source: Source) -> None:
         """The engine closes the generator; nothing stays open, no thread lives on."""

@@ -15,7 +15,7 @@ from headrace.connector import Position, TaskContext
 from headrace.errors import BadRow, Rejected
 from headrace.formats.avro_container import CODECS, SYNC_BYTES, Block, Header, block_of, blocks, header_of, read_header
 from headrace.formats.avro_schema import EXACT, Resolved, columns_of, schema_for, without_logical
-from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, pieces
 from headrace.storage.opened import Opened
 
 BLOCK_BYTES = 1024 * 1024
@@ -63,12 +63,10 @@ class AvroFormat(FileFormat):
             for block in blocks(stream, header, begin, part.end, part.file.size, part.label):
                 task.check_size(ROW_FACTOR * len(block.data), f"the block at byte {block.start} of {part.label}")
                 rows = decoder.rows(block)
-                most = task.fitting_rows(rows)
-                for start in range(skip, rows.num_rows, most):
-                    piece = rows.slice(start, most)
-                    done = start + piece.num_rows
+                done, skip = skip, 0
+                for piece in pieces(rows.slice(done), task):
+                    done += piece.num_rows
                     yield piece, [block.start, done] if done < rows.num_rows else [block.end, 0]
-                skip = 0
 
     def kept(self, rows: pa.RecordBatch, settings: WriteSettings) -> pa.RecordBatch:
         """Small whole numbers as INT, vectors as arrays, nulls alone as texts: Avro has no others."""

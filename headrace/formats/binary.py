@@ -43,11 +43,11 @@ class BinaryFormat(FileFormat):
         cure = f"set binary_{'complete_file_mode = false' if settings.binary_whole else 'chunk_size lower'}"
         task.check_size(size, f"{'all' if settings.binary_whole else 'a piece'} of {part.label}", cure)
         most = min(BLOCK_BYTES, task.batch_bytes) // max(size, 1)
-        pieces = 1 if settings.binary_whole else min(max(1, most), task.batch_rows)
+        pieces = 1 if settings.binary_whole else max(1, most)
         number = position or 0
         with part.file.stream() as file:
             file.seek(number * size)
-            while data := file.read(size * pieces):
+            while data := file.read(size * min(pieces, task.batch_rows)):
                 count = -(-len(data) // size)
                 ends = np.minimum(np.arange(count + 1, dtype=np.int64) * size, len(data)).astype(np.int32)
                 columns = [

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -276,6 +277,14 @@ class FileFormat(ABC):
         """Begin a file."""
 
 
+def pieces(rows: pa.RecordBatch, task: TaskContext) -> Iterator[pa.RecordBatch]:
+    """The rows in batches each of which is as big as the task asks for at that moment."""
+    start = 0
+    while start < rows.num_rows:
+        yield (piece := rows.slice(start, task.fitting_rows(rows)))
+        start += piece.num_rows
+
+
 def slices(
     rows: pa.Table,
     task: TaskContext,
@@ -290,13 +299,13 @@ def slices(
     A bad line is set aside with the rows around it: with the batch whose position lies behind it, and only with that.
     """
     done, waiting = skip, [line for line in bad if line.after >= skip]
-    for batch in (rows.slice(skip) if skip else rows).to_batches(max_chunksize=task.fitting_rows(rows)):
+    fresh = rows.slice(skip) if skip else rows
+    for batch in chain.from_iterable(pieces(chunk, task) for chunk in fresh.to_batches()):
         done += batch.num_rows
-        if batch.num_rows:
-            last = done >= rows.num_rows
-            while waiting and (last or waiting[0].after < done):
-                _set_aside(waiting.pop(0), task, table)
-            yield batch, [end, 0] if last else [start, done]
+        last = done >= rows.num_rows
+        while waiting and (last or waiting[0].after < done):
+            _set_aside(waiting.pop(0), task, table)
+        yield batch, [end, 0] if last else [start, done]
     if waiting:
         for line in waiting:
             _set_aside(line, task, table)

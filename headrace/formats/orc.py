@@ -9,7 +9,7 @@ from pyarrow import orc
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
 from headrace.formats.cells import cell_texts
-from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, pieces
 from headrace.formats.moments import as_micros, has_nanoseconds, nanoseconds_text, with_unit
 from headrace.formats.orc_moments import read_moments
 from headrace.leaves import change_leaves
@@ -61,13 +61,11 @@ class OrcFormat(FileFormat):
                 rows = _stripe(file, stripe, schema, part)
             except (pa.ArrowException, OSError) as error:
                 raise Rejected(f"cannot read {part.label} after row {done}: {error}; write the file again") from error
-            most = task.fitting_rows(rows)
-            for start in range(0, rows.num_rows, most):
-                batch = rows.slice(start, most)
-                fresh = batch.slice(max(skip - done, 0))
+            fresh = rows.slice(max(skip - done, 0))
+            done += rows.num_rows - fresh.num_rows
+            for batch in pieces(fresh, task):
                 done += batch.num_rows
-                if fresh.num_rows:
-                    yield fresh, done
+                yield batch, done
 
     def rows_of(self, part: FilePart) -> int | None:
         """See FileFormat.rows_of; the stripes of a file are taken to hold equally many."""

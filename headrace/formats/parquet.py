@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from headrace.connector import Position, TaskContext
 from headrace.errors import Rejected
-from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
+from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings, pieces
 from headrace.formats.moments import beyond_nanoseconds, lost_digits, nanoseconds_text, with_unit
+from headrace.rows import TARGET_ROWS
 from headrace.storage.opened import Opened
 
 SAMPLE_ROWS = 64
@@ -81,8 +82,11 @@ class ParquetFormat(FileFormat):
                 for batch in _batches(file, exact, groups, columns, part, task):
                     fresh = batch.slice(max(skip - done, 0)) if skip > done else batch
                     done += batch.num_rows
-                    if fresh.num_rows and done > skip:
-                        yield pa.RecordBatch.from_arrays([fresh.column(n) for n in schema.names], schema.names), done
+                    fresh = pa.RecordBatch.from_arrays([fresh.column(n) for n in schema.names], schema.names)
+                    reached = done - fresh.num_rows
+                    for piece in pieces(fresh, task):
+                        reached += piece.num_rows
+                        yield piece, reached
             except (pa.ArrowException, OSError) as error:
                 raise Rejected(f"cannot read {part.label} after row {done}: {error}") from error
 
@@ -103,17 +107,18 @@ def _batches(
     part: FilePart,
     task: TaskContext,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of these groups, as many at a time as make a batch; how wide they are is seen from the first few.
+    """The rows of these groups, as many at a time as fit a batch; how wide they are is seen from the first few.
 
     exact: the file with nanoseconds, where `file` gives INT96 as microseconds: it shows whether that loses digits.
     """
     for group in groups:
         rows, size = _size(file, group, columns)
         task.check_size(size // max(rows, 1), f"a row of row group {group} of {part.label}")
-        most = max(1, min(task.batch_rows, rows * task.batch_bytes // max(size, 1)))
+        most = max(1, min(TARGET_ROWS, rows * task.batch_bytes // max(size, 1)))
         if any(not _has_width(file.schema_arrow.field(name).type) for name in columns):
             first = next(file.iter_batches(min(most, SAMPLE_ROWS), [group], columns, use_threads=False), None)
-            most = min(most, task.fitting_rows(first)) if first is not None else most
+            if first is not None:
+                most = max(1, min(most, first.num_rows * task.batch_bytes // max(first.nbytes, 1)))
         batches = file.iter_batches(most, [group], columns, use_threads=False)
         yield from batches if exact is None else _checked(batches, exact, most, group, part)
 

@@ -66,7 +66,7 @@ class XmlFormat(FileFormat):
                 if (values := _values(found, fields, number, schema, settings, part, task, table)) is not None:
                     held.append(values)
                     size += sum(len(text) for field in fields.values() for text in field.texts)
-                if len(held) == task.batch_rows or size >= task.batch_bytes:
+                if len(held) >= task.batch_rows or size >= task.batch_bytes:
                     names.check()
                     yield _batch(held, schema), number
                     held, given, size = [], number, 0

@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.connector import sources
+from headrace.connectors._jdbc.dialects.sqlite.reading import _Reader
 from headrace.errors import BadRow, ConfigError, Rejected
+from headrace.execution.pace import PacedContext, Paces
 from headrace.options import read_options
 from headrace.rows import PrimaryKey
 from headrace.testing import ListRejects, SourceContract, through_json
@@ -45,6 +47,7 @@ def bad_file(tmp_path_factory):
 
 class _Contract(SourceContract):
     options: dict
+    of_many_rows: dict = {}
 
     @pytest.fixture
     def source(self, path):
@@ -54,11 +57,12 @@ class _Contract(SourceContract):
 
     @pytest.fixture
     def bad_source(self, bad_file):
-        return jdbc_source(bad_file, **self.options)
+        return jdbc_source(bad_file, **self.options | self.of_many_rows)
 
 
 class TestTable(_Contract):
     options = {"table_path": "t", "split.size": 15}
+    of_many_rows = {"split.size": 15_000}
 
 
 class TestQuery(_Contract):
@@ -400,3 +404,17 @@ def test_a_file_is_read_whose_last_writer_was_killed(path):
     fill(path, [(1, "ann"), (2, "bob")])
     die_while_writing(path)
     assert read_all(jdbc_source(path, table_path="t")) == [(1, "ann"), (2, "bob")]
+
+
+def test_rows_are_fetched_many_at_once_however_small_the_first_batch_is(path, monkeypatch):
+    fill(path, [(i,) for i in range(20_000)], "id INTEGER")
+    fetched, plain = [], _Reader._columnar
+    monkeypatch.setattr(
+        _Reader, "_columnar", lambda self, rows, done: fetched.append(len(rows)) or plain(self, rows, done)
+    )
+    source, paces = jdbc_source(path, query="SELECT * FROM t"), Paces()
+    [split] = source.splits(1)
+    pace = paces.of(split.table)
+    for _ in source.read(split, None, PacedContext.of(make_task(), paces, split.table)):
+        pace.rows = 65_536
+    assert max(fetched) > 1000

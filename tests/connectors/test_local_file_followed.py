@@ -8,9 +8,11 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import orc
 
 from headrace.connectors.local_file import LocalFileSource
 from headrace.errors import Rejected, Unavailable
+from headrace.execution.pace import PacedContext, Paces
 from headrace.options import read_options
 from headrace.testing import UnboundedSourceContract, make, task, through_json
 
@@ -108,6 +110,48 @@ class TestFollowedParquet(_FollowedContract):
 
 
 # ------------------------------------------------------------------------------------------------------ what is read
+
+
+def write_many(path, kind):
+    """300 rows, or pieces of a binary file, in one block."""
+    table = pa.table({"id": pa.array(range(300), pa.int64()), "name": ["a"] * 300})
+    rows = table.to_pylist()
+    if kind == "parquet":
+        pq.write_table(table, path)
+    elif kind == "orc":
+        orc.write_table(table, path)
+    elif kind == "json":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif kind == "xml":
+        path.write_text(f"<all>{''.join('<row><id>1</id><name>a</name></row>' for _ in rows)}</all>")
+    elif kind == "binary":
+        path.write_bytes(b"ab" * 300)
+    else:
+        path.write_text("".join(f"{row['id']},a\n" for row in rows))
+    old(path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet", "orc", "xml", "binary"])
+def test_only_the_first_batch_is_one_row_when_rows_cost_nothing(tmp_path, kind):
+    write_many(tmp_path / "a", kind)
+    own = {
+        "binary": {"schema": None, "binary_chunk_size": 2},
+        "xml": {"xml_row_tag": "row", "xml_use_attr_format": False},
+    }
+    schema = {"schema": None} if kind in ("parquet", "orc") else {}
+    source, sizes = followed(tmp_path, file_format_type=kind, **schema | own.get(kind, {})), []
+    paces = Paces()
+    for split in source.splits(1):
+        pace, nothing = paces.of(split.table), 0
+        reading = source.read(split, None, PacedContext.of(task(), paces, split.table))
+        while nothing < 5:
+            read = next(reading)
+            nothing = nothing + 1 if read is None else 0
+            if read is not None and read.batch.num_rows:
+                sizes.append(read.batch.num_rows)
+                pace.rows = 1000
+        reading.close()
+    assert sizes == [1, 299]
 
 
 @pytest.mark.parametrize("options", [{"file_format_type": "json"}, {"compress_codec": "gzip"}, {"encoding": "UTF-16"}])

@@ -84,6 +84,7 @@ class _Reader:
                 if len(ends) >= most_rows or len(buffer) >= most_bytes:
                     yield from self._batch(buffer, ends)
                     buffer, ends = bytearray(), []
+                    most_rows = self._task.batch_rows
                 buffer += row
                 ends.append(len(buffer))
         if ends:

@@ -11,7 +11,7 @@ from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
 from headrace.connectors._jdbc.dialects.sqlite.types import from_values, misfits
 from headrace.connectors._jdbc.parts import SIGNS, SPLIT_ROWS, SPLITS_PER_TASK, equal_ranges, part_column
 from headrace.errors import ConfigError
-from headrace.rows import type_name
+from headrace.rows import TARGET_ROWS, type_name
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.sqlite.database import Fetch, Sqlite
@@ -122,7 +122,7 @@ class _Reader:
         self._database, self._entry, self._task = database, entry, task
         self._conditions = _conditions(quote, entry, data)
         self._columns = ", ".join(map(quote, entry.schema.names))
-        self._most = fetch_size or task.batch_rows
+        self._most = fetch_size or TARGET_ROWS
         self._chunk = min(8, self._most)  # how wide the rows are is not known yet
 
     def by_number(self, position: Position | None) -> Iterator[Read]:
