@@ -9,12 +9,19 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 _ENVIRONMENT = "HEADRACE_GUARDED"
 """Tells the workers of a server that they are guarded; holds the allowed hosts as JSON."""
+
+_OWN_KEYS = "HEADRACE_JOBS_USE_OWN_KEYS"
+"""Likewise, that jobs may use the keys of the machine."""
+
+_ASKING: ContextVar[bool] = ContextVar("headrace_asking_for_own_keys", default=False)
+"""Whether this thread asks the cloud for the keys of the machine, which no job has named the address of."""
 
 _BLOCKED = tuple(
     map(
@@ -46,10 +53,29 @@ def is_blocked(address: str) -> bool:
     return any(found in network for network in _BLOCKED)
 
 
-def guard(allowed_hosts: Sequence[str] | None) -> None:
-    """Guard this process, and the worker processes that it starts, until it ends."""
+def guard(allowed_hosts: Sequence[str] | None, *, own_keys: bool = False) -> None:
+    """Guard this process, and the worker processes that it starts, until it ends.
+
+    own_keys: whether jobs may use the keys that the environment, the files or the role of this machine give.
+    """
     os.environ[_ENVIRONMENT] = json.dumps(list(allowed_hosts or ()))
+    os.environ[_OWN_KEYS] = "true" if own_keys else ""
     guard_worker()
+
+
+def may_use_own_keys() -> bool:
+    """Whether what runs here may use the keys of this machine; a job of a server may where that says so."""
+    return not is_guarded() or bool(os.environ.get(_OWN_KEYS))
+
+
+@contextmanager
+def asking_for_own_keys() -> Iterator[None]:
+    """Let this thread reach the address where the cloud tells the machine its keys, where jobs may use them."""
+    token = _ASKING.set(may_use_own_keys())
+    try:
+        yield
+    finally:
+        _ASKING.reset(token)
 
 
 def guard_worker() -> None:
@@ -97,7 +123,7 @@ def _addresses(host: str) -> list[str]:
 
 
 def _refused(address: str) -> bool:
-    return is_blocked(address) and address not in _allowed()
+    return is_blocked(address) and not _ASKING.get() and address not in _allowed()
 
 
 def _allowed() -> set[str]:

@@ -123,6 +123,11 @@ class ServerSettings(Settings):
         description="Directories jobs may use; left out: all but the system's, keys, and the server's own.",
     )
     allowed_hosts: list[str] | None = Field(default=None, description="Hosts jobs may connect to; left out: all.")
+    jobs_use_own_keys: bool = Field(
+        default=False,
+        description="Whether jobs may use the keys for object stores that the environment, the files or the role of "
+        "this machine give.",
+    )
     allowed_plugins: list[str] | None = Field(
         default=None,
         description="Plugins jobs may use; left out, or with `*`: all that run no code of a job's own.",

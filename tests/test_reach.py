@@ -128,3 +128,117 @@ print(subprocess.run([sys.executable, "-c", {worker!r}], capture_output=True, te
     alone = subprocess.run([sys.executable, "-c", worker], capture_output=True, text=True, timeout=120, check=False)
     assert alone.stdout.strip() == "False"
     assert "let through" in alone.stderr
+
+
+S3 = """
+import os
+from headrace.storage.s3_client import S3Client, S3Place
+def ask(endpoint, keys=("a", "b", "")):
+    try:
+        S3Client(S3Place("bucket", endpoint, "us-east-1", keys, path_style=True)).call("head_object", "key")
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("host", ["meta.test", "169.254.169.254", "rebound.test"])
+def test_a_store_of_objects_is_looked_at_when_it_is_connected_to(host):
+    said = guarded(f"{S3}\nask('http://{host}:80')")
+    assert "Unavailable cannot read s3a://bucket/key" in said
+    assert "let through" not in said
+
+
+def test_a_store_that_sends_to_a_metadata_address_is_not_followed_there():
+    said = guarded(
+        S3
+        + """
+import http.server, threading
+class Sends(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(307)
+        self.send_header("Location", "http://169.254.169.254/latest/")
+        self.end_headers()
+    do_GET = do_HEAD
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Sends)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+ask(f"http://here.test:{server.server_port}")
+"""
+    )
+    assert "cannot read s3a://bucket/key" in said
+    assert "redirects without end" in said
+    assert "let through" not in said
+
+
+def test_no_proxy_reaches_a_store_for_a_job_of_a_server():
+    said = guarded(f"{S3}\nos.environ['http_proxy'] = 'http://127.0.0.1:9'\nask('http://meta.test:80')")
+    assert "cannot connect to http://meta.test:80" in said
+    assert "127.0.0.1:9" not in said
+
+
+METADATA = (
+    S3
+    + """
+import http.server, json, threading
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ["HOME"] = "/nowhere"
+asked, keys = [], []
+class Tells(http.server.BaseHTTPRequestHandler):
+    def answer(self, text):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def do_PUT(self):
+        self.answer("token")
+    def do_GET(self):
+        asked.append(self.path)
+        told = {"AccessKeyId": "role-key", "SecretAccessKey": "s", "Token": "t", "Code": "Success",
+                "Expiration": "2099-01-01T00:00:00Z", "LastUpdated": "2026-01-01T00:00:00Z"}
+        self.answer(json.dumps(told) if self.path.endswith("/role") else "role")
+    def do_HEAD(self):
+        keys.append(self.headers["Authorization"].split("Credential=")[1].split("/")[0])
+        self.answer("")
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tells)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}/"
+"""
+)
+
+
+def test_jobs_use_the_role_of_the_machine_only_where_the_server_says_so():
+    ask = "ask(f'http://here.test:{server.server_port}', None); print(len(asked) > 0, keys)"
+    assert "no keys were found" in guarded(METADATA + ask)
+    assert "False []" in guarded(METADATA + ask)
+    allowed = "os.environ['HEADRACE_JOBS_USE_OWN_KEYS'] = 'true'\n"
+    assert "True ['role-key']" in guarded(METADATA + allowed + ask)
+
+
+def test_metadata_is_open_while_allowed_keys_are_asked_for_and_at_no_other_time():
+    ask = """
+def open_now():
+    with reach.asking_for_own_keys():
+        return not reach._refused("169.254.169.254")
+print(open_now(), end=" ")
+os.environ["HEADRACE_JOBS_USE_OWN_KEYS"] = "true"
+print(open_now(), not reach._refused("169.254.169.254"))
+"""
+    assert guarded("import os" + ask).strip() == "False True False"
+
+
+def test_a_job_without_keys_is_refused_by_a_server_and_taken_by_a_run(tmp_path):
+    job = """
+from headrace.config.job import parse_job
+from headrace.plan.plan import make_plan
+text = 'source { S3File { bucket = "s3a://bucket", fs.s3a.endpoint = "http://127.0.0.1:9", path = "/a", '
+text += 'file_format_type = csv, schema { fields { a = int } } } }\\nsink { Console {} }'
+try:
+    make_plan(parse_job(text, format="hocon"))
+    print("taken")
+except Exception as error:
+    print(error)
+"""
+    assert "setting jobs_use_own_keys" in guarded(job)
+    alone = subprocess.run([sys.executable, "-c", job], capture_output=True, text=True, timeout=120, check=False)
+    assert alone.stdout.strip() == "taken"

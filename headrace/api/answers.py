@@ -86,6 +86,7 @@ def brief_job(record: JobRecord) -> dict[str, Any]:
         "sourceReceivedCount": str(rows["source"]),
         "sinkWriteCount": str(rows["sink"]),
         "slowSide": record.metrics.slow_side,
+        "lag": None if record.status.is_end else record.metrics.lag,
         "createdAt": int(record.created * 1000),
         "startedAt": int((record.started or record.created) * 1000),
         "endedAt": int(record.ended * 1000) if record.ended else None,

@@ -63,6 +63,30 @@ class CheckAnswer(BaseModel):
     plan: dict[str, Any] | None
 
 
+class PreviewTable(BaseModel):
+    """The first rows of a table. Cells are texts, null where there is no value."""
+
+    table: str
+    columns: list[dict[str, str]]
+    rows: list[list[str | None]]
+
+
+class PreviewAnswer(BaseModel):
+    """The tables of a job as they would reach its sinks."""
+
+    tables: list[PreviewTable]
+
+
+class ReplayAnswer(BaseModel):
+    """What became of bad rows. kept: why rows were not sent in → how many. said: what else there is to say."""
+
+    jobId: str
+    replayed: int
+    setAsideAgain: int
+    kept: dict[str, int]
+    said: list[str]
+
+
 class RatesAnswer(BaseModel):
     """Totals of a job, oldest first; time in ms since 1970."""
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.api.commands import Commands
 from headrace.checkpoint.history import History
 from headrace.config.shade import encrypt_config
 from headrace.errors import ConfigError, HeadraceError, Problem
-from headrace.jobs.record import JobRecord, Node
+from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.service import CheckedJob, JobService, Overview, PreparedJob, Submission, Submitted
 from headrace.jobs.status import JobStatus
 
@@ -68,6 +69,11 @@ class Operations:
         self, service: JobService, on_taken: Callable[[JobRecord, PreparedJob], None] = lambda record, job: None
     ) -> None:
         self._service, self._on_taken = service, on_taken
+        self._commands = Commands(service.home)
+
+    def close(self) -> None:
+        """End what still runs for who asked."""
+        self._commands.close()
 
     # ----------------------------------------------------------------------------------------------------- submitting
 
@@ -167,7 +173,20 @@ class Operations:
         """All that is wrong with a job, without taking it; and its plan where it has one."""
         return self._service.check(text, format=form)
 
+    def preview(self, text: str, form: str) -> list[dict[str, Any]]:
+        """The first rows of each table as they would reach the sinks. Raises what is wrong with the job."""
+        return self._commands.preview(self._service.prepare(text, format=form).text)
+
     # ------------------------------------------------------------------------------------------------------- changing
+
+    def replay(self, record: JobRecord, text: JobText) -> dict[str, Any]:
+        """Send in the rows that a job has set aside and that were not replayed; what became of them."""
+        job = self._service.prepare(text.text, format=text.format, variables=text.variables)
+        return self._commands.replay(job.text, record.name)
+
+    def text_of(self, record: JobRecord) -> JobText:
+        """What a job was submitted as, secrets and all. Raises HeadraceError when it has ended."""
+        return self._service.store.text(record)
 
     def encrypted(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job with its secrets encoded as its env shade.identifier says. Raises ConfigError without its blocks."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from headrace.api import documents, models
@@ -18,17 +19,22 @@ from headrace.api.problems import BadRequest, Json, problem_json
 from headrace.api.rates import Point
 from headrace.api.state import State
 from headrace.errors import Problem
-from headrace.jobs.record import JobRecord
+from headrace.jobs.record import JobRecord, JobText
 from headrace.jobs.service import CheckedJob
 from headrace.plan.render import render
 from headrace.rows import TableSchema, type_name
+from headrace.secrets import MASK
 
 _FORMATS = ("json", "hocon", "sql")
+
+_NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
 
 
 def own_routes(routes: APIRouter, state: State, listener: Listener) -> None:
     """All of them."""
     _check(routes, state, listener)
+    _preview(routes, state, listener)
+    _replay(routes, state, listener)
     _plugin_routes(routes)
     _rates(routes, state)
     _files(routes, state)
@@ -50,11 +56,15 @@ def _check(routes: APIRouter, state: State, listener: Listener) -> None:
     )
     def check(asked: Asked) -> Response:
         """All that is wrong with a job text, with place and line, and its plan; nothing is taken."""
-        form = listener.read_query(asked.query).get("format", "json").lower()
-        if form not in _FORMATS:
-            text = f"there is no format {form!r}"
-            raise BadRequest(text, [Problem("format", text, f"give one of {', '.join(_FORMATS)}")])
-        return Json(_checked(state.operations.check(asked.text, form)))
+        return Json(_checked(state.operations.check(asked.text, _format(asked, listener))))
+
+
+def _format(asked: Asked, listener: Listener) -> str:
+    form = listener.read_query(asked.query).get("format", "json").lower()
+    if form not in _FORMATS:
+        text = f"there is no format {form!r}"
+        raise BadRequest(text, [Problem("format", text, f"give one of {', '.join(_FORMATS)}")])
+    return form
 
 
 def _checked(found: CheckedJob) -> dict[str, Any]:
@@ -76,6 +86,55 @@ def _checked(found: CheckedJob) -> dict[str, Any]:
 
 def _table(table: TableSchema) -> dict[str, Any]:
     return {"path": table.path, "columns": [{"name": c.name, "type": type_name(c.type)} for c in table.columns]}
+
+
+# --------------------------------------------------------------------------------------------------- preview and replay
+
+
+def _preview(routes: APIRouter, state: State, listener: Listener) -> None:
+    @posted(
+        routes,
+        "/preview",
+        responses={200: {"model": models.PreviewAnswer}},
+        openapi_extra={"parameters": [documents.FORMAT], **documents.body("A job.", documents.JOB)},
+    )
+    def preview(asked: Asked) -> Response:
+        """The first rows of each table as they would reach the sinks, within 20 seconds; nothing is written."""
+        return Json({"tables": state.operations.preview(asked.text, _format(asked, listener))})
+
+
+def _replay(routes: APIRouter, state: State, listener: Listener) -> None:
+    @routes.post(
+        "/replay/{job_id}",
+        responses={200: {"model": models.ReplayAnswer}, **_NO_JOB},
+        openapi_extra={"parameters": [documents.FORMAT], **documents.body("The job, where it has secrets.", {})},
+    )
+    async def replay(job_id: str, request: Request) -> Response:
+        """Send in the rows that a job has set aside and that were not replayed yet; what became of them.
+
+        The body is the job's text, or empty: then it is what the server keeps of it.
+        """
+        asked = Asked(await request.body(), request.url.query, request.headers.get("content-type", ""))
+        return await run_in_threadpool(_replayed, job_id, asked)
+
+    def _replayed(job_id: str, asked: Asked) -> Response:
+        record = _record(state, job_id)
+        given = JobText(asked.text, _format(asked, listener)) if asked.body.strip() else _known_text(state, record)
+        found = state.operations.replay(record, given)
+        names = ("replayed", "setAsideAgain", "kept", "said")
+        return Json({"jobId": str(record.job_id), **{name: found[name] for name in names}})
+
+
+def _known_text(state: State, record: JobRecord) -> JobText:
+    """What a job was submitted as. Raises BadRequest where the server does not know it any more."""
+    if not record.status.is_end:
+        return state.operations.text_of(record)
+    file = state.job_files.of(record)
+    if file is None or MASK in file.text:
+        why = "its secrets are not kept" if file else "its file is not kept"
+        cure = "send its text as the body, or call `headrace replay` with the file"
+        raise BadRequest(f"job {record.job_id} cannot be replayed: {why}", [Problem("", why, cure)])
+    return JobText(file.text, file.format)
 
 
 # -------------------------------------------------------------------------------------------------------------- plugins
@@ -110,9 +169,6 @@ def _rates(routes: APIRouter, state: State) -> None:
         record = _record(state, job_id)
         points = state.rates.of(*record.key)
         return Json({"jobId": str(record.job_id), "points": [_point(p) for p in (*points, *_last(record, points))]})
-
-
-_NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
 
 
 def _record(state: State, job_id: str) -> JobRecord:

@@ -42,7 +42,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     """
     check_listening(settings)
     _allow_many_connections()
-    guard(settings.allowed_hosts)
+    guard(settings.allowed_hosts, own_keys=settings.jobs_use_own_keys)
     runner = make_runner(settings.runner, settings.workers, settings.memory)
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())

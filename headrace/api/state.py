@@ -73,6 +73,7 @@ class State:
         """Stop measuring, and post what ended."""
         if self.report is not None:
             self.report.close()
+        self.operations.close()
         self.rates.close()
         self.monitor.close()
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headrace.cli.copy import Wish, make_copy
 from headrace.cli.file_places import FORMATS, is_pattern
-from headrace.cli.output import print_error
+from headrace.cli.output import failure_json, print_error
 from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job, parse_job
 from headrace.errors import HeadraceError
@@ -26,7 +26,9 @@ LONGEST = 40
 """Characters of a cell on a terminal; what is cut ends with `…`."""
 
 
-def preview_place(place: str, variables: Sequence[str], rows: int, table: str, form: str) -> int:
+def preview_place(
+    place: str, variables: Sequence[str], rows: int, table: str, form: str, *, as_json: bool = False
+) -> int:
     """Read until each table has enough rows, and print them; the exit code."""
     try:
         with tempfile.TemporaryDirectory(prefix="headrace-preview-") as folder:
@@ -34,7 +36,12 @@ def preview_place(place: str, variables: Sequence[str], rows: int, table: str, f
             total = _rows_in(place)
     except HeadraceError as error:
         print_error(error)
+        if as_json:
+            print(json.dumps(failure_json(error, 1)))
         return 1
+    if as_json:
+        print(json.dumps({"tables": [_as_json(name, shown) for name, shown in found.items()]}))
+        return 0
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for number, (name, shown) in enumerate(found.items()):
         lines = [""] if number else []
@@ -43,6 +50,16 @@ def preview_place(place: str, variables: Sequence[str], rows: int, table: str, f
     if not found:
         print("there are no rows")
     return 0
+
+
+def _as_json(name: str, table: pa.Table) -> dict[str, Any]:
+    """A table as values of JSON. Cells are texts as on a terminal, null where there is no value."""
+    cells = [[None if value is None else _text(value) for value in column.to_pylist()] for column in table.columns]
+    return {
+        "table": name,
+        "columns": [{"name": field.name, "type": type_name(field.type)} for field in table.schema],
+        "rows": [list(row) for row in zip(*cells, strict=True)],
+    }
 
 
 def _job(place: str, variables: Sequence[str], table: str, form: str, folder: Path) -> JobConfig:

@@ -23,6 +23,7 @@ from headrace.connectors._files.buckets import (
 )
 from headrace.connectors._files.options import FileSourceOptions
 from headrace.options import HOST
+from headrace.reach import may_use_own_keys
 from headrace.storage.s3_client import S3Place
 
 LOG = logging.getLogger("headrace.plugin")
@@ -116,6 +117,11 @@ class S3Options(Options):
         if name not in _MACHINE:
             known = ", ".join((*_KEYS, _ANONYMOUS, *_MACHINE))
             raise ValueError(f"fs.s3a.aws.credentials.provider {self.provider!r} is not known; possible: {known}")
+        if not may_use_own_keys():
+            raise ValueError(
+                "access_key and secret_key are missing, and jobs of this server may not use the keys of its machine "
+                "(setting jobs_use_own_keys)"
+            )
         return None
 
     def tell_idle(self) -> None:

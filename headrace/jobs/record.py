@@ -11,7 +11,7 @@ from headrace.jobs.status import JobStatus
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a job had moved at one moment. started, ended: seconds since 1970. slow_side: see Progress.slow_side.
+    """What a job had moved at one moment. started, ended: seconds since 1970. slow_side, lag: see Progress.
 
     report: DeliveryReport.to_json of a job that has ended.
     """
@@ -23,6 +23,7 @@ class Metrics:
     restarts: int = 0
     slow_side: str = ""
     report: Mapping[str, Any] | None = None
+    lag: int | None = None
 
     @classmethod
     def of(cls, progress: Progress) -> "Metrics":
@@ -34,6 +35,7 @@ class Metrics:
             progress.checkpoints,
             progress.restarts,
             progress.slow_side(),
+            lag=progress.lag,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -45,10 +47,10 @@ class Metrics:
     def from_json(cls, values: Mapping[str, Any]) -> "Metrics":
         """What `to_json` gave."""
         counts = {(step, table): Counts(**value) for step, table, value in values["counts"]}
-        return cls(counts, **{name: values[name] for name in _PLAIN})
+        return cls(counts, **{name: values[name] for name in _PLAIN if name in values})
 
 
-_PLAIN = ("started", "ended", "checkpoints", "restarts", "slow_side", "report")
+_PLAIN = ("started", "ended", "checkpoints", "restarts", "slow_side", "report", "lag")
 
 
 @dataclass(frozen=True)

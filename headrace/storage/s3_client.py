@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from headrace.errors import MissingExtra, Rejected, Unavailable
+from headrace.reach import asking_for_own_keys, is_guarded, may_use_own_keys
 
 LOG = logging.getLogger("headrace.plugin")
 
@@ -109,6 +110,10 @@ class S3Client:
             return self._refused(operation, key, error)
         except errors.BotoCoreError as error:
             raise self._failed(_VERBS.get(operation.partition("_")[0], "write"), key, error) from None
+        except RecursionError:  # botocore follows a store that sends it on and on
+            verb, where = _VERBS.get(operation.partition("_")[0], "write"), self.place.endpoint or "Amazon S3"
+            cure = f"check {self.place.named[1]}"
+            raise Rejected(self._text(verb, key, f"{where} redirects without end", cure)) from None
         again = found["ResponseMetadata"].get("RetryAttempts", 0)
         if again:
             LOG.warning("%s: the store answered %s after %d more tries", self.url(key), operation, again)
@@ -203,6 +208,52 @@ def _errors() -> Any:
     return botocore.exceptions
 
 
+KEEP_SECONDS = 300
+"""How long the keys of the machine are used before it is asked again: clouds tell new ones so long before the end."""
+
+
+class _OwnKeys:
+    """The keys that the environment, the files or the role of this machine give, as botocore finds them.
+
+    They are asked for anew now and then: the address where a cloud tells them is open to the guard of a server's jobs
+    while they are asked for, and at no other time.
+    """
+
+    METHOD = CANONICAL_NAME = "headrace-own-keys"
+
+    @classmethod
+    def come_first(cls, session: Any) -> None:
+        """Have a session ask this provider alone."""
+        session.get_component("credential_provider").providers[:] = [cls()]
+
+    def load(self) -> Any:
+        """Called by botocore; None where the machine gives no keys."""
+        credentials = importlib.import_module("botocore.credentials")
+        found = self._found()
+        if found is None:
+            return None
+        made: Any = credentials.RefreshableCredentials
+        return made.create_from_metadata(found, self._found, self.METHOD, advisory_timeout=60, mandatory_timeout=30)
+
+    def _found(self) -> dict[str, str] | None:
+        from botocore import session
+
+        if not may_use_own_keys():
+            return None
+        with asking_for_own_keys():
+            found = session.get_session().get_credentials()
+            if found is None:
+                return None
+            keys = found.get_frozen_credentials()
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=KEEP_SECONDS)
+        return {
+            "access_key": keys.access_key,
+            "secret_key": keys.secret_key,
+            "token": keys.token,
+            "expiry_time": end.isoformat(),
+        }
+
+
 def _client_of(place: S3Place) -> Any:
     with _MAKING:
         return _client(place)
@@ -220,7 +271,10 @@ def _client(place: S3Place) -> Any:
     access, secret, token = (*(place.keys or ()), "", "", "")[:3]
     given = {"aws_access_key_id": access, "aws_secret_access_key": secret, "aws_session_token": token or None}
     signed = {} if place.keys != () else {"signature_version": botocore.UNSIGNED}
-    return session.get_session().create_client(
+    made = session.get_session()
+    if place.keys is None:
+        _OwnKeys.come_first(made)
+    return made.create_client(
         "s3",
         region_name=place.region,
         endpoint_url=place.endpoint or None,
@@ -234,6 +288,8 @@ def _client(place: S3Place) -> Any:
             # What stores other than Amazon's do not know is not asked of them; parts carry their MD5.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
+            # A proxy would reach for a job of a server what the guard of its sockets keeps from it.
+            proxies={} if is_guarded() else None,
             **signed,
         ),
         **(given if place.keys else {}),

@@ -12,6 +12,7 @@ from headrace.jobs.record import JobText
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import store_in
 from tests.api.servers import Server
+from tests.api.test_own_commands import run_people
 
 ENDLESS = """
 env { job.mode = STREAMING, job.name = "%s", checkpoint.interval = 2000 }
@@ -280,3 +281,42 @@ def start_server(tmp_path):
     yield begin
     for one in running:
         one.stop()
+
+
+def test_first_rows_of_a_new_job_are_shown_when_they_are_asked_for(server, visit, tmp_path):
+    (tmp_path / "a.csv").write_text("1,ann\n2,bob\n")
+    one = visit(url(server))
+    page = one.open("/new")
+    expect(page.get_by_text("Nothing is wrong")).to_be_visible()
+    text = f"""env {{ job.mode = BATCH }}
+source {{ LocalFile {{ path = "{tmp_path}/a.csv", file_format_type = csv
+  schema {{ fields {{ id = int, who = string }} }} }} }}
+sink {{ Console {{ }} }}
+"""
+    (tmp_path / "job.conf").write_text(text)
+    page.locator("input[type=file]").set_input_files(tmp_path / "job.conf")
+    expect(page.get_by_text("a.csv")).to_be_visible()
+    button = page.get_by_role("button", name="Show rows")
+    expect(page.get_by_text("Nothing is wrong")).to_be_visible()
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_role("cell", name="bob")).to_be_visible()
+    assert one.faults() == []
+
+
+def test_bad_rows_are_replayed_and_the_page_says_what_became_of_them(server, visit, tmp_path):
+    job_id = run_people(server.second(), tmp_path)
+    (tmp_path / "in" / "a.csv").unlink()
+    one = visit(url(server))
+    page = one.open(f"/job/{job_id}/bad-rows")
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_text("0 tried: 0 delivered.")).to_be_visible()
+    expect(page.get_by_text("1 cannot be replayed: it is still bad: cannot read 'older' as INT")).to_be_visible()
+    assert one.faults() == []
+
+
+def test_the_list_shows_how_much_a_job_has_not_read(server, visit, endless):
+    page = visit(url(server)).open("/jobs")
+    expect(page.get_by_role("columnheader", name="Lag")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="orders").first
+    expect(row.get_by_role("cell").nth(5)).to_have_text(re.compile(r"^[\d,. ]+$|^–$"))

@@ -125,6 +125,7 @@ export interface BriefJob {
   sourceReceivedCount: string;
   sinkWriteCount: string;
   slowSide: string;
+  lag: number | null;
   createdAt: number;
   startedAt: number;
   endedAt: number | null;
@@ -205,4 +206,15 @@ export interface Checked {
   valid: boolean;
   problems: Problem[];
   plan: null | { text: string; jobDag: Dag; tables: Record<string, { path: string; columns: { name: string; type: string }[] }[]>; slots: number };
+}
+
+export interface Preview {
+  tables: { table: string; columns: { name: string; type: string }[]; rows: (string | null)[][] }[];
+}
+
+export interface Replay {
+  replayed: number;
+  setAsideAgain: number;
+  kept: Record<string, number>;
+  said: string[];
 }

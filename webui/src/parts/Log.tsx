@@ -1,6 +1,7 @@
 import { Button, Checkbox, Group, SegmentedControl, TextInput } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { ask } from '../api';
+import { useMayChange } from '../App';
+import { ask, post, type Replay } from '../api';
 import { Failure } from './Failure';
 
 const MOST_LINES = 5000;
@@ -144,11 +145,63 @@ export function BadRows({ log, id, rejected }: { log: LogText; id: string; rejec
           </tbody>
         </table>
       )}
-      <p className="quiet">
-        When the cause is mended, write them again with <code>headrace replay JOB_FILE</code>; see <code>headrace replay --help</code>. The job is {id}.
-      </p>
+      <Replaying id={id} />
     </section>
   );
+}
+
+/** Sends bad rows in again, and says what became of them. */
+function Replaying({ id }: { id: string }) {
+  const may = useMayChange();
+  const [found, setFound] = useState<Replay>();
+  const [error, setError] = useState<Error>();
+  const [busy, setBusy] = useState(false);
+
+  async function replay() {
+    setBusy(true);
+    setFound(undefined);
+    setError(undefined);
+    try {
+      setFound(await post<Replay>(`replay/${id}`, ''));
+    } catch (failed) {
+      setError(failed as Error);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <div aria-live="polite">
+      <Group mt="sm">
+        {may && (
+          <Button variant="default" size="sm" onClick={replay} loading={busy}>
+            Replay
+          </Button>
+        )}
+        <span className="quiet">
+          When the cause is mended, rows that an error sink has can be sent in again, each once; <code>headrace replay JOB_FILE</code> does the same.
+        </span>
+      </Group>
+      {error && <Failure error={error} />}
+      {found && (
+        <p>
+          {outcome(found)}
+          {Object.entries(found.kept).map(([reason, rows]) => (
+            <span key={reason} className="quiet" style={{ display: 'block' }}>
+              {rows} cannot be replayed: {reason}
+            </span>
+          ))}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function outcome(found: Replay): string {
+  const kept = Object.values(found.kept).reduce((sum, rows) => sum + rows, 0);
+  if (found.replayed + kept === 0) return found.said.join(' ') || 'There is nothing to replay.';
+  const again = found.setAsideAgain ? `, ${found.setAsideAgain} set aside again` : '';
+  return `${found.replayed} tried: ${found.replayed - found.setAsideAgain} delivered${again}.`;
 }
 
 function rowOf(json: string | undefined): string {

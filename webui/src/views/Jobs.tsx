@@ -69,6 +69,9 @@ export function Jobs({ state: wantedState }: { state?: string }) {
             <span role="columnheader" className="right wide">
               Rows/s
             </span>
+            <span role="columnheader" className="right wide" title="What its sources know of and have not read, in bytes or rows">
+              Lag
+            </span>
             <span role="columnheader" className="wide">
               Waits for
             </span>
@@ -112,6 +115,9 @@ function Row({ job, index, top, now }: { job: LiveJob; index: number; top: numbe
       </span>
       <span role="cell" className="right wide">
         {quick === undefined ? '–' : rate(quick)}
+      </span>
+      <span role="cell" className="right wide">
+        {job.lag === null ? '–' : count(job.lag)}
       </span>
       <span role="cell" className="cut wide quiet" title={job.errorMsg ?? job.slowSide}>
         {job.errorMsg ?? sideOf(job.slowSide)}

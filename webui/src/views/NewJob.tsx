@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import { useMayChange } from '../App';
-import { type Checked, get, type PluginSchema, post, type Problem } from '../api';
+import { type Checked, get, type PluginSchema, type Preview, post, type Problem } from '../api';
 import { Editor } from '../parts/Editor';
 import { Failure } from '../parts/Failure';
 import { Graph, vertexName } from '../parts/Graph';
@@ -182,9 +182,71 @@ function Form({ start, restore, copied }: { start: { format: string; text: strin
             )}
           </section>
           {checked.data?.plan && <Plan checked={checked.data.plan} />}
+          <FirstRows job={job} form={form} ready={ready} />
         </div>
       </SimpleGrid>
     </>
+  );
+}
+
+/** The first rows that the sinks would get, when they are asked for. */
+function FirstRows({ job, form, ready }: { job: string; form: string; ready: boolean }) {
+  const [found, setFound] = useState<Preview>();
+  const [error, setError] = useState<Error>();
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    setFound(undefined);
+    setError(undefined);
+  }, [job, form]);
+
+  async function show() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      setFound(await post<Preview>(`preview?format=${form}`, job));
+    } catch (failed) {
+      setError(failed as Error);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <section className="card scroll" style={{ marginTop: '1rem' }} aria-live="polite">
+      <Group justify="space-between" className="card-head" mb="sm">
+        <h2 style={{ margin: 0 }}>First rows</h2>
+        <Button variant="default" size="sm" onClick={show} disabled={!ready} loading={busy}>
+          Show rows
+        </Button>
+      </Group>
+      {error && <Failure error={error} />}
+      {found?.tables.length === 0 && <p className="quiet">There are no rows.</p>}
+      {found?.tables.map((table) => (
+        <table className="table" key={table.table}>
+          <caption className="mono">{table.table}</caption>
+          <thead>
+            <tr>
+              {table.columns.map((column) => (
+                <th key={column.name} title={column.type}>
+                  {column.name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {table.rows.map((row, index) => (
+              <tr key={index}>
+                {row.map((cell, place) => (
+                  <td key={place} className="mono wrap">
+                    {cell ?? <span className="quiet">null</span>}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ))}
+    </section>
   );
 }
 
