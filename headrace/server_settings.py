@@ -118,6 +118,10 @@ class ServerSettings(Settings):
         default=None, description="http or https address that ends of jobs are posted to, see Monitoring."
     )
     event_report_headers: dict[str, SecretStr] = Field(default={}, description="Headers of these posts.")
+    relative_paths: bool = Field(
+        default=False,
+        description="Whether jobs may name relative paths, which begin at the directory where the server was started.",
+    )
     allowed_paths: list[Path] | None = Field(
         default=None,
         description="Directories jobs may use; left out: all but the system's, keys, and the server's own.",

@@ -35,7 +35,7 @@ class Port:
 def first_port(settings: ServerSettings) -> Port:
     """The port of v1. Raises ConfigError, naming the ports that were tried."""
     count = settings.port_count if settings.auto_increment and settings.port else 1
-    more = "" if settings.auto_increment else ", or set auto-increment: true"
+    more = "" if settings.auto_increment else ", or set auto-increment: true and leave --port out"
     return Port(_listen(settings.host, settings.port, count, "port", more), own_context(settings))
 
 

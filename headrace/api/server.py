@@ -107,6 +107,7 @@ def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings
             denied=tuple(_own_places(settings)),
             hosts=None if settings.allowed_hosts is None else tuple(settings.allowed_hosts),
             plugins=None if settings.allowed_plugins is None else tuple(settings.allowed_plugins),
+            relative=settings.relative_paths,
         ),
     )
 

@@ -355,7 +355,9 @@ def server(
     ] = None,
     home: Home = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on (127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port of REST v1 (5801); 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port of REST v1 (5801), which must be free; 0 takes a free one.")
+    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (one per core).")] = None,
     memory: Memory = None,
     log_format: LogFormat = None,
@@ -364,7 +366,8 @@ def server(
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
     from headrace.cli.serve import serve_until_stopped
 
-    where = {"config": config, "home": home, "host": host, "port": port}
+    counts = None if port is None else False  # who names a port means that one
+    where = {"config": config, "home": home, "host": host, "port": port, "auto_increment": counts}
     overrides = {**where, "workers": workers, "memory": memory, "v1_wire": v1_wire, "log_format": log_format}
     raise typer.Exit(serve_until_stopped(overrides))
 

@@ -52,13 +52,15 @@ class Permissions:
     """What jobs may use. None allows everything of a kind, but never a path below one that is denied, nor code.
 
     paths: directories. denied: directories, beside the system's own and folders of keys. hosts: names without ports.
-    plugins: names of sources, transforms and sinks; `*` for all that run no code.
+    plugins: names of sources, transforms and sinks; `*` for all that run no code. relative: whether a path may begin at
+    the directory where the server was started.
     """
 
     paths: tuple[Path, ...] | None = None
     denied: tuple[Path, ...] = ()
     hosts: tuple[str, ...] | None = None
     plugins: tuple[str, ...] | None = None
+    relative: bool = True
 
     def check_plugins(self, job: JobConfig) -> None:
         """Raises ConfigError with every plugin that is not allowed; none of their options was read by then."""
@@ -117,6 +119,10 @@ class Permissions:
         begin, filled, rest = text.partition("${")
         if "\0" in text:
             return f"{value!r} is not a path", "leave out the character 0"
+        if not self.relative and not text.startswith("/"):
+            base = str(self.paths[0]) if self.paths else "/data"
+            cure = f"write it from the root, such as {os.path.join(base, text)!r}"
+            return f"{value!r} is a relative path, and a server takes jobs from everywhere", cure
         if ".." in re.split("[/:{}]", rest):
             return f"{value!r} may lead out of its directory", "leave out '..' behind what is filled in"
         place = Path(os.path.dirname(begin) if filled else begin)

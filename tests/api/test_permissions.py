@@ -375,3 +375,45 @@ def test_links_are_followed_on_both_sides(tmp_path):
         allowed = Permissions(denied=(tmp_path / denied,))
         assert allowed._of_path(str(tmp_path / path)) is not None
     assert Permissions(denied=(tmp_path / "home",))._of_path(str(tmp_path / "other")) is None
+
+
+# ------------------------------------------------------------------------------------------------------ relative paths
+
+
+def reading(path):
+    source = {"plugin_name": "LocalFile", "path": path, "file_format_type": "text"}
+    return {**job(1), "source": [source]}
+
+
+def test_a_relative_path_is_refused_with_the_absolute_form(server):
+    [problem] = refusal(server, reading("in/people.csv")).json["problems"]
+    assert problem["message"] == "'in/people.csv' is a relative path, and a server takes jobs from everywhere"
+    assert problem["cure"] == "write it from the root, such as '/data/in/people.csv'"
+    database = {"plugin_name": "Jdbc", "url": "jdbc:sqlite:shop.db", "table": "t", "generate_sink_sql": True}
+    [problem] = refusal(server, {**job(1), "sink": [database]}).json["problems"]
+    assert "'shop.db' is a relative path" in problem["message"]
+
+
+def test_the_absolute_form_is_one_that_jobs_may_use(tmp_path):
+    allowed = Permissions(paths=(tmp_path,), relative=False)
+    assert allowed._of_path("a.csv")[1] == f"write it from the root, such as '{tmp_path}/a.csv'"
+    assert allowed._of_path("${name}/a.csv") is not None
+    assert allowed._of_path(f"file://{tmp_path}/a.csv") is None
+
+
+def test_relative_paths_begin_where_the_server_was_started_where_it_takes_them(start, tmp_path):
+    (tmp_path / "people.csv").write_text("ann\n")
+    server = start(env={"HEADRACE_RELATIVE_PATHS": "true", "HEADRACE_ALLOWED_PATHS": os.getcwd()})
+    shown = os.path.relpath(tmp_path / "people.csv")
+    assert "is not in a directory that jobs may use" in refusal(server, reading(shown)).message
+    assert server.wait(server.submit(reading("README.md")))["jobStatus"] == "FINISHED"
+
+
+def test_a_missing_file_is_told_by_its_name_alone(server, tmp_path):
+    (tmp_path / "salaries.csv").write_text("ann\n")
+    path = str(tmp_path / "people.csv")
+    number = server.submit(reading(path))
+    ended = server.wait(number)
+    assert f"there is no file or directory '{path}'" in ended["errorMsg"]
+    told = [ended["errorMsg"], server.get(f"logs/{number}").content, server.ask("POST", "check", reading(path)).content]
+    assert not [text for text in told if "salaries" in str(text)]

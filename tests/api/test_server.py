@@ -165,6 +165,17 @@ def test_without_auto_increment_a_busy_port_is_an_error(tmp_path):
     assert "set auto-increment: true" in said
 
 
+def test_a_named_port_that_is_busy_is_an_error(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = headrace_server(tmp_path, "--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in said
+    assert "choose another with port, or set auto-increment: true and leave --port out" in said
+
+
 def test_more_clients_may_be_connected_than_a_shell_lets_files_be_open(start):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))

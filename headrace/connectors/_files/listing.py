@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.connectors._files.options import CompareMode, FileTableOptions, SyncMode, UpdateStrategy
 from headrace.connectors._files.partitions import is_passed_over, partition_values
 from headrace.errors import Rejected
+from headrace.reach import is_guarded
 from headrace.storage.contract import Stat, Storage
 from headrace.storage.opened import Opened
 from headrace.values import parse_timestamp
@@ -21,7 +22,8 @@ def list_files(storage: Storage, options: FileTableOptions) -> list[Stat]:
     root = storage.stat(options.path)
     if root is None:
         above = os.path.dirname(options.path.rstrip("/"))
-        near = [os.path.basename(entry.path.rstrip("/")) for entry in storage.entries(above or ".")][:8]
+        entries = () if is_guarded() else storage.entries(above or ".")  # who asks a server learns nothing of its disk
+        near = [os.path.basename(entry.path.rstrip("/")) for entry in entries][:8]
         cure = f"; {above or '.'} holds {', '.join(near)}" if near else ""
         raise Rejected(f"there is no file or directory {options.path!r}{cure}")
     if root.is_folder:
