@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from copy import copy as copy_object
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -162,10 +163,8 @@ def copy(
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
     wish = Wish(table, where, parts(columns), sql, mode, parts(key), from_format, to_format, parallelism)
-    raise typer.Exit(
-        copy_rows(source, target, wish, {"memory": memory}, ask_password=ask_password, only_print=only_print,
-                  quiet=quiet, as_json=json)
-    )  # fmt: skip
+    how = {"ask_password": ask_password, "only_print": only_print, "quiet": quiet, "as_json": json}
+    raise typer.Exit(copy_rows(source, target, wish, {"memory": memory}, **how))
 
 
 @app.command()
@@ -548,7 +547,7 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):  # a terminal without UTF-8 shows the others as escapes
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _call(app)
+        code = _call(_asked_for(sys.argv[1:]))
         sys.stdout.flush()
     except BrokenPipeError:
         from headrace.cli.exits import BROKEN_PIPE
@@ -557,6 +556,40 @@ def main() -> NoReturn:
         drop_output()
         code = BROKEN_PIPE
     sys.exit(code)
+
+
+def _asked_for(arguments: list[str]) -> typer.Typer:
+    """The commands, without what the arguments do not ask for.
+
+    Typer makes every command with all its options at each start, which takes longer than most commands do. One that is
+    named is made alone; for the list of commands their first lines are enough. Completion needs them all.
+    """
+    if "_HEADRACE_COMPLETE" in os.environ:
+        return app
+    asked = copy_object(app)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        asked.registered_commands = [_told(command) for command in app.registered_commands]
+        return asked
+    asked.registered_commands = [command for command in app.registered_commands if _name(command) == arguments[0]]
+    asked.registered_groups = [group for group in app.registered_groups if group.name == arguments[0]]
+    is_known = asked.registered_commands or asked.registered_groups
+    return asked if is_known else app  # who misspells a name is told the likely ones
+
+
+def _name(command: typer.models.CommandInfo) -> str:
+    return str(command.name or getattr(command.callback, "__name__", ""))
+
+
+def _told(command: typer.models.CommandInfo) -> typer.models.CommandInfo:
+    """What has the name and the help of a command, and none of its options."""
+
+    def told() -> None:
+        raise NotImplementedError
+
+    told.__name__, told.__doc__ = _name(command), getattr(command.callback, "__doc__", None)
+    found = copy_object(command)
+    found.callback = told
+    return found
 
 
 def _call(commands: typer.Typer) -> int:

@@ -64,9 +64,9 @@ def copy(
 ) -> int:
     """Make the job and run it, or print it; the exit code."""
     try:
+        ask = _asker() if ask_password else None
         with tempfile.TemporaryDirectory(prefix="headrace-copy-") as folder:
-            made = make_copy(source, target, wish, Path(folder), ask=_asker() if ask_password else None,
-                             fetches=not only_print)  # fmt: skip
+            made = make_copy(source, target, wish, Path(folder), ask=ask, fetches=not only_print)
             if only_print:
                 print(made.text, end="")
                 return 0
@@ -97,8 +97,8 @@ def _run(made: Copy, wish: Wish, overrides: Mapping[str, Any], *, quiet: bool, a
 
 def _asker() -> Callable[[str], str]:
     if not sys.stdin.isatty():
-        raise ConfigError([Problem("", "there is no terminal to ask for a password",
-                                   f"set {' or '.join(PASSWORDS.values())}")])  # fmt: skip
+        cure = f"set {' or '.join(PASSWORDS.values())}"
+        raise ConfigError([Problem("--ask-password", "there is no terminal to ask for a password", cure)])
     return lambda what: getpass.getpass(f"password of {what}: ")
 
 
@@ -125,13 +125,13 @@ def make_copy(
         plugin, options, name = "LocalFile", found.source_options(), wish.table or found.table
         sql = _select(wish, name or "dual")
     output = name if name.isidentifier() else "copied"
-    job: dict[str, Any] = {"env": {"job.name": f"copy {_shown(source)}", "job.mode": "BATCH",
-                                   "parallelism": wish.parallelism}}  # fmt: skip
-    job["source"] = [{"plugin_name": plugin, **options, "plugin_output": output}]
+    env = {"job.name": f"copy {_shown(source)}", "job.mode": "BATCH", "parallelism": wish.parallelism}
+    job: dict[str, Any] = {"env": env, "source": [{"plugin_name": plugin, **options, "plugin_output": output}]}
     if sql:
-        job["transform"] = [{"plugin_name": "Sql", "plugin_input": output, "plugin_output": f"{output}_chosen",
-                             "query": sql}]  # fmt: skip
-        output = f"{output}_chosen"
+        chosen = f"{output}_chosen"
+        names = {"plugin_input": output, "plugin_output": chosen}
+        job["transform"] = [{"plugin_name": "Sql", **names, "query": sql}]
+        output = chosen
     is_many = not name and plugin != "LocalFile"
     sink, file = _sink_of(target, wish, name, variables, ask, is_many=is_many)
     job["sink"] = [{**sink, "plugin_input": output}]
