@@ -1,5 +1,6 @@
 """Real S3 servers on free ports of this machine."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -16,14 +17,19 @@ KEY, SECRET = "AKIDHEADRACE", "s3cret-of-the-tests"
 
 
 def installed() -> Path:
-    """versitygw, built once through Go's module proxy and kept in the user's cache: about 100 s on two cores."""
+    """versitygw, built once through Go's module proxy and kept in the user's cache: about 100 s on two cores.
+
+    Whoever comes while another builds it waits for that; a build that was killed leaves nothing that looks whole.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-tests" / f"versitygw-{VERSION}"
     program = cache / "versitygw"
-    if not program.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [_go(cache), "install", f"{VERSITYGW}@{VERSION}"], env={**os.environ, "GOBIN": str(cache)}, check=True
-        )
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            env = {**os.environ, "GOBIN": str(cache / "new")}
+            subprocess.run([_go(cache), "install", f"{VERSITYGW}@{VERSION}"], env=env, check=True)
+            (cache / "new" / "versitygw").rename(program)
     return program
 
 
@@ -106,3 +112,7 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+if __name__ == "__main__":
+    installed()
