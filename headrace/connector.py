@@ -33,6 +33,7 @@ __all__ = [
     "NO_STORE",
     "BadRow",
     "Batch",
+    "CallsRun",
     "Choice",
     "Claim",
     "Committable",
@@ -451,6 +452,15 @@ class SinkKind(StrEnum):
     """Flushed at the barrier: at least once, or effectively once where it upserts by key."""
 
 
+class CallsRun(StrEnum):
+    """Where a sink can reach what its tasks have staged, to commit, abort, look for or remove it."""
+
+    ANYWHERE = "anywhere"
+    """From every machine that runs workers: it lies in a database, or in a storage that all of them share."""
+    WHERE_STAGED = "where it was staged"
+    """On the machine of the task alone, such as on its disk."""
+
+
 class Written(NamedTuple):
     """What became of the rows a writer was given since it was opened, counted where they were written.
 
@@ -576,6 +586,14 @@ class Sink(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @property
+    def calls_run(self) -> CallsRun:
+        """Where `commit`, `abort`, `left`, `remove` and `end` are called. The others may be called anywhere.
+
+        Where the machine that staged something has no worker any more, another one is asked: it says what is lost.
+        """
+        return CallsRun.WHERE_STAGED if self.kind is SinkKind.STAGED else CallsRun.ANYWHERE
 
     @classmethod
     def does(cls, *methods: str) -> bool:

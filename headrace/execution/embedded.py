@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from headrace.execution.budget import PROCESS_BYTES, Budget, check_budget
 from headrace.execution.messages import Command, Event, Forget
-from headrace.execution.runner import Lane, Runner
+from headrace.execution.runner import Lane, Runner, this_machine
 from headrace.execution.worker import Worker
 from headrace.memory import resident_bytes
 from headrace.plan.plan import Plan
@@ -12,7 +12,7 @@ from headrace.plan.plan import Plan
 
 class _EmbeddedLane(Lane):
     def __init__(self, worker: Worker) -> None:
-        self.name, self.worker = "embedded", worker
+        self.name, self.machine, self.worker = "embedded", this_machine(), worker
 
     def send(self, command: Command) -> None:
         self.worker.handle(command)
@@ -32,7 +32,9 @@ class EmbeddedRunner(Runner):
         if self._memory is not None:
             check_budget(plan, self._memory, max(resident_bytes(), PROCESS_BYTES), 1)
 
-    def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
+    def attach(  # noqa: D102
+        self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None], machine: str = ""
+    ) -> list[Lane]:
         if job not in self._lanes:
             worker = Worker(on_event, self._budget)
             worker.load(job, plan)

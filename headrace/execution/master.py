@@ -16,7 +16,7 @@ from headrace.checkpoint.coordinator import CheckpointSettings
 from headrace.checkpoint.history import History
 from headrace.checkpoint.store import CheckpointStore
 from headrace.config.env import FailurePolicy, Verify
-from headrace.connector import Claim, JobContext
+from headrace.connector import CallsRun, Claim, JobContext
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
@@ -36,7 +36,7 @@ from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
 from headrace.execution.progress import Counts, Flow, Progress
 from headrace.execution.runner import Lane, Runner
 from headrace.execution.savepoints import Savepoints
-from headrace.plan.plan import Plan
+from headrace.plan.plan import Plan, Step
 from headrace.rows import TableSchema
 
 T = TypeVar("T")
@@ -204,10 +204,11 @@ class JobMaster:
         steps = {s.plugin.place: s for p in self.plan.pipelines for s in p.all_sinks() if s.sink.does("left")}
         for step in steps.values():
             try:
-                claims = [Claim.read(name) for name in self.call("left", step.id)]
-                gone = [claim.name for claim in claims if claim is not None and self._known_jobs.is_over(claim)]
-                if gone:
-                    self.call("remove_left", step.id, gone)
+                for machine in self._machines_of(step):
+                    claims = [Claim.read(name) for name in self.call("left", step.id, machine=machine)]
+                    gone = [claim.name for claim in claims if claim is not None and self._known_jobs.is_over(claim)]
+                    if gone:
+                        self.call("remove_left", step.id, gone, machine=machine)
             except HeadraceError as error:
                 if isinstance(error, JobCanceled):
                     raise
@@ -419,7 +420,7 @@ class JobMaster:
                 if run is not None:
                     for step in run.sinks():
                         if step.sink.does("end"):
-                            self.call("end_sink", step.id, run.context, deadline=10.0)
+                            self.call_sink("end_sink", step, run.context, deadline=10.0)
 
     def _is_ours(self) -> bool:
         """Whether nobody has taken the job over: then what is stored and staged is his (guarantee 9)."""
@@ -537,7 +538,7 @@ class JobMaster:
 
     # ------------------------------------------------------------------------------------ what pipelines need of a job
 
-    def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS) -> Any:
+    def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS, machine: str = "") -> Any:
         """See pipeline.Job.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
@@ -547,14 +548,23 @@ class JobMaster:
         tries = CALL_TRIES if name in REPEATABLE_CALLS else 1
         while True:
             try:
-                return self._call_once(name, arguments, deadline)
+                return self._call_once(name, arguments, deadline, machine)
             except WorkerLost as lost:
                 tries -= lost.guilty or name not in REPEATABLE_CALLS
                 if not tries or self._canceled.is_set() is not canceled:  # the cancel has torn it away
                     raise
 
-    def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None) -> Any:
-        lane = self.lanes(1)[0]
+    def call_sink(self, name: str, step: Step, *arguments: Any, deadline: float | None = CALL_SECONDS) -> None:
+        """See pipeline.Job.call_sink."""
+        for machine in self._machines_of(step):
+            self.call(name, step.id, *arguments, deadline=deadline, machine=machine)
+
+    def _machines_of(self, step: Step) -> list[str]:
+        """Where a sink may have staged something; an empty name where any machine will do."""
+        return self._runner.machines() if step.sink.calls_run is CallsRun.WHERE_STAGED else [""]
+
+    def _call_once(self, name: str, arguments: tuple[Any, ...], deadline: float | None, machine: str) -> Any:
+        lane = self.lanes(1, machine)[0]
         number, future = next(self._call_ids), Future[Any]()
         self._calls[number] = name, future, lane
         try:
@@ -578,9 +588,9 @@ class JobMaster:
         """See pipeline.Job.tables_of."""
         return [table.path for table in self._tables.get(step, ())]
 
-    def lanes(self, count: int) -> list[Lane]:
-        """See pipeline.Job.lanes."""
-        lanes = self._runner.attach(self._key, self.plan, count, self._take_event)
+    def lanes(self, count: int, machine: str = "") -> list[Lane]:
+        """See pipeline.Job.lanes. machine: see Runner.attach."""
+        lanes = self._runner.attach(self._key, self.plan, count, self._take_event, machine)
         for lane in lanes:
             if self._tables and lane.name not in self._known_tables:
                 lane.send(SetTables(self._key, self._tables))

@@ -53,7 +53,7 @@ class TaskSpec:
 
     rows_per_second, bytes_per_second: None is unlimited. neighbours: how many tasks of the pipeline its worker gets.
     limits: how many bad rows are too many. failed: tables of the source that the task leaves out; None when the first
-    table that fails stops the job, and a task need not know which one it was.
+    table that fails stops the job, and a task need not know which one it was. machine: where the task runs.
     """
 
     context: JobContext
@@ -65,6 +65,7 @@ class TaskSpec:
     verify: Verify = Verify.COUNT
     failed: frozenset[str] | None = None
     neighbours: int = 1
+    machine: str = ""
 
 
 @dataclass(frozen=True)

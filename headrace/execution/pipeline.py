@@ -35,7 +35,7 @@ from headrace.checkpoint.splits import SplitAssigner, reading_order
 from headrace.checkpoint.store import CheckpointStore, replaced
 from headrace.config.env import Verify
 from headrace.config.error_handlers import Limit
-from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
+from headrace.connector import Committable, JobContext, SinkKind, Source, Split, State, TargetPositions
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
@@ -72,6 +72,7 @@ from headrace.execution.notices import Noticed
 from headrace.execution.progress import Counts, Flow
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
+from headrace.execution.staged_at import by_machine
 from headrace.execution.tally import read_flow_key
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
@@ -83,6 +84,9 @@ DISCOVERY_SECONDS = 5.0
 
 COMMIT_TIMEOUTS = 10
 """A commit may take so many times what the tasks may take for a checkpoint; one that takes longer hangs."""
+
+ABORT_SECONDS = 300.0
+"""How long it may take to drop what no checkpoint names."""
 
 TELL_SECONDS = 10.0
 """How long the end of a pipeline waits until its source has heard of the last checkpoint."""
@@ -125,8 +129,14 @@ class _Found:
 class Job(Protocol):
     """What a pipeline needs of its job."""
 
-    def call(self, name: str, *arguments: Any, deadline: float | None = ...) -> Any:
-        """Run a call on a worker. Raises what it raises, Unavailable after `deadline` seconds, JobCanceled."""
+    def call(self, name: str, *arguments: Any, deadline: float | None = ..., machine: str = ...) -> Any:
+        """Run a call on a worker. Raises what it raises, Unavailable after `deadline` seconds, JobCanceled.
+
+        machine: where, if there is a worker; an empty name is any.
+        """
+
+    def call_sink(self, name: str, step: Step, *arguments: Any) -> None:
+        """Run a call that concerns all that a sink has staged: once, or on each machine where something may lie."""
 
     def tables_of(self, step: int) -> list[str]:
         """The paths of the tables a step gives."""
@@ -346,7 +356,7 @@ class PipelineRun:
         self.context = replace(self.context, parallelism_before=base.parallelism if base is not None else 0)
         for step in self._sinks.values():
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
-                self._job.call("end_sink", step.id, self.context)  # the positions of a run whose state is forgotten
+                self._job.call_sink("end_sink", step, self.context)  # the positions of a run whose state is forgotten
             if step.sink.does("start"):
                 self._job.call("start_sink", step.id, self.context)
         # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
@@ -390,7 +400,7 @@ class PipelineRun:
         for committables in notes.owed:
             for name, items in committables.items():
                 if name in self._sinks:
-                    self._job.call("commit", self._sinks[name].id, items, self.context, deadline=None)
+                    self._call_where_staged("commit", name, items, self.context, None)
 
     def _latest(self) -> Checkpoint | None:
         """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""
@@ -476,6 +486,7 @@ class PipelineRun:
                 self._settings.verify,
                 frozenset(self.failed) if self._settings.isolate else None,
                 -(-self._pipeline.parallelism // len(lanes)),
+                lane.machine,
             )
             lane.send(StartTask(self._key, spec))
 
@@ -708,9 +719,15 @@ class PipelineRun:
         known = len(self._restorable) == self._restorable.maxlen
         context = replace(self.context, restorable=self._restorable[0] if known else None)
         for name, committables in checkpoint.committables.items():
-            if committables:
-                deadline = COMMIT_TIMEOUTS * self._settings.checkpoints.timeout
-                self._job.call("commit", self._sinks[name].id, committables, context, deadline=deadline)
+            deadline = COMMIT_TIMEOUTS * self._settings.checkpoints.timeout
+            self._call_where_staged("commit", name, committables, context, deadline)
+
+    def _call_where_staged(
+        self, call: str, sink: str, committables: list[Committable], context: JobContext, deadline: float | None
+    ) -> None:
+        """Commit or abort what was prepared, each part where its sink can reach it."""
+        for machine, items in by_machine(committables).items():
+            self._job.call(call, self._sinks[sink].id, items, context, deadline=deadline, machine=machine)
 
     # -------------------------------------------------------------------------------------------------- the end
 
@@ -754,11 +771,10 @@ class PipelineRun:
         """Drop what no checkpoint names; beside a transactional sink it belongs to rows that are committed already."""
         call = "commit" if self._transactional else "abort"
         for name, committables in coordinator.unsaved().items():
-            if committables:
-                try:
-                    self._job.call(call, self._sinks[name].id, committables, self.context)
-                except HeadraceError as error:  # the next start does it
-                    self._job.log("warning", f"{name}: cannot {call} prepared rows: {error}")
+            try:
+                self._call_where_staged(call, name, committables, self.context, ABORT_SECONDS)
+            except HeadraceError as error:  # the next start does it
+                self._job.log("warning", f"{name}: cannot {call} prepared rows: {error}")
 
     def _wait(self, seconds: float) -> None:
         """Wait between two tries; a cancel ends it, a savepoint is taken after the restart."""

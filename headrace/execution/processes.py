@@ -30,7 +30,7 @@ from headrace.execution.messages import (
     TaskFailed,
     WorkerGone,
 )
-from headrace.execution.runner import Lane, Runner
+from headrace.execution.runner import Lane, Runner, this_machine
 from headrace.execution.suspects import Suspects
 from headrace.execution.wire import Unreadable, read_message, write_message
 from headrace.memory import MIB, resident_bytes
@@ -105,7 +105,7 @@ class _ProcessLane(Lane):
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
-        self.name = f"worker-{number}"
+        self.name, self.machine = f"worker-{number}", this_machine()
         self.jobs: dict[str, Callable[[Event], None]] = {}
         self.alone = self.ended_by = self.refused = ""
         self.alive = True
@@ -241,7 +241,9 @@ class ProcessesRunner(Runner):
             if not self._closed:
                 self._fill(self._wanted)
 
-    def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:  # noqa: D102
+    def attach(  # noqa: D102
+        self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None], machine: str = ""
+    ) -> list[Lane]:
         with self._lock:
             if self._closed:
                 raise Unavailable("the worker processes were ended")

@@ -1,5 +1,6 @@
 """What a runner must do: give a job its workers, carry messages, replace a worker that is stuck or gone."""
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -7,10 +8,16 @@ from headrace.execution.messages import Command, Event
 from headrace.plan.plan import Plan
 
 
+def this_machine() -> str:
+    """What tells this machine from others that run workers of the same job, also when they are started again."""
+    return socket.gethostname()
+
+
 class Lane(ABC):
-    """One worker as a job master sees it."""
+    """One worker as a job master sees it. machine: where it runs."""
 
     name: str
+    machine: str
 
     @abstractmethod
     def send(self, command: Command) -> None:
@@ -25,11 +32,18 @@ class Runner(ABC):
         """Raises NotEnoughMemory when this job, or any, cannot run even by itself in the memory that was given."""
 
     @abstractmethod
-    def attach(self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None]) -> list[Lane]:
+    def attach(
+        self, job: str, plan: Plan, lanes: int, on_event: Callable[[Event], None], machine: str = ""
+    ) -> list[Lane]:
         """Give a job up to `lanes` living workers that know its plan. Called again to replace those that are gone.
 
+        machine: the first of them runs there, where there is one.
         on_event: called with every event of the job, on threads of the runner; it must not block.
         """
+
+    def machines(self) -> list[str]:
+        """The machines that run workers now."""
+        return [this_machine()]
 
     @abstractmethod
     def detach(self, job: str) -> None:

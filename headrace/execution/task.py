@@ -58,6 +58,7 @@ from headrace.execution.notes import Notes
 from headrace.execution.notices import Noticed, TableNotices
 from headrace.execution.pace import PacedContext, Paces
 from headrace.execution.reached import Reached
+from headrace.execution.staged_at import with_machine
 from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
@@ -378,6 +379,7 @@ class Task:
                 self._tally.told(step_id, table, written)
         self._tally.settle()
         self._letters.prepare(barrier.checkpoint_id, committables, states)
+        committables = with_machine(committables, self._pipeline.all_sinks(), self._spec.machine)
         notes = self._noted(barrier, committables, states)
         reached, finished = self._reached.take()
         for step_id, session in self._sessions.items():

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from headrace.connector import (
     Batch,
+    CallsRun,
     Committable,
     JobContext,
     Problem,
@@ -41,6 +42,7 @@ class SpooledSink(Sink):
     """
 
     kind = SinkKind.STAGED
+    calls_run = CallsRun.WHERE_STAGED
 
     def __init__(self, inner: Sink, label: str) -> None:
         super().__init__(inner.options)

@@ -81,6 +81,9 @@ class Storage(ABC):
     lacks: ClassVar[Sequence[str]] = ()
     """What it cannot promise, a sentence each; `headrace check` repeats them for every sink that writes there."""
 
+    is_of_one_machine: ClassVar[bool] = False
+    """Whether what it holds may be out of reach for other machines, as on a disk that they need not share."""
+
     # ------------------------------------------------------------------------------------------------------- reading
 
     @abstractmethod

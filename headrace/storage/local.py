@@ -238,6 +238,8 @@ class LocalStorage(Storage):
     """Files are staged beside each other in a hidden directory of the target, or of tmp_path where that is on the same
     file system, and published by renaming; marks lie in the target's, so that they last as long as it does."""
 
+    is_of_one_machine = True
+
     def stat(self, path: str) -> Stat | None:  # noqa: D102
         with _translated(path, "read"):
             return _stat(path)

@@ -42,6 +42,7 @@ from headrace.execution.notes import Notes
 from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Savepoint, Savepoints
+from headrace.execution.staged_at import by_machine, with_machine
 from headrace.jobs.owned import OwnedStore
 from headrace.plan.plan import Pipeline, Step
 
@@ -248,8 +249,8 @@ class Target:
         self.known = False
         self._names = itertools.count(1)
 
-    def prepare(self, rows: list[tuple[str, int]], epoch: int) -> str:
-        name = f"{epoch}-{next(self._names)}"
+    def prepare(self, rows: list[tuple[str, int]], epoch: int, machine: str) -> str:
+        name = f"{epoch}-{next(self._names)}@{machine}"
         self.staged[name] = rows
         return name
 
@@ -283,7 +284,8 @@ class Target:
 
 class _Lane(Lane):
     def __init__(self, world: "World", master: "_Master") -> None:
-        self.name = f"worker-{next(world.numbers)}"
+        number = next(world.numbers)
+        self.name, self.machine = f"worker-{number}", ("north", "south")[number % 2]
         self.world, self.master, self.alive = world, master, True
         self.tasks: dict[tuple[int, int], _Task] = {}
 
@@ -318,7 +320,7 @@ class _Task:
         spec = start.spec
         self.lane, self.world, self.epoch = lane, lane.world, spec.context.epoch
         self.address = ("7.1", 1, self.epoch, spec.index)
-        self.kind = self.world.shape.kind
+        self.kind, self.machine = self.world.shape.kind, spec.machine
         self.reading: dict[str, int] = {}
         self.bounded = True
         self.rows: list[tuple[str, int]] = []
@@ -385,7 +387,8 @@ class _Task:
         self.rows = []
         (moved, self.positions), (finished, self.finished) = (self.positions, {}), (self.finished, set())
         if self.kind is SinkKind.STAGED and rows:
-            prepared = {SINK: [target.prepare(rows, self.epoch)]}
+            prepared = {SINK: [target.prepare(rows, self.epoch, self.lane.machine)]}
+            prepared = with_machine(prepared, self.lane.master.run.sinks(), self.machine)
         elif self.kind is SinkKind.PLAIN:
             target.visible.update(rows)
         elif self.kind is SinkKind.TRANSACTIONAL:
@@ -400,6 +403,11 @@ class _Task:
         if barrier.pause:
             self.waiting_for = barrier.checkpoint_id
         return None
+
+
+def _named(checkpoint: Checkpoint) -> list[str]:
+    """What a checkpoint names to be made visible."""
+    return [name for of in checkpoint.committables.values() for names in by_machine(of).values() for name in names]
 
 
 def _counts(rows: int) -> dict[str, dict[str, int]]:
@@ -551,10 +559,15 @@ class _Master:
 
     # what a pipeline needs of its job
 
-    def call(self, name: str, *arguments: Any, deadline: float | None = 300.0) -> Any:
+    def call_sink(self, name: str, step: Step, *arguments: Any) -> None:
+        self.call(name, step.id, *arguments)
+
+    def call(self, name: str, *arguments: Any, deadline: float | None = 300.0, machine: str = "") -> Any:
         self.hook()
         if self.world.fault(0.01):
             raise Unavailable(f"{name}: the dice said so")
+        if name in ("commit", "abort") and any(not staged.endswith(f"@{machine}") for staged in arguments[1]):
+            raise Violation(4, f"{name} of {arguments[1]} is asked for at {machine or 'any machine'}")
         result = getattr(self, f"_call_{name}")(*arguments)
         self.hook()
         if name in ("commit", "abort", "start_sink") and self.world.fault(0.05):
@@ -894,7 +907,7 @@ class World:
             raise Violation(9, f"epoch {checkpoint.epoch} saved, epoch {newest} is the newest")
         if self.ended is not None:
             raise Violation(9, f"epoch {checkpoint.epoch} saved after the job had ended")
-        names = [name for of in checkpoint.committables.values() for name in of]
+        names = _named(checkpoint)
         self.durable_names.update(names)
         self._durable_positions.update(checkpoint.positions)
         if checkpoint.kind is CheckpointKind.SAVEPOINT:
@@ -932,7 +945,7 @@ class World:
                 raise Violation(6, f"{split} is finished at {checkpoint.positions.get(split)} of {self.sizes[split]}")
 
     def _check_visible(self, checkpoint: Checkpoint, number: int) -> None:
-        names = [name for of in checkpoint.committables.values() for name in of]
+        names = _named(checkpoint)
         if missing := [name for name in names if name not in self.target.committed]:
             raise Violation(number, f"checkpoint {checkpoint.id} is over, {missing} are not committed")
 

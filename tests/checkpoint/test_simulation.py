@@ -8,9 +8,11 @@ import pytest
 from headrace.checkpoint.coordinator import Commit, Coordinator
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.connector import SinkKind
+from headrace.execution import pipeline
 from headrace.execution.notes import FoundNotes
 from headrace.execution.pipeline import PipelineRun
 from headrace.execution.savepoints import Decision, Savepoints
+from headrace.execution.staged_at import by_machine
 from tests.checkpoint.simulation import MemoryStore, Shape, Violation, World
 
 SHAPES = [
@@ -220,10 +222,18 @@ def counts_nothing_where_the_target_is_ahead(monkeypatch):
     monkeypatch.setattr(FoundNotes, "ahead_of", lambda self, base: None)
 
 
+def commits_where_it_was_not_staged(monkeypatch):
+    def on_any(committables):
+        return {"": [item for items in by_machine(committables).values() for item in items]}
+
+    monkeypatch.setattr(pipeline, "by_machine", on_any)
+
+
 @pytest.mark.parametrize(
     "bug",
     [
         commits_before_it_saves,
+        commits_where_it_was_not_staged,
         does_not_finish_owed_commits,
         loses_what_is_carried_over,
         forgets_positions_of_splits_nobody_read,

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from headrace.connector import (
     Batch,
+    CallsRun,
     Choice,
     Claim,
     Committable,
@@ -173,6 +174,11 @@ class FileSink(Sink):
     @abstractmethod
     def storage(self) -> Storage:
         """Where the files lie."""
+
+    @property
+    def calls_run(self) -> CallsRun:
+        """As the storage can be reached."""
+        return CallsRun.WHERE_STAGED if self.storage().is_of_one_machine else CallsRun.ANYWHERE
 
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """The files of the table's directory, with the same delimiters."""
