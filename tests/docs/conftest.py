@@ -8,6 +8,7 @@ from tests.connectors import mysql, postgresql
 
 PLACES = {
     "db.example.com:5432/shop": "postgresql_address",
+    "db.example.com/shop": "postgresql_address",
     "mysql.example.com:3306/shop": "mariadb_address",
     "http://minio.example.com:9000": "s3_endpoint",
 }

@@ -104,7 +104,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"
         return done.stdout
