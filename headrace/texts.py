@@ -1,7 +1,8 @@
 """Texts from outside, such as file names, rows in errors and job names, as they can be stored and safely read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -22,6 +23,18 @@ def storable(text: str, most: int | None = None) -> str:
 def readable(text: str) -> str:
     """The text as people may read it: control characters but tab and line end are written as escapes."""
     return _UNREADABLE.sub(_escape, text)
+
+
+MOST_NAMES = 8
+"""Names that a message shows."""
+
+
+def near_names(names: Iterable[str], wanted: str) -> str:
+    """Names that are there instead of `wanted`, those that resemble it first; hidden ones are left out."""
+    shown = sorted(name for name in names if not name.startswith("."))
+    close = get_close_matches(wanted, shown, MOST_NAMES)
+    found = list(dict.fromkeys([*close, *shown]))
+    return ", ".join(found[:MOST_NAMES]) + (", …" if len(found) > MOST_NAMES else "")
 
 
 _AN = re.compile(r"[aeio]|x[^aeiou]", re.IGNORECASE)

@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.texts import readable, storable, storable_values
+from headrace.texts import near_names, readable, storable, storable_values, with_article
 
 BYTE = b"\xff".decode("utf-8", "surrogateescape")
 
@@ -30,3 +30,19 @@ def test_a_long_text_keeps_its_beginning_and_its_end():
 def test_keys_and_values_are_storable_wherever_they_stand():
     values = {"a\0": [BYTE, 1, None, {"b": "\ud800"}]}
     assert storable_values(values) == {"a\\x00": ["\\xff", 1, None, {"b": "\\ud800"}]}
+
+
+@pytest.mark.parametrize(
+    ("noun", "told"),
+    [("STRING", "a STRING"), ("INT", "an INT"), ("ARRAY<INT>", "an ARRAY<INT>"), ("csv file", "a csv file"),
+     ("orc file", "an orc file"), ("xlsx file", "an xlsx file")],
+)  # fmt: skip
+def test_a_noun_has_its_article(noun, told):
+    assert with_article(noun) == told
+
+
+def test_names_that_resemble_come_first_and_hidden_ones_not_at_all():
+    names = [f"a{i}.csv" for i in range(9)] + [".hidden", "orders.csv"]
+    assert near_names(names, "ordres.csv").startswith("orders.csv, a0.csv, a1.csv")
+    assert near_names(names, "ordres.csv").endswith("a6.csv, …")
+    assert near_names([".hidden"], "x") == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace.cli.exits import BROKEN_PIPE, FAILED, FINISHED, REJECTED, exit_code
-from headrace.cli.file_places import FilePlace, place_of, target_place
+from headrace.cli.file_places import FilePlace, check_not_read, place_of, target_place
 from headrace.cli.output import print_error
 from headrace.config.job import parse_job
 from headrace.config.rewrite import print_document, read_document
@@ -134,6 +134,8 @@ def make_copy(
         output = chosen
     is_many = not name and plugin != "LocalFile"
     sink, file = _sink_of(target, wish, name, variables, ask, is_many=is_many)
+    if file is not None and file.exists() and not is_address(source.removeprefix("file://")):
+        check_not_read(source, file)
     job["sink"] = [{**sink, "plugin_input": output}]
     text = print_document(read_document(json.dumps(job), "json"), "hocon")
     return Copy(text, variables, file)

@@ -5,12 +5,13 @@ import re
 import shutil
 import urllib.request
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.errors import ConfigError, Problem
-from headrace.texts import with_article
+from headrace.texts import near_names, with_article
 
 FORMATS = {
     "csv": "csv", "tsv": "csv", "tab": "csv", "psv": "csv", "txt": "csv", "json": "json", "jsonl": "json",
@@ -109,15 +110,13 @@ def place_of(text: str, form: str, folder: Path | None) -> FilePlace:
     if not found:
         raise ConfigError([_unknown(text, "--from")])
     if is_pattern(text):
+        if folder is not None and not glob(text, recursive=True):
+            raise ConfigError([Problem("", f"no file fits {text!r}", _near(text))])
         path, pattern = _globbed(text)
         return FilePlace(path, found, suffix, pattern, codec, archive)
     if folder is None or os.path.exists(text):
         return FilePlace(text, found, suffix, "", codec, archive, _plain(name.partition(".")[0]))
-    parent = os.path.dirname(text) or "."
-    near = ", ".join(sorted(os.listdir(parent))[:8]) if os.path.isdir(parent) else ""
-    raise ConfigError(
-        [Problem("", f"there is no file or directory {text!r}", f"{parent} holds {near}" if near else "")]
-    )
+    raise ConfigError([Problem("", f"there is no file or directory {text!r}", _near(text))])
 
 
 def target_place(text: str, form: str, mode: str, *, is_many: bool) -> FilePlace:
@@ -153,6 +152,22 @@ def _check_emptied(place: FilePlace) -> None:
                 cure = "choose another directory, or empty it yourself"
                 wrong = f"replace would remove {what}, which is not {with_article(f'{suffix} file')}"
                 raise ConfigError([Problem("--mode", wrong, cure)])
+
+
+def _near(text: str) -> str:
+    parent = os.path.dirname(text) or "."
+    names = near_names(os.listdir(parent), os.path.basename(text)) if os.path.isdir(parent) else ""
+    return f"{parent} holds {names}" if names else ""
+
+
+def check_not_read(source: str, target: Path) -> None:
+    """Raises ConfigError when the file that is replaced is one of those that are read."""
+    text = source.removeprefix("file://")
+    real = os.path.realpath(target)
+    for one in map(os.path.realpath, glob(text, recursive=True) if is_pattern(text) else [text]):
+        if real == one or real.startswith(os.path.join(one, "")):
+            where = "the source" if real == os.path.realpath(text) else f"one of the files of {source}"
+            raise ConfigError([Problem("", f"{target} is {where}, and would be replaced", "write to another file")])
 
 
 def is_pattern(text: str) -> bool:
@@ -216,5 +231,7 @@ def _fetched(url: str, path: Path) -> Path:
         with urllib.request.urlopen(url, timeout=60) as answer, open(path, "wb") as file:
             shutil.copyfileobj(answer, file, 1 << 20)
     except OSError as error:
-        raise ConfigError([Problem("", f"cannot read {url}: {error}")]) from error
+        reason = getattr(error, "reason", error)  # of a URLError
+        text = getattr(reason, "strerror", None) or str(reason)
+        raise ConfigError([Problem("", f"cannot read {url}: {text}")]) from error
     return path

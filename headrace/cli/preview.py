@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.cli.copy import Wish, make_copy
+from headrace.cli.exits import exit_code
 from headrace.cli.file_places import FORMATS, is_pattern
 from headrace.cli.output import failure_json, print_error
 from headrace.cli.variables import parse_variables
@@ -36,9 +37,10 @@ def preview_place(
             total = _rows_in(place)
     except HeadraceError as error:
         print_error(error)
+        code = exit_code(error)
         if as_json:
-            print(json.dumps(failure_json(error, 1)))
-        return 1
+            print(json.dumps(failure_json(error, code)))
+        return code
     if as_json:
         print(json.dumps({"tables": [_as_json(name, shown) for name, shown in found.items()]}))
         return 0

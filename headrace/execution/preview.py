@@ -7,6 +7,7 @@ import pyarrow as pa
 from headrace.connector import JobContext, Sink, Source, TaskContext, Transform
 from headrace.execution.calls import LoadedJob
 from headrace.plan.plan import Pipeline, Plan, Step
+from headrace.plan.schemas import describe
 from headrace.rows import Batch
 
 
@@ -22,7 +23,15 @@ def preview(plan: Plan, rows: int) -> dict[str, pa.Table]:
             for step in pipeline.steps():
                 if isinstance(step.instance, Transform):
                     step.instance.close(task)
-    return {table: pa.Table.from_batches(batches).slice(0, rows) for table, batches in found.items()}
+    tables = {table: pa.Table.from_batches(batches).slice(0, rows) for table, batches in found.items()}
+    return {**{table: schema.empty_table() for table, schema in _at_sinks(plan).items()}, **tables}
+
+
+def _at_sinks(plan: Plan) -> dict[str, pa.Schema]:
+    """Table path → columns of all tables that reach a sink, those without rows among them."""
+    given = {pipeline.source.id: pipeline.source.source.tables() for pipeline in plan.pipelines}
+    tables = describe(plan, given)
+    return {t.path: t.arrow for p in plan.pipelines for sink in p.sinks() for t in tables.get(sink.id, ())}
 
 
 def _read(pipeline: Pipeline, source: Source, task: TaskContext, found: dict[str, list[pa.RecordBatch]]) -> None:

@@ -175,6 +175,15 @@ def test_a_password_on_the_command_line_is_refused(here):
         (("orders.csv", "o.parquet", "--sql", "select 1", "--where", "a"), "leave out --where and --columns"),
         (("sqlite:///", "o.parquet"), "names no file"),
         (("*.csv", "sqlite:///s.db"), "add --table NAME"),
+        (("x*.csv", "o.parquet"), "no file fits 'x*.csv'\n  . holds orders.csv"),
+        (("ordres.csv", "o.parquet"), "there is no file or directory 'ordres.csv'\n  . holds orders.csv"),
+        (("orders.csv", "./orders.csv", "--mode", "replace"), "orders.csv is the source, and would be replaced"),
+        (
+            ("*.csv", "orders.csv", "--mode", "replace"),
+            "is one of the files of *.csv, and would be replaced",
+        ),
+        ((".", "orders.csv", "--from", "csv", "--mode", "replace"), "one of the files of ., and would be replaced"),
+        (("http://127.0.0.1:1/x.csv", "o.csv"), "cannot read http://127.0.0.1:1/x.csv: Connection refused\n"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_cure(here, arguments, message):
@@ -215,6 +224,34 @@ def test_patterns_of_paths(glob, path, fits, not_fits):
     assert place.path == path
     assert re.fullmatch(place.pattern, fits)
     assert not re.fullmatch(place.pattern, not_fits)
+
+
+def test_a_file_that_is_read_is_never_replaced(here):
+    copy("orders.csv", "orders.csv", "--mode", "replace", code=2)
+    (here / "link.csv").symlink_to("orders.csv")
+    copy("link.csv", "orders.csv", "--mode", "replace", code=2)
+    copy("file://" + str(here / "orders.csv"), "link.csv", "--mode", "replace", code=2)
+    assert (here / "orders.csv").read_text() == ORDERS
+
+
+@pytest.mark.parametrize("name", ["örtlich 東京.csv", "a b.csv", "semi;colon.csv"])
+def test_names_of_files_may_hold_anything(here, name):
+    (here / name).write_text(ORDERS)
+    copy(name, "o.parquet")
+    assert len(rows("o.parquet")) == 3
+
+
+@pytest.mark.parametrize("text", ["\ufeffid,name\n1,ann\n", "id;name\n1;ann\n", "id\tname\n1\tann\n"])
+def test_marks_and_delimiters_are_found(here, text):
+    (here / "odd.csv").write_text(text)
+    copy("odd.csv", "o.parquet")
+    assert pq.read_table("o.parquet").to_pylist() == [{"id": 1, "name": "ann"}]
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.csv.gz"])
+def test_a_file_without_a_byte_has_no_columns(here, name):
+    (here / name).write_bytes(gzip.compress(b"") if name.endswith("gz") else b"")
+    assert f"there are no columns to be found by looking: '{name}' is empty" in copy(name, "o.parquet", code=1)
 
 
 def test_an_empty_table_is_a_file_with_its_columns(here):

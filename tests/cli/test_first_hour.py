@@ -77,6 +77,22 @@ def test_preview_of_a_file_shows_columns_types_and_rows(here):
     assert on_terminal("preview", "orders.csv") == SHOWN
 
 
+def test_a_file_with_names_only_shows_its_columns(here):
+    (here / "names.csv").write_text("id,name\n")
+    assert run("preview", "names.csv").splitlines()[:3] == [
+        "names: 0 rows, 2 columns",
+        "  id    STRING",
+        "  name  STRING",
+    ]
+
+
+def test_a_preview_of_what_is_not_there_names_what_is(here):
+    (here / ".hidden").write_text("")
+    assert run("preview", "order.csv", code=2) == (
+        "error: there is no file or directory 'order.csv'\n  . holds orders.csv\n"
+    )
+
+
 def test_a_wide_table_fits_the_terminal_and_is_whole_in_a_pipe(here):
     columns = {f"column_{number:02d}": ["x" * 30] for number in range(10)}
     pq.write_table(pa.table(columns), "wide.parquet")

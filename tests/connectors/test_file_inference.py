@@ -230,7 +230,7 @@ def test_the_one_text_among_numbers_is_told_with_its_cure(tmp_path, caplog):
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    with pytest.raises(Rejected, match="in.csv is empty; declare the columns in schema"):
+    with pytest.raises(Rejected, match="in.csv' is empty; declare them in schema"):
         csv(tmp_path, "").tables()
 
 

@@ -40,8 +40,8 @@ def completed(storage: Storage, options: FileTableOptions) -> FileTableOptions:
     _look(guess, storage, files, form, options)
     columns: dict[str, pa.DataType] = guess.columns
     if not columns:
-        what = "there are no files" if not files else f"{files[0].path} is empty"
-        raise Rejected(f"there is nothing to read in {options.path!r}: {what}; declare the columns in schema")
+        what = f"{files[0].path!r} is empty" if files else f"there are no files in {options.path!r}"
+        raise Rejected(f"there are no columns to be found by looking: {what}; declare them in schema")
     found = ", ".join(f"{name} {type_name(dtype)}" for name, dtype in columns.items())
     LOG.info("%s: %s", options.path, "; ".join([f"columns found by looking: {found}", *guess.notes]))
     for name, text in guess.odd.items():

@@ -11,6 +11,7 @@ from headrace.errors import Rejected
 from headrace.reach import is_guarded
 from headrace.storage.contract import Stat, Storage
 from headrace.storage.opened import Opened
+from headrace.texts import near_names
 from headrace.values import parse_timestamp
 
 
@@ -23,8 +24,9 @@ def list_files(storage: Storage, options: FileTableOptions) -> list[Stat]:
     if root is None:
         above = os.path.dirname(options.path.rstrip("/"))
         entries = () if is_guarded() else storage.entries(above or ".")  # who asks a server learns nothing of its disk
-        near = [os.path.basename(entry.path.rstrip("/")) for entry in entries][:8]
-        cure = f"; {above or '.'} holds {', '.join(near)}" if near else ""
+        names = (os.path.basename(entry.path.rstrip("/")) for entry in entries)
+        near = near_names(names, os.path.basename(options.path.rstrip("/")))
+        cure = f"; {above or '.'} holds {near}" if near else ""
         raise Rejected(f"there is no file or directory {options.path!r}{cure}")
     if root.is_folder:
         enters = (lambda name: not is_passed_over(name)) if options.recursive else (lambda name: False)
