@@ -1,9 +1,9 @@
 """Three jobs beside other programs, whole processes in turn: CSV → Parquet, CSV → SQLite, five rows.
 
 `--sling PROGRAM`, `--ingestr PROGRAM` and `--dlt PYTHON` name those that are installed, each in an environment of its
-own. `--rows N` (1,000,000), `--runs N` (3). ingestr writes no Parquet, and Sling fetches a program for it from GitHub
-unless `--sling-parquet` says that it is there; dlt writes into DuckDB in the place of SQLite. The rows that came out
-are counted.
+own. `--rows N` (1,000,000), `--runs N` (3), `--only JOB`. ingestr writes no Parquet, and Sling fetches a program for it
+from GitHub unless `--sling-parquet` says that it is there; dlt writes into DuckDB in the place of SQLite. The rows that
+came out are counted.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -88,7 +87,7 @@ def commands(given: argparse.Namespace, source: Path, folder: Path, to: str) -> 
     return found
 
 
-def compare(title: str, rows: int, given: argparse.Namespace, to: str, counts: Callable[[Path], int]) -> None:
+def compare(title: str, rows: int, given: argparse.Namespace, to: str) -> None:
     """One job, in a directory of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -99,7 +98,7 @@ def compare(title: str, rows: int, given: argparse.Namespace, to: str, counts: C
         found = in_turn({program: command for program, (command, _) in jobs.items()}, given.runs)
         shown(f"{title}, {rows:,} rows, {source.stat().st_size / 2**20:,.1f} MiB", found)
         for program, (_, place) in jobs.items():
-            assert counts(place) == rows, f"{counts(place)} rows of {program} came out"
+            assert rows_in(place) == rows, f"{rows_in(place)} rows of {program} came out"
         shutil.rmtree(folder / "in")
 
 
@@ -111,10 +110,16 @@ def main() -> None:
     for program in ("sling", "ingestr", "dlt"):
         parser.add_argument(f"--{program}", default="")
     parser.add_argument("--sling-parquet", action="store_true")
+    jobs = {
+        "five": ("five rows, CSV → SQLite", 5, "db"),
+        "parquet": ("CSV → Parquet", None, "parquet"),
+        "sqlite": ("CSV → SQLite", None, "db"),
+    }
+    parser.add_argument("--only", choices=jobs)
     given = parser.parse_args()
-    compare("five rows, CSV → SQLite", 5, given, "db", rows_in)
-    compare("CSV → Parquet", given.rows, given, "parquet", rows_in)
-    compare("CSV → SQLite", given.rows, given, "db", rows_in)
+    for name, (title, rows, to) in jobs.items():
+        if given.only in (None, name):
+            compare(title, rows or given.rows, given, to)
 
 
 if __name__ == "__main__":

@@ -53,5 +53,10 @@ def test_the_page_lists_every_extra_with_what_it_brings():
             assert re.match(r"[\w-]+", requirement)[0] in row, (extra, requirement)
 
 
+def test_formats_name_the_extra_they_need():
+    text = (DOCS / "file-formats.md").read_text()
+    assert [extra for extra in ("avro", "excel", "lzo", "orc", "s3") if f"headrace[{extra}]" not in text] == []
+
+
 def test_the_page_names_the_version_there_is():
     assert f"headrace-{importlib.metadata.version('headrace')}-py3" in (DOCS / "install.md").read_text()
