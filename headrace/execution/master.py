@@ -32,10 +32,11 @@ from headrace.execution.delivery import DeliveryReport
 from headrace.execution.limits import check_limits
 from headrace.execution.messages import Call, Event, FromTask, Printed, Reply, SetTables, WorkerGone, portable
 from headrace.execution.owner import KnownJobs
-from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
+from headrace.execution.pipeline import Cancel, PipelineRun
 from headrace.execution.progress import Counts, Flow, Progress
 from headrace.execution.runner import Lane, Runner
 from headrace.execution.savepoints import Savepoints
+from headrace.execution.terms import PipelineSettings
 from headrace.plan.plan import Plan, Step
 from headrace.rows import TableSchema
 
@@ -362,7 +363,7 @@ class JobMaster:
     def _report(self, status: str) -> DeliveryReport | None:
         if not self._pipelines:
             return None
-        found = [delivery for run in self._pipelines.values() for delivery in run.deliveries(self._tables)]
+        found = [delivery for run in self._pipelines.values() for delivery in run.account.deliveries(self._tables)]
         verify = self.plan.job.env.verify
         run, started = self._run_number, self._started
         warnings = [w for p in self._pipelines.values() for w in p.warnings(whole=status == "FINISHED")]
@@ -494,11 +495,11 @@ class JobMaster:
         runs = list(self._pipelines.values())
         final = self._status == "FINISHED"
         for run in runs:
-            flows.update(run.counts(final))
-            sizes, totals = run.size(), run.totals()
+            flows.update(run.account.counts(final))
+            sizes, totals = run.size(), run.account.totals()
             done, total = done + sizes[0], total + sizes[1]
             batches += totals.batches
-            busy.update(totals.busy or {})
+            busy.update(totals.busy)
             for_source, for_sink = for_source + totals.for_source, for_sink + totals.for_sink
         return Progress(
             self.job_id,
@@ -539,7 +540,7 @@ class JobMaster:
     # ------------------------------------------------------------------------------------ what pipelines need of a job
 
     def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS, machine: str = "") -> Any:
-        """See pipeline.Job.call."""
+        """See terms.Job.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
         canceled = self._canceled.is_set()
@@ -555,7 +556,7 @@ class JobMaster:
                     raise
 
     def call_sink(self, name: str, step: Step, *arguments: Any, deadline: float | None = CALL_SECONDS) -> None:
-        """See pipeline.Job.call_sink."""
+        """See terms.Job.call_sink."""
         for machine in self._machines_of(step):
             self.call(name, step.id, *arguments, deadline=deadline, machine=machine)
 
@@ -585,11 +586,11 @@ class JobMaster:
                 _settle(future, Unavailable(f"{name} did not end with the job"))
 
     def tables_of(self, step: int) -> list[str]:
-        """See pipeline.Job.tables_of."""
+        """See terms.Job.tables_of."""
         return [table.path for table in self._tables.get(step, ())]
 
     def lanes(self, count: int, machine: str = "") -> list[Lane]:
-        """See pipeline.Job.lanes. machine: see Runner.attach."""
+        """See terms.Job.lanes. machine: see Runner.attach."""
         lanes = self._runner.attach(self._key, self.plan, count, self._take_event, machine)
         for lane in lanes:
             if self._tables and lane.name not in self._known_tables:
@@ -602,19 +603,19 @@ class JobMaster:
         return self._runner.replace(self._key, lane)
 
     def is_spared(self, lane: Lane) -> bool:
-        """See pipeline.Job.is_spared."""
+        """See terms.Job.is_spared."""
         return lane.name in self._spared
 
     def check_bad_rows(self) -> None:
-        """See pipeline.Job.check_bad_rows."""
+        """See terms.Job.check_bad_rows."""
         limits = self.plan.job.error_handlers.limits
         if limits:
             runs = list(self._pipelines.values())
-            counts = {key: count for run in runs for key, count in run.counts(final=False).items()}
-            check_limits(limits, self.plan, counts, [reason for run in runs for reason in run.reasons])
+            counts = {key: count for run in runs for key, count in run.account.counts(final=False).items()}
+            check_limits(limits, self.plan, counts, [reason for run in runs for reason in run.account.reasons])
 
     def log(self, level: str, text: str) -> None:
-        """See pipeline.Job.log."""
+        """See terms.Job.log."""
         self._on_log(level, text)
 
     def _take_event(self, event: Event) -> None:

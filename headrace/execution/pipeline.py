@@ -8,17 +8,15 @@ asks it for new splits.
 import math
 import queue
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
 from headrace.checkpoint.coordinator import (
     Action,
-    CheckpointSettings,
     Commit,
     Completed,
     Coordinator,
@@ -33,14 +31,11 @@ from headrace.checkpoint.history import History
 from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
 from headrace.checkpoint.splits import SplitAssigner, reading_order
 from headrace.checkpoint.store import CheckpointStore, replaced
-from headrace.config.env import Verify
-from headrace.config.error_handlers import Limit
-from headrace.connector import Committable, JobContext, SinkKind, Source, Split, State, TargetPositions
+from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
 from headrace.errors import (
     CheckpointError,
     HeadraceError,
     JobCanceled,
-    Replaced,
     StoreUnavailable,
     StuckTask,
     TooManyBadRows,
@@ -48,8 +43,7 @@ from headrace.errors import (
     Undelivered,
     WorkerLost,
 )
-from headrace.execution.aside import SHOWN_REASONS
-from headrace.execution.delivery import Delivery, deliveries
+from headrace.execution.account import Account
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -68,12 +62,11 @@ from headrace.execution.messages import (
     portable,
 )
 from headrace.execution.notes import FoundNotes
-from headrace.execution.notices import Noticed
-from headrace.execution.progress import Counts, Flow
+from headrace.execution.restarts import Restarts
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
-from headrace.execution.staged_at import by_machine
-from headrace.execution.tally import read_flow_key
+from headrace.execution.saving import Saving, Stored
+from headrace.execution.terms import Job, PipelineSettings
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
 
@@ -81,9 +74,6 @@ T = TypeVar("T")
 
 DISCOVERY_SECONDS = 5.0
 """How often an unbounded source is asked for new splits."""
-
-COMMIT_TIMEOUTS = 10
-"""A commit may take so many times what the tasks may take for a checkpoint; one that takes longer hangs."""
 
 ABORT_SECONDS = 300.0
 """How long it may take to drop what no checkpoint names."""
@@ -95,9 +85,6 @@ STOP_SECONDS = 2.0
 """How long tasks get to end by themselves before their worker is replaced; with that, every stop takes under 5 s."""
 
 
-STEADY_SECONDS = 2.0
-"""How long tasks must have run after a first checkpoint for the death of their worker to be no fault of their start."""
-
 FOREVER = 3600.0
 """How long to wait for what comes at some time, in seconds; then it is waited for again."""
 
@@ -107,77 +94,12 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """The second thread's answer to Save or Commit."""
-
-    epoch: int
-    checkpoint: Checkpoint
-    what: type[Save] | type[Commit]
-    error: HeadraceError | None = None
-    refused: bool = False
-
-
-@dataclass(frozen=True)
 class _Found:
     """The fourth thread's answer: the source's new splits, or why it could not tell."""
 
     epoch: int
     splits: Sequence[Split]
     error: HeadraceError | None = None
-
-
-class Job(Protocol):
-    """What a pipeline needs of its job."""
-
-    def call(self, name: str, *arguments: Any, deadline: float | None = ..., machine: str = ...) -> Any:
-        """Run a call on a worker. Raises what it raises, Unavailable after `deadline` seconds, JobCanceled.
-
-        machine: where, if there is a worker; an empty name is any.
-        """
-
-    def call_sink(self, name: str, step: Step, *arguments: Any) -> None:
-        """Run a call that concerns all that a sink has staged: once, or on each machine where something may lie."""
-
-    def tables_of(self, step: int) -> list[str]:
-        """The paths of the tables a step gives."""
-
-    def lanes(self, count: int) -> list[Lane]:
-        """Living workers that know the job."""
-
-    def replace(self, lane: Lane) -> list[str]:
-        """See Runner.replace."""
-
-    def is_spared(self, lane: Lane) -> bool:
-        """Whether a worker has ended through no fault of this job."""
-
-    def log(self, level: str, text: str) -> None:
-        """Write into the job's log."""
-
-    def check_bad_rows(self) -> None:
-        """Raises TooManyBadRows when the tasks of all pipelines have set more rows aside than the job allows."""
-
-    def savepoint_taken(self, pipeline: int, problem: str) -> None:
-        """The pipeline's answer to Savepoint; when `problem` is empty it was taken, and a Decision follows."""
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """restarts, restart_wait: `job.retry.times` and `job.retry.interval.seconds`. retain: how many checkpoints stay.
-    isolate: whether a table that fails leaves the others alone (`multi_table.failure_policy`).
-
-    unverified: see execution.delivery.deliveries.
-    """
-
-    checkpoints: CheckpointSettings
-    restarts: int = 3
-    restart_wait: float = 3.0
-    retain: int = 3
-    rows_per_second: int | None = None
-    bytes_per_second: int | None = None
-    isolate: bool = False
-    limits: tuple[Limit, ...] = ()
-    verify: Verify = Verify.COUNT
-    unverified: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 class PipelineRun:
@@ -207,39 +129,26 @@ class PipelineRun:
         self._bounded = self._source.is_bounded(context.mode)
         self._tasks: dict[int, Lane] = {}
         self._idle: set[int] = set()
-        self._reports: dict[int, TaskReport] = {}
-        self._names = {step.id: step.name for step in pipeline.all_steps()}
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
-        self.reasons: list[str] = []
-        self._noticed = Noticed()
-        self._base: Checkpoint | None = None
-        self._last: Checkpoint | None = None
-        self._refused: Checkpoint | None = None
+        self.account = Account(pipeline, settings.verify, settings.unverified)
+        self._saving = Saving(job, self._sinks, store, settings, self.account)
+        self._restarts = Restarts(settings.restarts)
         self._assigner = SplitAssigner((), {}, ())
         self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
         self._telling = ThreadPoolExecutor(1, f"tell-source-{key}-{pipeline.id}")
         self._looking = ThreadPoolExecutor(1, f"new-splits-{key}-{pipeline.id}")
         self.running = False
-        self._delivered = False
         self._cancel_by: float | None = None
         self.claimed = 0
         self._asked = 0
         self._savepoint_owed: Savepoint | None = None
         self._decision_owed = False
         self.history = History(pipeline.id)
-        self._saved_size = 0
-        self._restorable = deque[tuple[int, int]](maxlen=max(settings.retain, 1))
-        self.restarts = 0
-        self._tries = 0
-        self._spared = False
-        self._tried_from: Checkpoint | None = None
-        self._first_completed: float | None = None
         self._blamed: tuple[str, ...] = ()
         self.failed: dict[str, HeadraceError] = {}
         self._given: set[str] = set()
         self.checkpoints = 0
         self.restored_from: int | None = None
-        self._past = _Totals()
 
     # ------------------------------------------------------------------------------------------------ the epochs
 
@@ -251,38 +160,16 @@ class PipelineRun:
                     return self._epoch()
                 except HeadraceError as error:
                     tables, self._blamed = self._blamed, ()
-                    if tries := self._takes_try(error):
+                    if tries := self._restarts.takes(error, self.account.last, time.monotonic()):
                         self._job.log("warning", f"{error}; pipeline {self._pipeline.id} restarts ({tries})")
                         self._wait(self._settings.restart_wait)
                     elif not self._isolate(tables, error):
                         raise
-                    self.restarts += 1
+                    self._restarts.count += 1
         finally:
             self.running = False
             for thread in (self._side, self._telling, self._looking):
                 thread.shutdown(wait=False, cancel_futures=True)
-
-    def _takes_try(self, error: HeadraceError) -> str:
-        """Which of the restarts that the job has follows an error, in words; empty when none is left.
-
-        They are counted since the last checkpoint that moved on. A stream may have nothing to move: where its worker
-        ended, it was healthy, too, when it ran on for a while after a checkpoint, which may be older than a first row.
-        """
-        before, last, self._tried_from = self._tried_from, self._last, self._last
-        first, self._first_completed = self._first_completed, None
-        steady = first is not None and time.monotonic() - first > STEADY_SECONDS
-        spared, self._spared = self._spared, False
-        if not error.retryable:
-            return ""
-        lost = isinstance(error, WorkerLost)
-        if spared or (isinstance(error, WorkerLost) and not error.guilty):
-            return "not counted: another job may be the cause"
-        if (lost and steady) or (last is not before and _reached(last) != _reached(before)):
-            self._tries = 0
-        if self._tries >= self._settings.restarts:
-            return ""
-        self._tries += 1
-        return f"{self._tries} of {self._settings.restarts}"
 
     def _isolate(self, tables: tuple[str, ...], error: HeadraceError) -> bool:
         """Go on without the tables that failed, where the job wants that and others are left."""
@@ -292,7 +179,7 @@ class PipelineRun:
         if not self._settings.isolate or not fresh or not others or of_the_job:
             return False
         self.failed |= dict.fromkeys(fresh, error)
-        self._tries = 0
+        self._restarts.begin_anew()
         names = ", ".join(fresh)
         self._job.log("error", f"{names} failed, the other tables of pipeline {self._pipeline.id} go on: {error}")
         return True
@@ -303,7 +190,8 @@ class PipelineRun:
         self.claimed = epoch
         self.context = replace(self.context, epoch=epoch)
         base = isolate(self._begin(), self.failed)
-        self._base = self._last = self._tried_from = base
+        self.account.started_from(base)
+        self._restarts.started_from(base)
         if base.is_whole:
             return base.kind
         self._given = set() if self._bounded else set(source_ids(base.splits))
@@ -368,14 +256,14 @@ class PipelineRun:
         if base is None:
             splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
             base = first = self._first_record(splits)
-            self._patiently(lambda: self._save(first))
+            self._patiently(lambda: self._saving.save(first))
         else:
             check_fit(base, self._step_names(), self._columns)
             base = replace(base, epoch=self.context.epoch, run=self.context.run, columns=self._columns or base.columns)
             if base.id:
                 self.restored_from = base.id
                 self.history.restored_from(base)
-            self._commit(base)
+            self._saving.commit(base, self.context)
         if target is None:
             return self._rewired(base)
         positions, notes = FoundNotes.split_off(target.positions)
@@ -383,7 +271,7 @@ class PipelineRun:
         found = base.with_target_positions(positions, target.finished)
         ahead = notes.ahead_of(found)
         if ahead is not None:  # saved, it is counted once
-            self._patiently(lambda: self._save(ahead))
+            self._patiently(lambda: self._saving.save(ahead))
         return self._rewired(ahead or found)
 
     def _rewired(self, base: Checkpoint) -> Checkpoint:
@@ -400,7 +288,7 @@ class PipelineRun:
         for committables in notes.owed:
             for name, items in committables.items():
                 if name in self._sinks:
-                    self._call_where_staged("commit", name, items, self.context, None)
+                    self._saving.where_staged("commit", name, items, self.context, None)
 
     def _latest(self) -> Checkpoint | None:
         """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""
@@ -469,8 +357,8 @@ class PipelineRun:
     # ------------------------------------------------------------------------------------------------- the tasks
 
     def _start_tasks(self, base: Checkpoint) -> None:
-        self._past.add(self._reports.values())
-        self._idle, self._reports = set(), {}
+        self.account.tasks_start()
+        self._idle = set()
         self._assigner = SplitAssigner(self._readable(base.splits), base.positions, base.finished)
         lanes = self._job.lanes(self._pipeline.parallelism)
         states = self._merged_states(base)
@@ -531,13 +419,13 @@ class PipelineRun:
             if isinstance(item, Acked):
                 return coordinator.acked(item.task, item.checkpoint_id, item.ack, now)
             if isinstance(item, TaskReport):
-                self._take_report(item)
+                self.account.take(item)
                 self._job.check_bad_rows()
             elif isinstance(item, TaskFailed):
                 self._tasks.pop(item.task, None)
                 self._blamed = item.tables
                 raise item.error
-        elif isinstance(item, _Stored) and item.epoch == self.context.epoch:
+        elif isinstance(item, Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
         elif isinstance(item, _Found) and item.epoch == self.context.epoch:
             self._take_found(item, coordinator)
@@ -551,12 +439,6 @@ class PipelineRun:
             self._tasks = {i: lane for i, lane in self._tasks.items() if lane.name != item.lane}
             raise WorkerLost(item.reason, item.guilty)
         return []
-
-    def _take_report(self, item: TaskReport) -> None:
-        self._reports[item.task] = item
-        self._noticed.add(item.notices)
-        fresh = [reason for reason in item.reasons if reason not in self.reasons]
-        self.reasons += fresh[: SHOWN_REASONS - len(self.reasons)]
 
     def _take_idle(self, item: Idle, coordinator: Coordinator) -> list[Action]:
         self._idle.add(item.task)
@@ -576,7 +458,7 @@ class PipelineRun:
             return coordinator.all_read(time.monotonic())
         return []
 
-    def _take_stored(self, item: _Stored, coordinator: Coordinator) -> list[Action]:
+    def _take_stored(self, item: Stored, coordinator: Coordinator) -> list[Action]:
         now, checkpoint = time.monotonic(), item.checkpoint
         if item.error is None:
             if item.what is Save:
@@ -626,7 +508,7 @@ class PipelineRun:
     def _act(self, action: Action, coordinator: Coordinator) -> CheckpointKind | None:
         if isinstance(action, SendBarrier):
             self.history.began(action.checkpoint_id, coordinator.pending_kind, time.time())
-            committed = self._last.id if self._last is not None else 0
+            committed = self.account.last.id if self.account.last is not None else 0
             for task in self._tasks:
                 self._send(task, Barrier(*self._address(task), action.checkpoint_id, action.pause, committed))
         elif isinstance(action, Resume):
@@ -647,10 +529,10 @@ class PipelineRun:
         return None
 
     def _completed(self, action: Completed) -> CheckpointKind | None:
-        checkpoint = self._last = action.checkpoint
+        checkpoint = self.account.last = action.checkpoint
         self.checkpoints += 1
-        self._first_completed = self._first_completed or time.monotonic()
-        self.history.done(checkpoint, self._saved_size)
+        self._restarts.completed(time.monotonic())
+        self.history.done(checkpoint, self._saving.size)
         self._on_change()
         if checkpoint.positions and self._source.hears_checkpoints():
             self._telling.submit(self._tell_source, checkpoint)
@@ -669,65 +551,7 @@ class PipelineRun:
 
     def _store_and_report(self, action: Save | Commit) -> None:
         """On the second thread: save or commit, and put the answer into the inbox."""
-        checkpoint, error, refused = action.checkpoint, None, False
-        try:
-            if isinstance(action, Save):
-                refused = True
-                self._prove(checkpoint)
-                if checkpoint.kind is CheckpointKind.COMPLETED:
-                    self._finish(checkpoint)
-                refused = False
-                self._save(checkpoint)
-                self._delivered = checkpoint.kind is CheckpointKind.COMPLETED
-            else:
-                self._commit(checkpoint)
-        except Exception as problem:  # the coordinator decides what a failure means
-            error = portable(problem)
-            refused = refused or isinstance(error, Replaced)
-        self.inbox.put(_Stored(checkpoint.epoch, checkpoint, type(action), error, refused and error is not None))
-
-    def _prove(self, checkpoint: Checkpoint) -> None:
-        """Raises Undelivered when not every row that was read is accounted for."""
-        found = self._deliveries(self._counted(checkpoint))
-        problems = [problem for delivery in found for problem in delivery.problems]
-        if problems:
-            self._refused = checkpoint
-            early = [name for name, step in self._sinks.items() if step.sink.kind is not SinkKind.STAGED]
-            if early:
-                raise Undelivered(
-                    f"delivered but unproven: {'; '.join(problems)}; {', '.join(early)} holds the rows already"
-                )
-            raise Undelivered(f"not delivered: {'; '.join(problems)}; no row since the last checkpoint is committed")
-
-    def _deliveries(
-        self, counts: Mapping[Flow, Counts], tables: Mapping[int, Sequence[TableSchema]] | None = None
-    ) -> list[Delivery]:
-        settings = self._settings
-        return deliveries(self._pipeline, counts, verify=settings.verify, tables=tables, unverified=settings.unverified)
-
-    def _finish(self, checkpoint: Checkpoint) -> None:
-        for name, step in self._sinks.items():
-            if step.sink.does("finish"):
-                self._job.call("finish", step.id, checkpoint.states.get(name, {}))
-
-    def _save(self, checkpoint: Checkpoint) -> None:
-        """Guarantee 2: durable before any commit."""
-        self._saved_size = self._store.save(checkpoint, self._settings.retain)
-        self._restorable.append((checkpoint.epoch, checkpoint.id))
-
-    def _commit(self, checkpoint: Checkpoint) -> None:
-        known = len(self._restorable) == self._restorable.maxlen
-        context = replace(self.context, restorable=self._restorable[0] if known else None)
-        for name, committables in checkpoint.committables.items():
-            deadline = COMMIT_TIMEOUTS * self._settings.checkpoints.timeout
-            self._call_where_staged("commit", name, committables, context, deadline)
-
-    def _call_where_staged(
-        self, call: str, sink: str, committables: list[Committable], context: JobContext, deadline: float | None
-    ) -> None:
-        """Commit or abort what was prepared, each part where its sink can reach it."""
-        for machine, items in by_machine(committables).items():
-            self._job.call(call, self._sinks[sink].id, items, context, deadline=deadline, machine=machine)
+        self.inbox.put(self._saving.act(action, self.context))
 
     # -------------------------------------------------------------------------------------------------- the end
 
@@ -745,7 +569,7 @@ class PipelineRun:
                 break
             if isinstance(item, FromTask) and item.epoch == self.context.epoch:
                 if isinstance(item, TaskReport):
-                    self._take_report(item)
+                    self.account.take(item)
                 elif isinstance(item, TaskEnded | TaskFailed):
                     self._tasks.pop(item.task, None)
             elif isinstance(item, WorkerGone):
@@ -756,7 +580,7 @@ class PipelineRun:
             self.inbox.put(wish)
         lanes = set(self._tasks.values())
         stuck = sorted({thread for lane in lanes for thread in self._job.replace(lane)})
-        self._spared = any(self._job.is_spared(lane) for lane in lanes)
+        self._restarts.spared = any(self._job.is_spared(lane) for lane in lanes)
         self._tasks = {}
         if stuck:
             plugins = ", ".join(step.plugin.place for step in self._pipeline.steps())
@@ -772,7 +596,7 @@ class PipelineRun:
         call = "commit" if self._transactional else "abort"
         for name, committables in coordinator.unsaved().items():
             try:
-                self._call_where_staged(call, name, committables, self.context, ABORT_SECONDS)
+                self._saving.where_staged(call, name, committables, self.context, ABORT_SECONDS)
             except HeadraceError as error:  # the next start does it
                 self._job.log("warning", f"{name}: cannot {call} prepared rows: {error}")
 
@@ -799,7 +623,7 @@ class PipelineRun:
         except queue.Empty:
             item = None
         if isinstance(item, Cancel) and self._cancel_by is None:
-            self._cancel_by = time.monotonic() + (STOP_SECONDS if self._delivered else 0.0)
+            self._cancel_by = time.monotonic() + (STOP_SECONDS if self._saving.delivered else 0.0)
         if self._cancel_by is not None and time.monotonic() >= self._cancel_by:
             raise JobCanceled(f"pipeline {self._pipeline.id} was canceled")
         return item
@@ -816,93 +640,15 @@ class PipelineRun:
         """The pipeline's sinks, those for bad rows among them."""
         return self._pipeline.all_sinks()
 
-    def totals(self) -> "_Totals":
-        """Times and batches of all tasks of all epochs."""
-        totals = _Totals(self._past.batches, dict(self._past.busy or {}), self._past.for_source, self._past.for_sink)
-        totals.add(list(self._reports.values()))
-        return totals
+    @property
+    def restarts(self) -> int:
+        """How often it has started again."""
+        return self._restarts.count
 
     def size(self) -> tuple[int, int]:
         """See SplitAssigner.size."""
-        shares = [item for report in list(self._reports.values()) for item in report.shares.items()]
-        return self._assigner.size(dict(shares))
-
-    def counts(self, final: bool) -> dict[Flow, Counts]:
-        """Counts of each flow. final: what the last checkpoint holds; else also what the tasks did since."""
-        committed = self._counted(self._last, in_all=True)
-        total = dict(committed if final else self._counted(self._base, in_all=True))
-        if not final:
-            for report in list(self._reports.values()):
-                for key, counts in report.counts.items():
-                    total[key] = total.get(key, Counts()) + counts
-        return {
-            key: self._with_committed(key[0], counts, committed.get(key, Counts())) for key, counts in total.items()
-        }
-
-    def deliveries(self, tables: Mapping[int, Sequence[TableSchema]]) -> list[Delivery]:
-        """What became of the rows up to the last checkpoint, or to the one that was refused. tables: by step."""
-        return self._deliveries(self._counted(self._refused or self._last), tables)
+        return self._assigner.size(self.account.shares())
 
     def warnings(self, *, whole: bool) -> list[str]:
-        """What the source told, and which rows the sinks did not take for what they are.
-
-        whole: the pipeline has read all; what an earlier run read of it is not known here.
-        """
-        sources: dict[str, Counts] = {}
-        sinks: dict[tuple[int, str], int] = {}
-        for (step, table, _), found in self._counted(self._refused or self._last).items():
-            if step == self._pipeline.source.id:
-                sources[table] = sources.get(table, Counts()) + found
-            elif found.like_inserts:
-                sinks[step, table] = sinks.get((step, table), 0) + found.like_inserts
-        told = self._noticed.warnings(sources, whole=whole and self.restored_from is None)
-        return told + [
-            f"{rows:,} row{'s' * (rows != 1)} of table {table} that update or delete others went to "
-            f"{self._names[step]} like inserts; see `headrace check`"
-            for (step, table), rows in sinks.items()
-        ]
-
-    def _counted(self, checkpoint: Checkpoint | None, *, in_all: bool = False) -> dict[Flow, Counts]:
-        """in_all: also what was counted before the job file was changed, which is not part of the delivery report."""
-        if checkpoint is None:
-            return {}
-        ids = {name: step for step, name in self._names.items()}
-        found = {}
-        for key, values in (checkpoint.counts_in_all() if in_all else checkpoint.counts).items():
-            name, table, origin = read_flow_key(key)
-            if name in ids:
-                found[ids[name], table, origin] = Counts(**values)
-        return found
-
-    def _with_committed(self, step: int, counts: Counts, committed: Counts) -> Counts:
-        if self._names[step] not in self._sinks:
-            return counts
-        return replace(counts, committed=committed.written, committed_bytes=committed.bytes)
-
-
-def _reached(checkpoint: Checkpoint | None) -> tuple[Any, ...]:
-    """What a checkpoint says of how far its pipeline is."""
-    if checkpoint is None:
-        return ()
-    counts = {flow: values for flow, values in checkpoint.counts.items() if any(values.values())}
-    return checkpoint.positions, checkpoint.finished, counts
-
-
-@dataclass
-class _Totals:
-    """Sums over task reports."""
-
-    batches: int = 0
-    busy: dict[int, float] | None = None
-    for_source: float = 0.0
-    for_sink: float = 0.0
-
-    def add(self, reports: Any) -> None:
-        """Add what these tasks report."""
-        self.busy = self.busy or {}
-        for report in reports:
-            self.batches += report.batches
-            self.for_source += report.waiting_for_source
-            self.for_sink += report.waiting_for_sink
-            for step, seconds in report.busy.items():
-                self.busy[step] = self.busy.get(step, 0.0) + seconds
+        """See Account.warnings. whole: the pipeline has read all that it had to."""
+        return self.account.warnings(whole=whole and self.restored_from is None)

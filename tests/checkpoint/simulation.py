@@ -39,10 +39,11 @@ from headrace.execution.messages import (
     WorkerGone,
 )
 from headrace.execution.notes import Notes
-from headrace.execution.pipeline import Cancel, PipelineRun, PipelineSettings
+from headrace.execution.pipeline import Cancel, PipelineRun
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Savepoint, Savepoints
 from headrace.execution.staged_at import by_machine, with_machine
+from headrace.execution.terms import PipelineSettings
 from headrace.jobs.owned import OwnedStore
 from headrace.plan.plan import Pipeline, Step
 

@@ -8,7 +8,7 @@ import pytest
 from headrace.checkpoint.coordinator import Commit, Coordinator
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.connector import SinkKind
-from headrace.execution import pipeline
+from headrace.execution import saving
 from headrace.execution.notes import FoundNotes
 from headrace.execution.pipeline import PipelineRun
 from headrace.execution.savepoints import Decision, Savepoints
@@ -98,11 +98,11 @@ def does_not_finish_owed_commits(monkeypatch):
     real = PipelineRun._begin
 
     def begin(self):
-        commit, self._commit = self._commit, lambda checkpoint: None
+        commit, self._saving.commit = self._saving.commit, lambda checkpoint, context: None
         try:
             return real(self)
         finally:
-            self._commit = commit
+            self._saving.commit = commit
 
     monkeypatch.setattr(PipelineRun, "_begin", begin)
 
@@ -226,7 +226,7 @@ def commits_where_it_was_not_staged(monkeypatch):
     def on_any(committables):
         return {"": [item for items in by_machine(committables).values() for item in items]}
 
-    monkeypatch.setattr(pipeline, "by_machine", on_any)
+    monkeypatch.setattr(saving, "by_machine", on_any)
 
 
 @pytest.mark.parametrize(

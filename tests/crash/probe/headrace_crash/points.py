@@ -44,6 +44,7 @@ class Point:
 # ---------------------------------------------------------------------------------------------------- where they are
 
 PIPELINE = "headrace.execution.pipeline:PipelineRun"
+SAVING = "headrace.execution.saving:Saving"
 MASTER = "headrace.execution.master:JobMaster"
 LOCAL = "headrace.execution.local:LocalJob"
 TASK = "headrace.execution.task:Task"
@@ -197,7 +198,7 @@ POINTS = (
     ),
     Point("answer", "a task is about to answer the barrier", BEGUN, _sends_answer(before), in_worker=True),
     Point("answered", "a task has answered the barrier", BEGUN, _sends_answer(after), in_worker=True),
-    Point("save", "all tasks have answered, nothing is saved", SAVED, before(f"{PIPELINE}._save")),
+    Point("save", "all tasks have answered, nothing is saved", SAVED, before(f"{SAVING}.save")),
     Point(
         "half-saved",
         "the checkpoint is written under its temporary name",
@@ -216,12 +217,12 @@ POINTS = (
         (Phase.CHECKPOINT, Phase.SAVEPOINT),
         within(f"{STORE}.save", before(UNLINK, where=_is_stored)),
     ),
-    Point("saved", "the checkpoint is saved", SAVED, after(f"{PIPELINE}._save")),
+    Point("saved", "the checkpoint is saved", SAVED, after(f"{SAVING}.save")),
     Point(
         "commit",
         "the commit is about to be asked for",
         (*BEGUN, Phase.RESTART),
-        before(f"{PIPELINE}._commit"),
+        before(f"{SAVING}.commit"),
         sinks=("LocalFile",),
     ),
     Point(
@@ -244,7 +245,7 @@ POINTS = (
         "committed",
         "the commit is done",
         (*BEGUN, Phase.RESTART),
-        after(f"{PIPELINE}._commit"),
+        after(f"{SAVING}.commit"),
         sinks=("LocalFile",),
     ),
     Point("completed", "the checkpoint is about to be known as completed", BEGUN, before(f"{PIPELINE}._completed")),
