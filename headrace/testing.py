@@ -52,7 +52,7 @@ from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster, JobSettings, Result
 from headrace.execution.pace import PacedContext, Paces
 from headrace.options import option_names, read_options
-from headrace.plan.plan import Aside, Pipeline, Plan, Step
+from headrace.plan.plan import BadRowTarget, Pipeline, Plan, Step
 from headrace.rows import RowKind
 from headrace.storage.claims import Claim
 from headrace.storage.contract import Staged, Storage
@@ -181,13 +181,13 @@ def run_job(folder: Path, source: Source, *others: Transform | Sink, mode: str =
     assert step is not None
     error_plugin = Plugin("sink", 0, "Arrow", {}, error_block="error_handler")
     errors = Step(len(plugins) + 1, error_plugin, make(collecting, into=aside))
-    handling = Aside(ErrorHandlerOptions(mode=ErrorMode(mode), include_original_data=True), None, "bad")
+    handling = BadRowTarget(ErrorHandlerOptions(mode=ErrorMode(mode), include_original_data=True), None, "bad")
     if mode == "ROUTE":
         handling = replace(handling, step=errors)
-    asides = {} if mode == "DISABLE" else dict.fromkeys(Stage, handling)
+    targets = {} if mode == "DISABLE" else dict.fromkeys(Stage, handling)
     job = parse_job("env { job.retry.times = 0 }\nsource { FakeSource {} }\nsink { Console {} }")
     result = JobMaster(
-        Plan(job, (Pipeline(1, step, 1, asides),)),
+        Plan(job, (Pipeline(1, step, 1, targets),)),
         EmbeddedRunner(),
         FileStore(folder / "checkpoints"),
         job_id=1,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from headrace.checkpoint.checkpoint import Checkpoint
 from headrace.config.env import Verify
-from headrace.execution.aside import SHOWN_REASONS
 from headrace.execution.delivery import Delivery, deliveries
 from headrace.execution.messages import TaskReport
 from headrace.execution.notices import Noticed
 from headrace.execution.progress import Counts, Flow
+from headrace.execution.set_aside import SHOWN_REASONS
 from headrace.execution.tally import read_flow_key
 from headrace.plan.plan import Pipeline
 from headrace.rows import TableSchema

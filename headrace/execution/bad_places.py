@@ -121,11 +121,11 @@ def places_of(plan: Plan) -> list[BadPlace]:
     """The places of a job. Raises ConfigError when the job routes no rows."""
     found = {}
     for pipeline in plan.pipelines:
-        for aside in pipeline.aside.values():
-            if aside.step is not None:
-                plugin, sink = aside.step.plugin, aside.step.sink
+        for target in pipeline.bad_rows.values():
+            if target.step is not None:
+                plugin, sink = target.step.plugin, target.step.sink
                 name, file = plan.job.env.job_name, plan.job.file
-                found[plugin.place, aside.table] = BadPlace(plugin.place, plugin.name, sink, aside.table, name, file)
+                found[plugin.place, target.table] = BadPlace(plugin.place, plugin.name, sink, target.table, name, file)
     if not found:
         cure = 'set mode = "ROUTE" with a sink and include_original_data = true'
         raise ConfigError(
@@ -142,17 +142,17 @@ def remember(home: Path, plan: Plan, name: str) -> None:
     with suppress(OSError):
         folder = home / "bad"
         for pipeline in plan.pipelines:
-            for aside in pipeline.aside.values():
-                if aside.step is None:
+            for target in pipeline.bad_rows.values():
+                if target.step is None:
                     continue
                 note = {
                     "job": name,
                     "file": os.path.abspath(plan.job.file) if plan.job.file else "",
                     "folder": os.getcwd(),
-                    "step": aside.step.plugin.place,
-                    "plugin": aside.step.plugin.name,
-                    "table": aside.table,
-                    "options": _without_secrets(aside.step.plugin.options),
+                    "step": target.step.plugin.place,
+                    "plugin": target.step.plugin.name,
+                    "table": target.table,
+                    "options": _without_secrets(target.step.plugin.options),
                 }
                 text = json.dumps(note, sort_keys=True, default=str).encode()
                 folder.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,10 @@ from headrace.config.env import JobMode
 from headrace.config.job import Plugin
 from headrace.connector import JobContext, Options, Position, Read, Sink, Source, Split, TaskContext, Transform
 from headrace.execution import calls
-from headrace.execution.aside import Collected
 from headrace.execution.bad_rows import BadRecord, batch_of, raw_of
 from headrace.execution.ledger import Row
-from headrace.plan.plan import Aside, Pipeline, Plan, Step
+from headrace.execution.set_aside import Collected
+from headrace.plan.plan import BadRowTarget, Pipeline, Plan, Step
 from headrace.plan.schemas import describe
 from headrace.rows import Batch, TableSchema
 
@@ -178,11 +178,11 @@ class _Entries:
             outputs = step.outputs if step is pipeline.source else (step,)
             plugin = Plugin("source", number - 1, f"Replay-{step.name}", {}, lines=job.lines)
             entry = Step(copies.number(), plugin, source, tuple(copies.of(output, number) for output in outputs))
-            aside = {
-                stage: Aside(a.options, copies.of(a.step, number) if a.step is not None else None, a.table)
-                for stage, a in pipeline.aside.items()
+            targets = {
+                stage: BadRowTarget(a.options, copies.of(a.step, number) if a.step is not None else None, a.table)
+                for stage, a in pipeline.bad_rows.items()
             }
-            made.append(Pipeline(number, entry, 1, aside))
+            made.append(Pipeline(number, entry, 1, targets))
         return Plan(replace(job, env=env, error_handlers=handlers, file=""), tuple(made))
 
 

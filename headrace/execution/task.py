@@ -33,7 +33,6 @@ from headrace.connector import (
     Transform,
 )
 from headrace.errors import BadRow, HeadraceError, TooManyBadRows
-from headrace.execution.aside import Collected, DeadLetters
 from headrace.execution.bad_rows import BadRecord
 from headrace.execution.blame import Blame
 from headrace.execution.budget import Share
@@ -58,6 +57,7 @@ from headrace.execution.notes import Notes
 from headrace.execution.notices import Noticed, TableNotices
 from headrace.execution.pace import PacedContext, Paces
 from headrace.execution.reached import Reached
+from headrace.execution.set_aside import BadRowSinks, Collected
 from headrace.execution.staged_at import with_machine
 from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
@@ -117,11 +117,11 @@ class Task:
             print=lambda text: send(Printed(job, text)),
             log=logging.getLogger("headrace.plugin"),
         )
-        self._aside: Collected | None = None
-        if pipeline.aside:
-            self._aside = Collected(pipeline, lambda: self._steps[self._step])
-            self._context = replace(self._context, rejects=self._aside)
-        self._letters = DeadLetters(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
+        self._rejects: Collected | None = None
+        if pipeline.bad_rows:
+            self._rejects = Collected(pipeline, lambda: self._steps[self._step])
+            self._context = replace(self._context, rejects=self._rejects)
+        self._bad_rows = BadRowSinks(pipeline, self._context, lambda level, text: send(Printed(job, text, level)))
         self._notes = Notes(spec.index, spec.context.epoch)
         self.readers: list[threading.Thread] = []
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
@@ -270,10 +270,10 @@ class Task:
         self._step = step.id
         transform: Transform = step.instance  # type: ignore[assignment]
         began = time.perf_counter()
-        if self._aside is None:
+        if self._rejects is None:
             results = _batches(transform.apply(batch, self._context))
         else:
-            results = self._apply_by_parts(self._aside, step, transform, batch)
+            results = self._apply_by_parts(self._rejects, step, transform, batch)
         self._spent(step.id, began)
         self._settle()
         self._tally.transformed(step, batch, results)
@@ -283,8 +283,8 @@ class Task:
                 for part in _parts(out, self._batch_bytes):
                     self._pass_on(step, part)
 
-    def _apply_by_parts(self, aside: Collected, step: Step, transform: Transform, batch: Batch) -> list[Batch]:
-        parts = aside.by_parts(step, batch, lambda part: _batches(transform.apply(part, self._context)))
+    def _apply_by_parts(self, rejects: Collected, step: Step, transform: Transform, batch: Batch) -> list[Batch]:
+        parts = rejects.by_parts(step, batch, lambda part: _batches(transform.apply(part, self._context)))
         return [out for part in parts for out in part]
 
     def _write(self, step: Step, batch: Batch) -> None:
@@ -293,24 +293,24 @@ class Task:
             self._blame.writes(step.id, batch.table)
         began = time.perf_counter()
         writer = self._writer(step, batch)
-        if self._aside is None:
+        if self._rejects is None:
             writer.write(batch)
         else:
-            self._write_by_parts(self._aside, step, writer, batch)
+            self._write_by_parts(self._rejects, step, writer, batch)
         self._spent(step.id, began)
         self._settle()
         self._tally.handed(step, batch)
         if batch.kinds is not None and self._takes_all_for_inserts(step, batch):
             self._tally.like_inserts(step, batch)
 
-    def _write_by_parts(self, aside: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
+    def _write_by_parts(self, rejects: Collected, step: Step, writer: SinkWriter, batch: Batch) -> None:
         if writer.all_or_nothing:
-            aside.by_parts(step, batch, writer.write)
+            rejects.by_parts(step, batch, writer.write)
             return
         try:
             writer.write(batch)
         except BadRow as error:
-            if not aside.takes(step):
+            if not rejects.takes(step):
                 raise
             msg = f"{step.plugin.name} cannot set one row of a batch aside: {error.message}"
             raise BadRow(msg, error.table, error.row, error.column, error.value) from error
@@ -330,15 +330,15 @@ class Task:
 
     def _settle(self) -> int:
         """Count, log and write what the plugin called last has set aside; gives back how many rows that were."""
-        if self._aside is None or not self._aside.found:
+        if self._rejects is None or not self._rejects.found:
             return 0
-        return self._set_aside(tuple(self._aside.take()))
+        return self._set_aside(tuple(self._rejects.take()))
 
     def _set_aside(self, records: tuple[BadRecord, ...]) -> int:
         """A row that a source set aside was read and rejected; elsewhere it was counted when it arrived."""
         for record in records:
             self._tally.rejected(record.step, record.table)
-        self._letters.take(records)
+        self._bad_rows.take(records)
         self._check_limits()
         return len(records)
 
@@ -347,7 +347,7 @@ class Task:
         for limit in self._spec.limits:
             rejected = self._tally.rejected_in(limit.stages)
             if limit.records and rejected > limit.records:
-                raise TooManyBadRows(too_many(limit, rejected, None, self._letters.reasons))
+                raise TooManyBadRows(too_many(limit, rejected, None, self._bad_rows.reasons))
 
     def _answer(self, barrier: Barrier) -> None:
         """Prepare everything written so far and say how far it reaches (guarantee 1)."""
@@ -378,7 +378,7 @@ class Task:
             for table, written in session.written().items():
                 self._tally.told(step_id, table, written)
         self._tally.settle()
-        self._letters.prepare(barrier.checkpoint_id, committables, states)
+        self._bad_rows.prepare(barrier.checkpoint_id, committables, states)
         committables = with_machine(committables, self._pipeline.all_sinks(), self._spec.machine)
         notes = self._noted(barrier, committables, states)
         reached, finished = self._reached.take()
@@ -429,10 +429,10 @@ class Task:
     def _read(self, split: Split, position: Position | None) -> None:
         step = self._pipeline.source.id
         noticed = Noticed()
-        context, aside = replace(self._context, rejects=FailOnReject(), notices=noticed), None
-        if Stage.SOURCE in self._pipeline.aside:
-            aside = Collected(self._pipeline, lambda: self._pipeline.source)
-            context = replace(context, rejects=aside)
+        context, rejects = replace(self._context, rejects=FailOnReject(), notices=noticed), None
+        if Stage.SOURCE in self._pipeline.bad_rows:
+            rejects = Collected(self._pipeline, lambda: self._pipeline.source)
+            context = replace(context, rejects=rejects)
         if not self._rereads:
             context = PacedContext.of(context, self._paces, split.table)
         expected = 0
@@ -449,7 +449,7 @@ class Task:
                         expected = 0
                         continue
                     self._spent(step, began)
-                    item = (split.id, read, tuple(aside.take()) if aside else (), noticed.take())
+                    item = (split.id, read, tuple(rejects.take()) if rejects else (), noticed.take())
                     size = read.batch.nbytes
                     self._limit.take(read.batch)
                     if not self._buffer.put(item, size, expected):
@@ -457,7 +457,7 @@ class Task:
                     expected = size
                     del read, item  # the next batch is made while this one is under way, not both and one kept here
             if not self._stop.is_set():
-                rejected = tuple(aside.take()) if aside else ()
+                rejected = tuple(rejects.take()) if rejects else ()
                 self._buffer.put(_SplitEnd(split.id, None, rejected, noticed.take()), 0, expected)
         except Exception as error:  # the task's thread raises it, after the rows that came before
             self._buffer.put(_SplitEnd(split.id, error), 0, expected)
@@ -465,7 +465,7 @@ class Task:
     # -------------------------------------------------------------------------------------------------- writers
 
     def _open(self) -> None:
-        self._letters.open(self._spec.states)
+        self._bad_rows.open(self._spec.states)
         for step in self._pipeline.sinks():
             self._step = step.id
             sink: Sink = step.instance  # type: ignore[assignment]
@@ -539,7 +539,7 @@ class Task:
         calls: list[Callable[[], None]] = [
             *(w.close for w in self._writers.values()),
             *(s.close for s in self._sessions.values()),
-            *self._letters.closing(),
+            *self._bad_rows.closing(),
             *(partial(t.close, self._context) for t in transforms),
         ]
         for close in calls:
@@ -576,7 +576,7 @@ class Task:
                     dict(self._busy),
                     self._buffer.writer_waited,
                     self._buffer.reader_waited,
-                    tuple(self._letters.reasons),
+                    tuple(self._bad_rows.reasons),
                     dict(self._noticed.tables),
                     dict(self._shares),
                 )

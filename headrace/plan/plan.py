@@ -56,7 +56,7 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Aside:
+class BadRowTarget:
     """What becomes of the bad rows of one stage of a pipeline. step: the sink that takes them; None: the job's log."""
 
     options: ErrorHandlerOptions
@@ -68,13 +68,13 @@ class Aside:
 class Pipeline:
     """One source path with its transforms and sinks. id: from 1. parallelism: how many tasks run copies of it.
 
-    aside: stage → what becomes of its bad rows; a stage that is missing fails with the first one.
+    bad_rows: stage → what becomes of its bad rows; a stage that is missing fails with the first one.
     """
 
     id: int
     source: Step
     parallelism: int
-    aside: Mapping[Stage, Aside] = field(default_factory=dict)
+    bad_rows: Mapping[Stage, BadRowTarget] = field(default_factory=dict)
 
     def steps(self) -> list[Step]:
         """All steps in the order rows reach them, each once."""
@@ -96,7 +96,7 @@ class Pipeline:
 
     def error_sinks(self) -> list[Step]:
         """The sinks for bad rows, each once; they are none of `steps`, since no output leads to them."""
-        return list(dict.fromkeys(aside.step for aside in self.aside.values() if aside.step is not None))
+        return list(dict.fromkeys(target.step for target in self.bad_rows.values() if target.step is not None))
 
     def all_sinks(self) -> list[Step]:
         """Whoever writes: the sinks, and those for bad rows."""
@@ -259,16 +259,16 @@ class _Planner:
 
     def pipeline(self, number: int, source: Plugin, without: frozenset[str]) -> Pipeline:
         parallelism = source.parallelism or self._job.env.parallelism
-        return Pipeline(number, self._step(number, source, without, {}), parallelism, self._aside())
+        return Pipeline(number, self._step(number, source, without, {}), parallelism, self._bad_rows())
 
-    def _aside(self) -> dict[Stage, Aside]:
+    def _bad_rows(self) -> dict[Stage, BadRowTarget]:
         steps: dict[str, Step] = {}
         found = {}
         for stage, handler in self._job.error_handlers.stages.items():
             plugin = self._error_sinks.get(stage)
             if plugin is not None and plugin.place not in steps:
                 steps[plugin.place] = Step(self._id(plugin), plugin, self._made[plugin.place])
-            found[stage] = Aside(
+            found[stage] = BadRowTarget(
                 handler.options, steps[plugin.place] if plugin is not None else None, handler.error_table
             )
         return found

@@ -13,16 +13,16 @@ def render(plan: Plan, tables: Mapping[int, list[TableSchema]]) -> str:
     lines = [f"{env.job_name} ({env.job_mode})"]
     for pipeline in plan.pipelines:
         lines.append(f"└─ pipeline {pipeline.id}, {pipeline.parallelism} task{'s' * (pipeline.parallelism > 1)}")
-        lines += _step(pipeline.source, tables, "   ", last=not pipeline.aside)
-        lines += _aside(pipeline)
+        lines += _step(pipeline.source, tables, "   ", last=not pipeline.bad_rows)
+        lines += _bad_rows(pipeline)
     return "\n".join(lines)
 
 
-def _aside(pipeline: Pipeline) -> list[str]:
+def _bad_rows(pipeline: Pipeline) -> list[str]:
     """Where bad rows go: a line for each place, with the stages whose rows it takes."""
     places: dict[str, list[str]] = {}
-    for stage, aside in pipeline.aside.items():
-        place = f"{aside.step.plugin.name}, table {aside.table}" if aside.step is not None else "the job's log"
+    for stage, target in pipeline.bad_rows.items():
+        place = f"{target.step.plugin.name}, table {target.table}" if target.step is not None else "the job's log"
         places.setdefault(place, []).append(stage.value.lower())
     rows = [f"bad rows of {', '.join(stages)} → {place}" for place, stages in places.items()]
     return [f"   {'└─' if row is rows[-1] else '├─'} {row}" for row in rows]

@@ -25,10 +25,10 @@ def describe(plan: Plan, given: Mapping[int, list[TableSchema]]) -> dict[int, li
         if pipeline.source.id in given:
             tables[pipeline.source.id] = list(given[pipeline.source.id])
             _pass_on(pipeline.source, tables, problems, plan.job.file)
-        for aside in pipeline.aside.values():
-            if aside.step is not None:
-                known = {t.path: t for t in tables.get(aside.step.id, [])}
-                tables[aside.step.id] = list({**known, aside.table: error_table(aside.table)}.values())
+        for target in pipeline.bad_rows.values():
+            if target.step is not None:
+                known = {t.path: t for t in tables.get(target.step.id, [])}
+                tables[target.step.id] = list({**known, target.table: error_table(target.table)}.values())
     problems += _unequal_unions(plan, tables)
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))

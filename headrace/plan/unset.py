@@ -15,8 +15,8 @@ OF_A_TABLE = RESERVED | {"comment"}
 
 def unset_variables(job: JobConfig) -> list[Problem]:
     """A problem for each name that would stay in the job as it is written."""
-    aside = {plugin.path: plugin for plugin in job.error_sinks().values()}
-    return list(_problems(job, [*job.plugins, *aside.values()]))
+    takers = {plugin.path: plugin for plugin in job.error_sinks().values()}
+    return list(_problems(job, [*job.plugins, *takers.values()]))
 
 
 def _problems(job: JobConfig, plugins: list[Plugin]) -> Iterator[Problem]:

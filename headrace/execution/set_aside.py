@@ -36,7 +36,7 @@ class Collected(Rejects):
     """The rejects of one thread. step: who works now. A stage without a handler fails with its first bad row."""
 
     def __init__(self, pipeline: Pipeline, step: Callable[[], Step]) -> None:
-        self._pipeline, self._asides, self._step = pipeline.id, pipeline.aside, step
+        self._pipeline, self._targets, self._step = pipeline.id, pipeline.bad_rows, step
         self.found: list[BadRecord] = []
 
     @property
@@ -46,7 +46,7 @@ class Collected(Rejects):
 
     def takes(self, step: Step) -> bool:
         """Whether bad rows of this step are set aside."""
-        return Stage(step.plugin.kind.upper()) in self._asides
+        return Stage(step.plugin.kind.upper()) in self._targets
 
     def add(self, batch: Batch, mask: pa.BooleanArray, reason: str | pa.StringArray) -> None:
         """See Rejects.add."""
@@ -58,7 +58,7 @@ class Collected(Rejects):
         if not rows:
             return
         texts = [reason] * len(rows) if isinstance(reason, str) else [str(reason[row].as_py()) for row in rows]
-        options = self._asides[Stage(step.plugin.kind.upper())].options
+        options = self._targets[Stage(step.plugin.kind.upper())].options
         originals: Sequence[str | None] = [None] * len(rows)
         if options.keeps_rows:
             bad = batch.take(pa.array(rows, pa.int64()))
@@ -71,7 +71,7 @@ class Collected(Rejects):
         if not self.takes(step):
             FailOnReject().add_raw(table, raw, reason, place)
             return
-        options = self._asides[Stage(step.plugin.kind.upper())].options
+        options = self._targets[Stage(step.plugin.kind.upper())].options
         originals: Sequence[str | None] = [None] * len(raw)
         if options.keeps_rows:
             length = options.original_data_max_length
@@ -79,7 +79,7 @@ class Collected(Rejects):
         self._extend(step, table, [f"{place}: {reason}" if place else reason] * len(raw), originals)
 
     def _extend(self, step: Step, table: str, texts: Sequence[str], originals: Sequence[str | None]) -> None:
-        options = self._asides[Stage(step.plugin.kind.upper())].options
+        options = self._targets[Stage(step.plugin.kind.upper())].options
         stack = "".join(traceback.format_stack(limit=16)[:-3]) if options.include_stacktrace else None
         self.found += [
             BadRecord(step, table, shorten(text, MAX_MESSAGE), stacktrace=stack, original=original)
@@ -115,14 +115,14 @@ def _reason(error: BadRow) -> str:
     return f"column {error.column}: {error.message}" if error.column else error.message
 
 
-class DeadLetters:
+class BadRowSinks:
     """Logs the bad rows of one task, or writes them into the error sinks of its pipeline.
 
     log: (level, text) into the job's log.
     """
 
     def __init__(self, pipeline: Pipeline, context: TaskContext, log: Callable[[str, str], None]) -> None:
-        self._asides = pipeline.aside
+        self._targets = pipeline.bad_rows
         self._steps = pipeline.error_sinks()
         self._context = replace(context, rejects=FailOnReject())
         self._log = log
@@ -134,24 +134,24 @@ class DeadLetters:
         """Make the writers. states: step id → table → merged state, taken from where a task has them."""
         for step in self._steps:
             self._sessions[step.id] = step.sink.open(self._context)
-        for aside in self._asides.values():
-            if aside.step is not None and (aside.step.id, aside.table) not in self._writers:
-                state = states.get(aside.step.id, {}).get(aside.table)
-                session = self._sessions[aside.step.id]
-                self._writers[aside.step.id, aside.table] = session.writer(error_table(aside.table), state)
+        for target in self._targets.values():
+            if target.step is not None and (target.step.id, target.table) not in self._writers:
+                state = states.get(target.step.id, {}).get(target.table)
+                session = self._sessions[target.step.id]
+                self._writers[target.step.id, target.table] = session.writer(error_table(target.table), state)
 
     def take(self, records: Sequence[BadRecord]) -> None:
         """Bad rows in the order they were found."""
         for stage, group in groupby(records, key=lambda record: record.stage):
-            aside, found = self._asides[Stage(stage)], list(group)
+            target, found = self._targets[Stage(stage)], list(group)
             for record in found:
                 shown = len(self.reasons) < SHOWN_REASONS
                 if shown:
                     self.reasons.append(f"{record.step.plugin.place}, table {record.table}: {record.message}")
-                if shown or aside.options.mode is ErrorMode.LOG:
+                if shown or target.options.mode is ErrorMode.LOG:
                     self._log("warning" if shown else "info", str(record))
-            if aside.step is not None:
-                self._write(aside.step, aside.table, found)
+            if target.step is not None:
+                self._write(target.step, target.table, found)
 
     def _write(self, step: Step, table: str, records: Sequence[BadRecord]) -> None:
         try:
