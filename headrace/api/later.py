@@ -14,7 +14,7 @@ from headrace.api.body import long_of, truth
 from headrace.api.listener import Listener
 from headrace.api.option_rules import KINDS, option_rule
 from headrace.api.problems import BadRequest, Json
-from headrace.api.state import State
+from headrace.api.state import Ended, State
 from headrace.errors import Problem
 from headrace.jobs.record import JobRecord, Node
 from headrace.jobs.status import JobStatus
@@ -190,24 +190,29 @@ def _lists(routes: APIRouter, state: State) -> None:
         if not 1 <= limit <= MOST_JOBS:
             text = f"limit is {limit}"
             raise BadRequest(text, [Problem("limit", text, f"give one from 1 to {MOST_JOBS}")])
-        since = long_of(query["start"], "start") / 1000 if query.get("start") else None
+        since = long_of(query["start"], "start") if query.get("start") else None
         skipped = long_of(query["cursor"], "cursor") if query.get("cursor") else 0
         live = {r.key: r for r in reversed(operations.running()) if not status or r.status.value == status}
-        keys = [*live, *((job_id, run) for job_id, run, _ in operations.ended(status or None))]
-        found: list[JobRecord] = []
+        keys: list[Ended] = [*((r.job_id, r.run, r.version) for r in live.values()), *operations.ended(status or None)]
+        found: list[bytes] = []
         at = max(skipped, 0)
         while at < len(keys) and len(found) < limit:
             part = keys[at : at + limit - len(found)]
             at += len(part)
-            ended = {r.key: r for r in state.service.store.runs(key for key in part if key not in live)}
-            records = [live.get(key) or ended.get(key) for key in part]
-            found += [r for r in records if r is not None and (since is None or r.created >= since)]
-        shown = [state.shown(partial(answers.brief_job, record), record.job_id) for record in found]
-        cursor = str(at) if at < len(keys) else None
-        return Json({"jobs": [job for job in shown if job is not None], "nextCursor": cursor, "total": len(keys)})
+            ended = state.brief_jobs([key for key in part if key[:2] not in live])
+            jobs = (_brief(state, live[key[:2]]) if key[:2] in live else ended.get(key) for key in part)
+            shown = (job for job in jobs if job is not None)
+            found += [job for job in shown if since is None or orjson.loads(job)["createdAt"] >= since]
+        cursor = f'"{at}"' if at < len(keys) else "null"
+        return Json(b'{"jobs":[%b],"nextCursor":%b,"total":%d}' % (b",".join(found), cursor.encode(), len(keys)))
 
 
 # -------------------------------------------------------------------------------------------------------------- plugins
+
+
+def _brief(state: State, record: JobRecord) -> bytes | None:
+    job = state.shown(partial(answers.brief_job, record), record.job_id)
+    return None if job is None else orjson.dumps(job)
 
 
 def _plugins(routes: APIRouter) -> None:

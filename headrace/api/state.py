@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,11 +20,16 @@ from headrace.api.rates import Rates
 from headrace.api.telemetry import Telemetry
 from headrace.errors import told
 from headrace.execution.budget import default_budget
+from headrace.jobs.record import JobRecord
 from headrace.jobs.service import JobService
 from headrace.jobs.status import JobStatus
 from headrace.server_settings import ServerSettings, Wire
 
 REMEMBERED = 4000
+"""Answers about ended jobs that are kept, of each kind."""
+
+Ended = tuple[int, int, int]
+"""An ended run: job id, run, version."""
 
 
 @dataclass
@@ -66,7 +72,8 @@ class State:
         if settings.telemetry:
             ours = JobMetrics(service, settings.memory or default_budget(), workers, self.report)
             self.telemetry = Telemetry(service, settings.cluster_name, figures, self.monitor, ours)
-        self._finished: dict[tuple[int, int, int, Wire], bytes] = {}
+        self._finished: dict[Wire, dict[Ended, bytes]] = {wire: {} for wire in Wire}
+        self._brief: dict[Ended, bytes] = {}
         self._finished_lock = threading.Lock()
 
     def close(self) -> None:
@@ -77,29 +84,38 @@ class State:
         self.rates.close()
         self.monitor.close()
 
-    def finished_jobs(self, keys: Sequence[tuple[int, int, int]], wire: Wire) -> bytes:
-        """The JSON array of ended jobs. keys: (job id, run, version). An ended job never changes: its answer is made
-        once and kept.
+    def finished_jobs(self, keys: Sequence[Ended], wire: Wire) -> bytes:
+        """The JSON array of ended jobs."""
+        known = self._ended(self._finished[wire], keys, partial(answers.finished_job, wire=wire))
+        return b"[" + b",".join(known[key] for key in keys if key in known) + b"]"
+
+    def brief_jobs(self, keys: Sequence[Ended]) -> dict[Ended, bytes]:
+        """The JSON objects of ended jobs without their plans."""
+        return self._ended(self._brief, keys, answers.brief_job)
+
+    def _ended(
+        self, kept: dict[Ended, bytes], keys: Sequence[Ended], make: Callable[[JobRecord], Any]
+    ) -> dict[Ended, bytes]:
+        """An ended job never changes: what is made of it is made once and kept.
 
         A record that cannot be read is left out and logged; it does not break the list.
         """
         with self._finished_lock:
-            known = {key: found for key in keys if (found := self._finished.get((*key, wire))) is not None}
+            known = {key: found for key in keys if (found := kept.get(key)) is not None}
         missing = [(job_id, run) for job_id, run, version in keys if (job_id, run, version) not in known]
         new = {}
         for record in self.service.store.runs(missing):
-            key = (record.job_id, record.run, record.version)
             try:
-                new[key] = orjson.dumps(answers.finished_job(record, wire))
+                new[record.job_id, record.run, record.version] = orjson.dumps(make(record))
             except Exception as error:
                 self.service.log("error", f"job {record.job_id} cannot be shown: {told(error)}")
         if new:
             known |= new
             with self._finished_lock:
-                self._finished.update({(*key, wire): found for key, found in new.items()})
-                while len(self._finished) > REMEMBERED:
-                    self._finished.pop(next(iter(self._finished)))
-        return b"[" + b",".join(known[key] for key in keys if key in known) + b"]"
+                kept.update(new)
+                while len(kept) > REMEMBERED:
+                    kept.pop(next(iter(kept)))
+        return known
 
     def shown(self, make: Callable[[], Any], job_id: int) -> Any:
         """What `make` gives, or None, logged, when this job's record is broken."""

@@ -58,7 +58,7 @@ async function load(): Promise<void> {
   let cursor: string | null = null;
   const fresh: BriefJob[] = [];
   do {
-    const page: { jobs: BriefJob[]; nextCursor: string | null } = await get(`jobs?limit=1000${cursor ? `&cursor=${cursor}` : ''}`);
+    const page: { jobs: BriefJob[]; nextCursor: string | null } = await get(cursor ? `jobs?limit=1000&cursor=${cursor}` : 'jobs?limit=100'); // what is seen first comes first
     fresh.push(...page.jobs);
     cursor = page.nextCursor;
     if (known.size === 0 && !now.loaded) {
