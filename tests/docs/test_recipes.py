@@ -31,8 +31,8 @@ def test_a_recipe_does_what_the_page_says(title, request, terminal, places, monk
     terminal.stands_for.update(places(text))
     (sql, *_) = [block.text for block in recipe if block.language == "sql"] or [""]
     databases = sorted(place for place in terminal.stands_for if place.endswith("/shop"))
-    for place, statements in zip(databases, [""] * (len(databases) - 1) + [sql], strict=True):
-        fill(place, terminal.stands_for[place], statements)  # the source is the last one: mysql comes behind db
+    for place in databases:
+        fill(place, terminal.stands_for[place], sql if place == databases[-1] else "")  # the source is the last
     if "localhost:5801" in text or "headrace submit" in text:
         running = request.getfixturevalue("server")
         terminal.stands_for["localhost:5801"] = f"localhost:{running.port}"
