@@ -232,10 +232,11 @@ def test_other_messages_are_another_version():
     """When this fails, VERSION goes up by one if a release has it, and both stand here anew."""
     known = set()
     told = [shape(cls, known) for cls in wire.NAMES.values()]
-    told += [f"{name} {shape(hint, known)}" for name, call in CALLS.items() for hint in get_type_hints(call).values()]
+    sent = [(name, hint) for name, call in CALLS.items() for hint in list(get_type_hints(call).values())[1:]]
+    told += [f"{name} {shape(hint, known)}" for name, hint in sent]
     told += [f"{name} {cls.__mro__}" for name, cls in errors.OWN_ERRORS.items()]
     digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-    assert (wire.VERSION, digest) == (1, "45266ba357795920")
+    assert (wire.VERSION, digest) == (1, "ea3db00f6c3fadce")
 
 
 def test_a_worker_refuses_another_version_with_a_clear_text_and_ends():
