@@ -427,7 +427,7 @@ def test_a_killed_worker_changes_no_sum(tmp_path):
         os.kill(pid, signal.SIGKILL)
     result = join()
     assert result.status == "FINISHED", result.error
-    assert result.progress.restarts == 1
+    assert result.progress.restarts in (1, 2)  # two workers died; the first to be noticed may not be the last
     (found,) = result.report.deliveries
     assert (found.read, found.written, found.found) == (400, 400, 400)
     assert found.read_checksum == found.committed_checksum

@@ -257,7 +257,7 @@ def test_a_killed_worker_restarts_its_pipeline(tmp_path):
         os.kill(pid, signal.SIGKILL)
     result = job.join()
     assert result.status == "FINISHED", result.error
-    assert result.progress.restarts == 1
+    assert result.progress.restarts in (1, 2)  # two workers died; the first to be noticed may not be the last
     assert job.ids() == list(range(1, 1201))
 
 
