@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 BARE = Path(__file__).parent / "bare"
@@ -8,3 +9,7 @@ BARE = Path(__file__).parent / "bare"
 os.environ["PYTHONPATH"] = os.pathsep.join([str(BARE), *filter(None, [os.environ.get("PYTHONPATH")])])
 """Processes that tests start find no pandas, as in an environment that has only Headrace: pyarrow imports it where it
 can, for a second of each process."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # begun in the background by a shell, which would make the programs that tests interrupt deaf to it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)

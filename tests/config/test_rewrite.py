@@ -15,9 +15,12 @@ from headrace.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
 FENCED = re.compile(r"```hocon\n(.*?)```", re.DOTALL)
+WHOLE = re.compile(r"^source \{.*^sink \{", re.DOTALL | re.MULTILINE)
+"""A job, and not only the plugin that a page is about."""
 PATHS = [*sorted((ROOT / "tests" / "jobs" / "seatunnel" / "jobs").rglob("*.conf")), *(ROOT / "examples").glob("*.conf")]
 FILES = [(path.name, path.read_text()) for path in PATHS]
-FILES += [(page.name, text) for page in (ROOT / "docs").rglob("*.md") for text in FENCED.findall(page.read_text())]
+BLOCKS = [(page.name, text) for page in (ROOT / "docs").rglob("*.md") for text in FENCED.findall(page.read_text())]
+FILES += [(name, text) for name, text in BLOCKS if WHOLE.search(text)]
 
 
 def rewritten(text, to, written="hocon"):

@@ -105,6 +105,7 @@ def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch, request, places
     here = Terminal(
         tmp_path, {"https://example.com": web, "localhost:5801": f"localhost:{server.port}", **places(text)}
     )
+    here.alone = "--memory" in text  # all that a process holds counts
     here.stands_for["headrace server &"] = "true"  # it runs already
     here.stands_for["headrace server --memory 8G"] = "true"
     (tmp_path / "data").mkdir()

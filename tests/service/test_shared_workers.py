@@ -93,7 +93,7 @@ def test_retries_are_counted_since_the_last_checkpoint(shared, home):
 
 
 def test_a_stream_without_rows_that_was_healthy_has_all_its_retries_again(shared, home, monkeypatch):
-    monkeypatch.setattr("headrace.execution.pipeline.STEADY_SECONDS", 0.5)
+    monkeypatch.setattr("headrace.execution.restarts.STEADY_SECONDS", 0.5)
     submit(shared, job(0, env={"job.mode": "STREAMING", **OFTEN, "job.retry.times": 1}), job_id=1)
     for death in range(1, 4):
         saved = shared.job(1).metrics.checkpoints if death > 1 else 0

@@ -1,7 +1,7 @@
 """Stops a process at a named point of the commit sequence, where it waits to be killed.
 
-Installed beside Headrace as a package of plugins, it is imported by the command and by its workers. HEADRACE_CRASH
-names the directory of a Stage; empty, nothing stops. HEADRACE_PLANTED names a bug.
+`sitecustomize` imports it in the command and in its workers. HEADRACE_CRASH names the directory of a Stage; empty,
+nothing stops. HEADRACE_PLANTED names a bug.
 """
 
 import os
