@@ -1,5 +1,6 @@
 """Metrics as text, with labels in their order and numbers as the Java client of Prometheus writes them."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import Metric
@@ -35,7 +36,12 @@ def _open(metric: Metric) -> Iterator[str]:
 
 def _sample(sample: Sample, end: str) -> str:
     labels = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in sample.labels.items())
-    return f"{sample.name}{f'{{{labels}{end}}}' if labels else ''} {java_double(float(sample.value))}"
+    return f"{sample.name}{f'{{{labels}{end}}}' if labels else ''} {_number(float(sample.value))}"
+
+
+def _number(value: float) -> str:
+    """As the Java client does, which has words of its own for what is not finite."""
+    return f"{'+' if value > 0 else '-'}Inf" if math.isinf(value) else java_double(value)
 
 
 def _help(metric: Metric) -> str:

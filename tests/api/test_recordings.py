@@ -161,7 +161,7 @@ NO_COUNTERPART = {
 }
 """Metrics of the JVM that Python has nothing to measure for; docs/monitoring.md names them."""
 
-OURS = re.compile(r"python_(gc|info)")
+OURS = re.compile(r"python_(gc|info)|headrace_")
 
 
 def metrics_of(text):
@@ -172,7 +172,7 @@ def metrics_of(text):
             types[line.split()[2]] = line.split()[3]
         elif not line.startswith("#"):
             name, labels, value = re.fullmatch(r"(\w+)(\{.*\})? (\S+)", line).groups()
-            assert re.fullmatch(r"-?\d+\.\d+(E-?\d+)?|NaN", value), line
+            assert re.fullmatch(r"-?\d+\.\d+(E-?\d+)?|NaN|[+-]Inf", value), line
             found.setdefault(name, set()).add(re.sub(r'"([^"\\]|\\.)*"', '""', labels or ""))
     return found, types
 
