@@ -271,6 +271,7 @@ def test_a_big_file_goes_on_in_its_middle_after_a_kill(start, tmp_path, runner):
     run = start(job % limited, "--job-id", "9", "--runner", runner)
     checkpoints = FileStore(tmp_path / "home" / "checkpoints")
     run.until(lambda: (found := checkpoints.latest(9, 1)) and len(found.finished) >= 3)
+    run.until(lambda: ids(tmp_path / "out.d"))  # the first commit may come after the checkpoint that asks for it
     run.kill()
     saved = checkpoints.latest(9, 1)
     assert 10 < len(saved.splits) < 20
