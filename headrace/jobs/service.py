@@ -494,7 +494,9 @@ class JobService:
         self._rounds.every("store-requests", self.settings.poll, self._take_requests, self._wake)
         self._rounds.every("store-metrics", 1.0, self._save_metrics)
         self._rounds.every("adopt-jobs", 1.0, self._adopt)
-        self._rounds.every("forget-jobs", 60.0, self._forget)
+        at_once = threading.Event()
+        at_once.set()  # what grew too old while no server ran does not wait for another minute
+        self._rounds.every("forget-jobs", 60.0, self._forget, at_once)
 
     def _show_life(self) -> None:
         now = time.monotonic()
