@@ -139,8 +139,8 @@ def places_of(plan: Plan) -> list[BadPlace]:
 
 def remember(home: Path, plan: Plan, name: str) -> None:
     """Note where a job that starts puts its bad rows. A home that is full or cannot be written notes nothing."""
+    folder, noted = home / "bad", False
     with suppress(OSError):
-        folder = home / "bad"
         for pipeline in plan.pipelines:
             for target in pipeline.bad_rows.values():
                 if target.step is None:
@@ -157,7 +157,9 @@ def remember(home: Path, plan: Plan, name: str) -> None:
                 text = json.dumps(note, sort_keys=True, default=str).encode()
                 folder.mkdir(parents=True, exist_ok=True)
                 write_whole(folder / f"{hashlib.sha256(text).hexdigest()[:32]}.json", text, durable=False)
-        _forget_old(folder)
+                noted = True
+        if noted:
+            _forget_old(folder)
 
 
 def _forget_old(folder: Path) -> None:
