@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 
 import psutil
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -110,8 +109,13 @@ class JobMetrics:
         yield GaugeMetricFamily("headrace_memory_used_bytes", "What they hold", _resident(pids))
 
     def _of_jobs(self, progresses: Sequence[tuple[JobRecord, Progress]]) -> Iterator[Metric]:
+        moved = [(_labels(record), _moved(progress)) for record, progress in progresses]
+        for name, text in _MOVED.items():
+            family = CounterMetricFamily(f"headrace_job_{name}", f"{text}, of a running job", labels=_JOB)
+            for labels, counts in moved:
+                family.add_metric(labels, counts[name])
+            yield family
         values: dict[str, tuple[str, Callable[[Progress], float]]] = {
-            **{name: (text, partial(_moved_of, name)) for name, text in _MOVED.items()},
             "restarts": ("Restarts of its pipelines", lambda p: p.restarts),
             "waiting_for_source_seconds": (
                 "Time in which the side that writes had no rows",
@@ -189,10 +193,6 @@ def _moved(progress: Progress) -> dict[str, int]:
         "bytes_written": point.written_bytes,
         "bad_rows": point.rejected,
     }
-
-
-def _moved_of(name: str, progress: Progress) -> int:
-    return _moved(progress)[name]
 
 
 def _labels(record: JobRecord) -> list[str]:
