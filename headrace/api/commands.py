@@ -1,6 +1,5 @@
 """Commands of headrace that a server runs for who asks, each in a process of its own that is ended when it is late."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from headrace.api.job_files import digest
 from headrace.errors import HeadraceError, Unavailable
 from headrace.jobs.record import JobText
 
@@ -77,9 +77,7 @@ class Commands:
     def _file(self, job: JobText, name: str) -> Iterator[Path]:
         """The job file, which may hold secrets, for as long as the command runs."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = (
-            hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16] if name else os.urandom(8).hex()
-        )
+        known = digest(name) if name else os.urandom(8).hex()
         file = self._folder / f"{known}{_SUFFIXES[job.format]}"
         with self._lock:
             if file in self._files:

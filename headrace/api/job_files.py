@@ -52,7 +52,7 @@ class JobFiles:
         kept = JobFile(record.job_id, record.run, record.name, job.text.format, text, time.time())
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            file = self._folder / f"{_digest(record.name)}-{record.job_id}-{record.run}.json"
+            file = self._folder / f"{digest(record.name)}-{record.job_id}-{record.run}.json"
             fresh = file.with_suffix(f".{os.getpid()}")
             fresh.write_text(json.dumps(asdict(kept)), encoding="utf-8")
             os.replace(fresh, file)
@@ -62,11 +62,11 @@ class JobFiles:
 
     def of(self, record: JobRecord) -> JobFile | None:
         """The file of a run; None when it is not kept."""
-        return _read(self._folder / f"{_digest(record.name)}-{record.job_id}-{record.run}.json")
+        return _read(self._folder / f"{digest(record.name)}-{record.job_id}-{record.run}.json")
 
     def before(self, record: JobRecord) -> JobFile | None:
         """The file of the last run before this one: of the same job, or of one with the same name."""
-        found = [file for path in self._folder.glob(f"{_digest(record.name)}-*.json") if (file := _read(path))]
+        found = [file for path in self._folder.glob(f"{digest(record.name)}-*.json") if (file := _read(path))]
         earlier = [f for f in found if (f.job_id, f.run) != record.key and f.taken < record.created]
         return max(earlier, key=lambda file: (file.job_id == record.job_id, file.taken), default=None)
 
@@ -88,7 +88,8 @@ def masked(job: PreparedJob) -> str:
     return Masker(*values)(given.text)
 
 
-def _digest(name: str) -> str:
+def digest(name: str) -> str:
+    """Stands for a job's name, whatever it holds, in names of files."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

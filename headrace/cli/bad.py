@@ -114,14 +114,19 @@ def _look(places: Sequence[BadPlace], home: Path, *, strict: bool) -> Iterator[_
                 yield _Found(place, error=told(error))
 
 
+def _chosen(place: str | None, variables: Sequence[str], overrides: Mapping[str, Any]) -> tuple[Path, list[_Found]]:
+    """The home, and the places that are asked for with their rows. Raises HeadraceError."""
+    home = load_settings(overrides).home
+    return home, list(_look(_places(place, variables, home), home, strict=place is not None))
+
+
 # --------------------------------------------------------------------------------------------------------------- list
 
 
 def list_bad_rows(place: str | None, variables: Sequence[str], overrides: Mapping[str, Any], *, as_json: bool) -> int:
     """Print where bad rows lie, how many, and why; the exit code."""
     try:
-        home = load_settings(overrides).home
-        found = list(_look(_places(place, variables, home), home, strict=place is not None))
+        home, found = _chosen(place, variables, overrides)
     except HeadraceError as error:
         print_error(error)
         return exit_code(error)
@@ -191,8 +196,7 @@ def show_bad_rows(
 ) -> int:
     """Print bad rows with the reasons, the newest last; the exit code."""
     try:
-        home = load_settings(overrides).home
-        found = list(_look(_places(place, variables, home), home, strict=place is not None))
+        _, found = _chosen(place, variables, overrides)
     except HeadraceError as error:
         print_error(error)
         return exit_code(error)
@@ -234,8 +238,8 @@ def _row_json(row: Row) -> dict[str, Any]:
 def discard_bad_rows(place: str, variables: Sequence[str], overrides: Mapping[str, Any], *, yes: bool) -> int:
     """Remove the bad rows of a job file or a directory, once the user agrees; the exit code."""
     try:
-        home = load_settings(overrides).home
-        found = [one for one in _look(_places(place, variables, home), home, strict=True) if one.rows]
+        home, chosen = _chosen(place, variables, overrides)
+        found = [one for one in chosen if one.rows]
         for one in found:
             print("\n".join(readable(line) for line in _as_lines(one)))
         if not found:

@@ -148,18 +148,8 @@ class S3FileSourceOptions(S3TableOptions, FileSourceOptions):
         return self
 
 
-@source("S3File")
-class S3FileSource(BucketSource):
-    """Reads files of a bucket of Amazon S3, or of a store that speaks its interface.
-
-    A big file is read in parts side by side, by ranges that are asked for ahead, and a restart goes on in the middle of
-    a file: exactly once. A file that has changed since the job began is refused. Needs the extra `s3`.
-    """
-
-    Options = S3FileSourceOptions
-    options: S3FileSourceOptions
-    example = """
-source {
+EXAMPLE = """
+%s {
   S3File {
     bucket = "s3a://bucket"
     fs.s3a.endpoint = "http://minio.example.com:9000"
@@ -171,6 +161,20 @@ source {
   }
 }
 """
+"""Of the source and the sink, which reach a bucket in the same way."""
+
+
+@source("S3File")
+class S3FileSource(BucketSource):
+    """Reads files of a bucket of Amazon S3, or of a store that speaks its interface.
+
+    A big file is read in parts side by side, by ranges that are asked for ahead, and a restart goes on in the middle of
+    a file: exactly once. A file that has changed since the job began is refused. Needs the extra `s3`.
+    """
+
+    Options = S3FileSourceOptions
+    options: S3FileSourceOptions
+    example = EXAMPLE % "source"
 
     def tables(self) -> list[TableSchema]:
         """See Source.tables."""
@@ -193,19 +197,7 @@ class S3FileSink(BucketSink):
 
     Options = S3FileSinkOptions
     options: S3FileSinkOptions
-    example = """
-sink {
-  S3File {
-    bucket = "s3a://bucket"
-    fs.s3a.endpoint = "http://minio.example.com:9000"
-    fs.s3a.aws.credentials.provider = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
-    access_key = ${S3_KEY}
-    secret_key = ${S3_SECRET}
-    path = "/people"
-    file_format_type = "parquet"
-  }
-}
-"""
+    example = EXAMPLE % "sink"
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """See Sink.check."""
