@@ -90,6 +90,7 @@ def brief_job(record: JobRecord) -> dict[str, Any]:
         "createdAt": int(record.created * 1000),
         "startedAt": int((record.started or record.created) * 1000),
         "endedAt": int(record.ended * 1000) if record.ended else None,
+        "version": record.version,
     }
 
 

@@ -109,12 +109,11 @@ class Broadcast:
 
     async def _look(self) -> None:
         changes = Changes(self._service)
-        await self._one(changes.look)
         while self._listeners and not self._ended:
-            await asyncio.sleep(SECONDS)
-            found = await self._one(changes.look)
+            found = await self._one(changes.look)  # the first, too: its jobs may have changed since the listener began
             for listener in [*self._listeners] if found else []:
                 _put(listener, found)
+            await asyncio.sleep(SECONDS)
 
     async def _one(self, look: Callable[[], bytes]) -> bytes:
         try:

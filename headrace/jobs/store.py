@@ -50,8 +50,10 @@ _NEWEST = JOBS.c.run.desc()
 _GET = select(*_READ).where(_OF_JOB).order_by(_NEWEST).limit(1)
 _GET_OWNER = select(JOBS.c.run, JOBS.c.owner, JOBS.c.epoch).where(_OF_JOB).order_by(_NEWEST).limit(1)
 _ADD = insert(JOBS)
-_CHANGE = update(JOBS).where(
-    *(JOBS.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner"))
+_CHANGE = (
+    update(JOBS)
+    .where(*(JOBS.c[name] == bindparam(f"old_{name}") for name in ("job_id", "run", "status", "epoch", "owner")))
+    .values(version=JOBS.c.version + 1)
 )
 _PROGRESS = {"status", "started", "outline", "metrics"}
 _Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
@@ -134,12 +136,13 @@ class JobStore:
         """Compare and set: the record with new values, or None when it is not what is stored any more.
 
         Compared are status, epoch and owner; a status that may not follow raises ValueError. An end drops the text.
+        The version is counted where it is stored; that of the answer is right when `record` was the newest.
         Durable when the future is done, but for what only says how far a job is: a machine that fails loses that.
         """
         changed = replace(record, version=record.version + 1, **values)
         if changed.status is not record.status and changed.status not in ALLOWED[record.status]:
             raise ValueError(f"job {record.job_id} cannot go from {record.status} to {changed.status}")
-        row = {**_to_row(values), "version": changed.version}
+        row = _to_row(values)
         if changed.status.is_end:
             row["text"] = ""
         row |= {"old_job_id": record.job_id, "old_run": record.run, "old_status": record.status.value}

@@ -106,6 +106,7 @@ def test_a_savepoint_is_shown_when_the_job_has_ended(server, capsys, monkeypatch
     assert answer["pipelines"][0]["counts"]["restored"] == 1
     server.ask("POST", "stop-job", {"jobId": job_id})
     server.wait(job_id)
+    wait_for(lambda: server.get(f"jobs/checkpoints/{job_id}").json == {"jobId": str(job_id)})  # as above
     code, _, err = run(capsys, monkeypatch, "checkpoints", str(job_id), "--server", url)
     assert (code, err.strip()) == (1, f"error: the server knows no checkpoint of job {job_id}")
 

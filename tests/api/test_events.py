@@ -61,6 +61,21 @@ def test_a_listener_is_told_of_a_job_from_its_start_to_its_end(second, listen):
     one.until("counts", lambda counts: counts.get("FINISHED", 0) > before)
 
 
+def test_a_listener_is_told_the_rows_of_a_running_job_as_they_grow(second, listen):
+    one = listen(second)
+    slow = job(5000)
+    slow["source"][0] |= {"split.num": 50, "split.read-interval": 200}
+    number = second.submit(slow)
+    seen = []
+    while len(seen) < 3:
+        found = [j for j in one.next("jobs") if j["jobId"] == str(number) and int(j["sourceReceivedCount"])]
+        seen += [(int(j["sourceReceivedCount"]), j["version"]) for j in found if j["jobStatus"] == "RUNNING"]
+    assert seen[0][0] < seen[1][0] < seen[2][0]
+    assert seen[0][1] < seen[1][1] < seen[2][1]
+    second.ask("POST", "stop-job", {"jobId": number})
+    second.wait(number)
+
+
 def test_who_begins_to_listen_is_told_the_jobs_that_run(second, listen):
     number = second.submit(job(1, "STREAMING"))
     second.wait(number, "RUNNING")

@@ -65,6 +65,18 @@ def test_the_last_run_of_an_id_counts(store):
     assert store.get(1).name == "again"
 
 
+def test_the_version_counts_every_change_whoever_holds_an_older_record(store):
+    store.add(record(), record.text).result()
+    for status in (JobStatus.SCHEDULED, JobStatus.RUNNING):
+        store.change(store.get(1), status=status).result()
+    held = store.get(1)
+    for seconds in range(3):
+        store.change(held, metrics=Metrics(checkpoints=seconds)).result()
+    assert store.request(1, "savepoint").result() is True
+    assert store.get(1).version == record().version + 6
+    assert store.unfinished_keys() == [(1, 1, record().version + 6)]
+
+
 def test_says_who_owns_the_last_run(store):
     assert store.owner(1) is None
     store.add(record(status=JobStatus.FINISHED), record.text).result()

@@ -129,6 +129,7 @@ export interface BriefJob {
   createdAt: number;
   startedAt: number;
   endedAt: number | null;
+  version: number;
 }
 
 export interface Dag {

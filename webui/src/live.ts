@@ -37,7 +37,7 @@ function sorted(): LiveJob[] {
 
 function take(job: BriefJob, at: number): void {
   const before = known.get(job.jobId);
-  if (before && before.createdAt > job.createdAt) return;
+  if (before && (before.createdAt > job.createdAt || (before.createdAt === job.createdAt && before.version > job.version))) return; // a list that was asked for earlier
   const found: LiveJob = { ...job, seenAt: at };
   if (before && before.createdAt === job.createdAt && before.seenAt) {
     const grown = Number(job.sinkWriteCount) - Number(before.sinkWriteCount);
