@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -122,13 +123,25 @@ def read_options(model: type[O], values: Mapping[str, Any]) -> ReadOptions[O]:
     return ReadOptions(None if problems else options, tuple(problems), tuple(unknown))
 
 
+@cache
+def _options_of(model: type[Options]) -> tuple[tuple[tuple[str, ...], FieldInfo], ...]:
+    """Each option's names, the documented one first."""
+    return tuple((tuple(option_names(name, field)), field) for name, field in model.model_fields.items())
+
+
+@cache
+def _by_name(model: type[Options]) -> Mapping[str, tuple[str, FieldInfo]]:
+    """The documented name and the option of each name."""
+    return {name: (names[0], field) for names, field in _options_of(model) for name in names}
+
+
 def _normalise(model: type[Options], values: Mapping[str, Any], place: str, unknown: list[Problem]) -> dict[str, Any]:
     """The values under their documented names, without unknown keys; likewise for the options within them."""
     found: dict[str, Any] = {}
     used: set[tuple[str, ...]] = set()
     values = _gathered(model, values)
-    for name, field in model.model_fields.items():
-        for alias in option_names(name, field):
+    for names, field in _options_of(model):
+        for alias in names:
             path = _find(values, alias)
             if path is not None:
                 used.add(path)
@@ -137,21 +150,20 @@ def _normalise(model: type[Options], values: Mapping[str, Any], place: str, unkn
                     continue  # as if the key were left out
                 if isinstance(value, Mapping) and not value and _is_optional_block(field.annotation):
                     continue  # `schema {}` says nothing
-                below = f"{place}{option_name(name, field)}"
-                found.setdefault(option_name(name, field), _within(field.annotation, value, below, unknown))
+                found.setdefault(names[0], _within(field.annotation, value, f"{place}{names[0]}", unknown))
     _check_unknown(model, values, used, set(found), place, unknown)
     return found
 
 
 def _gathered(model: type[Options], values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values, those whose dotted keys lead into an option that holds keys moved into it."""
-    names = {n: f for k, f in model.model_fields.items() for n in option_names(k, f)}
+    names = _by_name(model)
     found = dict(values)
     for key, value in values.items():
         if "." not in key or key in names:
             continue
         cuts = [i for i, char in enumerate(key) if char == "." and key[:i] in names]
-        if cuts and _holds_keys(names[key[: cuts[-1]]].annotation):
+        if cuts and _holds_keys(names[key[: cuts[-1]]][1].annotation):
             outer, rest = key[: cuts[-1]], key[cuts[-1] + 1 :]
             inner = found.get(outer, {})
             if isinstance(inner, Mapping):
@@ -201,11 +213,13 @@ def _find(values: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     """The path of an option in nested values: the literal key first, then every way to split it at its dots."""
     if name in values:
         return (name,)
-    for i, char in enumerate(name):
-        if char == "." and isinstance(inner := values.get(name[:i]), Mapping):
-            rest = _find(inner, name[i + 1 :])
+    dot = name.find(".")
+    while dot >= 0:
+        if isinstance(inner := values.get(name[:dot]), Mapping):
+            rest = _find(inner, name[dot + 1 :])
             if rest is not None:
-                return (name[:i], *rest)
+                return (name[:dot], *rest)
+        dot = name.find(".", dot + 1)
     return None
 
 
@@ -243,11 +257,11 @@ def _check_unknown(
     place: str,
     unknown: list[Problem],
 ) -> None:
-    names = {n: option_name(k, f) for k, f in model.model_fields.items() for n in option_names(k, f)}
+    names = _by_name(model)
     for path in _leaves(values, used):
         key = ".".join(path)
         near = [n for n in get_close_matches(key, names, 3, 0.6) if edits(key.lower(), n.lower()) <= 2]
-        free = [n for n in near if names[n] not in found]
+        free = [n for n in near if names[n][0] not in found]
         if free:
             unknown.append(Problem(place + key, "unknown option", f"{_RESEMBLES} {free[0]!r}?"))
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.config.job import parse_job
+from headrace.config.shade import Shade
 from headrace.jobs.record import JobRecord
 from headrace.jobs.service import PreparedJob
 from headrace.secrets import Masker
@@ -80,9 +81,11 @@ class JobFiles:
 def masked(job: PreparedJob) -> str:
     """The text of a job without its secrets, as they are and as they were encrypted in the file."""
     config, given = job.plan.job, job.text
-    written = parse_job(given.text, format=given.format, variables=given.variables, decrypt=False)
+    plugins = config.plugins
+    if Shade.of(config.env_raw) is not None:
+        plugins += parse_job(given.text, format=given.format, variables=given.variables, decrypt=False).plugins
     values: list[Any] = [config.env_raw, config.variables or {}]
-    for plugin in (*config.plugins, *written.plugins):
+    for plugin in plugins:
         values.append(plugin.options)
         values += [{"password": plugin.options[name]} for name in config.env.shade_options if name in plugin.options]
     return Masker(*values)(given.text)

@@ -1,6 +1,7 @@
 """Where small named contents lie: one contract for directories and object stores. Whole or not at all (guarantee 5)."""
 
 import contextlib
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -73,8 +74,11 @@ class FileBlobs(Blobs):
 
     def names(self, folder: str) -> list[str]:  # noqa: D102
         with self._translated():
-            files = (self.folder / folder).glob("*")
-            return [f"{folder}/{file.name}" for file in files if not file.name.startswith(".")]
+            try:
+                found = os.listdir(self.folder / folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return [f"{folder}/{name}" for name in found if not name.startswith(".")]
 
     def delete(self, names: Iterable[str]) -> None:
         """Once a directory is empty it goes, with what an interrupted writing has left in it."""
@@ -83,8 +87,9 @@ class FileBlobs(Blobs):
             for file in files:
                 file.unlink(missing_ok=True)
             for folder in {file.parent for file in files}:
-                if folder.is_dir() and all(file.name.startswith(".") for file in folder.iterdir()):
-                    shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):
+                    if all(name.startswith(".") for name in os.listdir(folder)):
+                        shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

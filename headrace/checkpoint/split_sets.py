@@ -100,7 +100,7 @@ class SplitSets:
         for line in plain.splitlines():
             yield from map(split_from_json, load_values(line))
 
-    def forget(self, job_id: int) -> None:
-        """The job's checkpoints are gone: so are its sets."""
-        self.release(job_id)
-        self._blobs.delete([name for name in self._blobs.names(str(job_id)) if name.endswith(_SUFFIX)])
+
+def is_split_set(name: str) -> bool:
+    """Whether something of this name holds splits."""
+    return name.endswith(_SUFFIX)

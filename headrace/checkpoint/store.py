@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from headrace.checkpoint.blobs import Blobs, FileBlobs
 from headrace.checkpoint.checkpoint import Checkpoint
 from headrace.checkpoint.history import History
 from headrace.checkpoint.json_values import dump_values, load_values
-from headrace.checkpoint.split_sets import Names, SplitSets
+from headrace.checkpoint.split_sets import Names, SplitSets, is_split_set
 from headrace.connector import Split
 from headrace.errors import CheckpointError, Replaced, StoreUnavailable
 
@@ -195,15 +195,15 @@ class BlobStore(CheckpointStore):
 
         The newest goes last: whoever finds a part of it must not go on from an older one.
         """
-        epochs = [name for name in self._blobs.names(str(job_id)) if re.search(r"/\d+\.epoch$", name)]
-        self._blobs.delete(self._names(job_id, None))
-        self._split_sets.forget(job_id)
-        self._blobs.delete(epochs)
+        self._split_sets.release(job_id)
+        names = self._blobs.names(str(job_id))
+        sets = [name for name in names if is_split_set(name)]
+        epochs = [name for name in names if re.search(r"/\d+\.epoch$", name)]
+        self._blobs.delete([*_checkpoints_of(names), *sets, *epochs])
 
     def _names(self, job_id: int, pipeline: int | None) -> list[str]:
         """Checkpoints, oldest first."""
-        found = [(numbers, name) for name in self._blobs.names(str(job_id)) if (numbers := _numbers(name))]
-        return [name for numbers, name in sorted(found) if pipeline in (None, numbers[0])]
+        return _checkpoints_of(self._blobs.names(str(job_id)), pipeline)
 
     def _read(self, name: str, sets: dict[Names, tuple[Split, ...]]) -> Checkpoint | None:
         """None when retention has removed it meanwhile. sets: see SplitSets.read."""
@@ -219,6 +219,12 @@ class BlobStore(CheckpointStore):
                 f"cannot read checkpoint {name} in {self._blobs.place}: {error}; put it back from a backup. Without it "
                 "the one before would be used, and rows since then would come again; to accept that, remove it"
             ) from error
+
+
+def _checkpoints_of(names: Iterable[str], pipeline: int | None = None) -> list[str]:
+    """Those of the names that are checkpoints, oldest first; of all pipelines where none is given."""
+    found = sorted((numbers, name) for name in names if (numbers := _numbers(name)))
+    return [name for numbers, name in found if pipeline in (None, numbers[0])]
 
 
 def _numbers(name: str) -> tuple[int, ...]:

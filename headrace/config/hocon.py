@@ -22,6 +22,12 @@ LONGEST_NUMBER = 1000
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_PLAIN = re.compile(r'[^"\\\n]*')
+_WORD = re.compile(r"[\w.-]*")
+_BLANK, _BLANK_OR_COMMA = re.compile(r"[\s\ufeff]*"), re.compile(r"[\s\ufeff,]*")
+_BLANK_OF_LINE, _BEHIND = re.compile(r"[^\S\n]*"), re.compile(r"[^\S\n]*(?:,[^\S\n]*)*")
+"""Runs of characters that mean nothing but themselves, taken at once."""
+
 _INCLUDE = re.compile(r'include\s+(?:(required)\()?\s*(?:(file|classpath|url)\()?\s*"((?:[^"\\]|\\.)*)"\s*\)?\s*\)?')
 MAX_DEPTH = 200
 """Blocks within blocks; deeper text is refused rather than overflowing the stack."""
@@ -232,6 +238,7 @@ class _Parser:
         start, self.at = self.at, self.at + 1
         out: list[str] = []
         while True:
+            out.append(self._run(_PLAIN))
             char = self._peek()
             if not char or char == "\n":
                 self.at = start
@@ -239,7 +246,7 @@ class _Parser:
             self.at += 1
             if char == '"':
                 return Quoted("".join(out))
-            out.append(self._escape() if char == "\\" else char)
+            out.append(self._escape())
 
     def _escape(self) -> str:
         char = self._peek()
@@ -261,6 +268,8 @@ class _Parser:
     def _unquoted(self) -> "_Raw":
         start = self.at
         while self.at < len(self.text):
+            if self._run(_WORD):
+                continue
             char = self.text[self.at]
             exponent = char == "+" and self.at > start and self.text[self.at - 1] in "eE"
             if (char in _FORBIDDEN and not exponent) or char.isspace() or self._comment_here():
@@ -294,8 +303,9 @@ class _Parser:
             elif char in _FORBIDDEN and char not in "@*^?!&$+\\`":
                 raise self._error(f"unexpected {char!r} in a key", "put the key into quotes")
             else:
-                parts.append(char)
-                self.at += 1
+                word = self._run(_WORD)
+                self.at += not word
+                parts.append(word or char)
         while parts and not isinstance(parts[-1], Quoted) and parts[-1].isspace():
             parts.pop()
         if not parts:
@@ -308,11 +318,16 @@ class _Parser:
     def _peek(self) -> str:
         return self.text[self.at] if self.at < len(self.text) else ""
 
+    def _run(self, pattern: re.Pattern[str]) -> str:
+        """What the pattern matches here, possibly nothing."""
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return ""
+        self.at = found.end()
+        return found[0]
+
     def _blanks(self) -> str:
-        start = self.at
-        while self.at < len(self.text) and self.text[self.at].isspace() and self.text[self.at] != "\n":
-            self.at += 1
-        return self.text[start : self.at]
+        return self._run(_BLANK_OF_LINE)
 
     def _comment_here(self) -> bool:
         """`#` or `//`; two slashes right behind a colon are part of a URL."""
@@ -320,21 +335,15 @@ class _Parser:
 
     def _skip(self, *, separators: bool = False) -> None:
         """Skip blanks, line ends and comments, and commas too where they separate."""
-        lines = 0
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char.isspace() or char == "\ufeff" or (separators and char == ","):
-                lines += char == "\n"
-                self.at += 1
-            elif self._comment_here():
-                if lines > 1 and self._comments:
-                    self._comments.append("")
-                self._comments.append(self._comment())
-                lines = 0
-            else:
-                if lines > 1 and self._comments:
-                    self._comments.append("")
+        while True:
+            lines = self._run(_BLANK_OR_COMMA if separators else _BLANK).count("\n")
+            if self.at >= len(self.text):
                 return
+            if lines > 1 and self._comments:
+                self._comments.append("")
+            if not self._comment_here():
+                return
+            self._comments.append(self._comment())
 
     def _comment(self) -> str:
         """The comment that begins here, up to the end of its line, behind `#` whatever its mark was."""
@@ -352,8 +361,7 @@ class _Parser:
     def _behind(self) -> str:
         """The comment behind a value on the same line, if any."""
         start = self.at
-        while self._peek() == "," or (self._peek().isspace() and self._peek() != "\n"):
-            self.at += 1
+        self._run(_BEHIND)
         if self._comment_here():
             return self._comment()
         self.at = start

@@ -189,11 +189,14 @@ def report_path(home: Path, job_id: int, run: int) -> Path:
     return home / "reports" / f"{job_id}.{run}.json"
 
 
-def save_report(report: DeliveryReport, home: Path) -> Path:
-    """Write the report, whole or not at all; the file. Raises OSError."""
+def save_report(report: DeliveryReport, home: Path, *, durable: bool = True) -> Path:
+    """Write the report, whole or not at all; the file. Raises OSError.
+
+    durable: False where the store of jobs keeps it, too.
+    """
     path = report_path(home, report.job_id, report.run)
     text = json.dumps(storable_values(report.to_json()), indent=2, ensure_ascii=False)
-    write_whole(path, f"{text}\n".encode())
+    write_whole(path, f"{text}\n".encode(), durable=durable)
     return path
 
 

@@ -1,7 +1,7 @@
 """What a job consists of, as plain values: kept with the job, so that any service can describe it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from headrace.connector import Sink, SinkKind
@@ -49,7 +49,8 @@ class Outline:
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON."""
-        return {"lines": [asdict(line) for line in self.lines], "warnings": list(self.warnings)}
+        lines = [{**vars(line), "parts": [vars(part) for part in line.parts]} for line in self.lines]
+        return {"lines": lines, "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> "Outline":

@@ -226,7 +226,7 @@ class RunningJob:
             for warning in result.report.warnings:
                 self.log("warning", warning)
             try:
-                save_report(result.report, self._service.home)
+                save_report(result.report, self._service.home, durable=False)
             except OSError as error:
                 self.log("warning", f"the delivery report was not kept: {error}")
         self._end(JobStatus(result.status), result.error, metrics=metrics, outline=outline)
