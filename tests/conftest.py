@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 BARE = Path(__file__).parent / "bare"
 
 os.environ["PYTHONPATH"] = os.pathsep.join([str(BARE), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -13,3 +15,7 @@ can, for a second of each process."""
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # begun in the background by a shell, which would make the programs that tests interrupt deaf to it, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+"""A machine that does other work, too, is not a fault of an example; speed is measured in benchmarks."""
