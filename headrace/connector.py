@@ -347,6 +347,10 @@ class Source(ABC):
     too_many_splits: ClassVar[str] = "read it in bigger parts"
     """What to do when `splits` names more than the engine takes, in words that go on after `; `."""
 
+    def lacks(self, parallelism: int) -> Iterable[str]:
+        """What what it reads cannot promise to so many tasks, a sentence each, by the options alone; opens nothing."""
+        return ()
+
     @abstractmethod
     def splits(self, parallelism: int) -> Iterable[Split]:
         """Name the independent parts of the data. Called once at the first start of a job, never on restore.
@@ -589,7 +593,7 @@ class Sink(ABC):
 
     @property
     def calls_run(self) -> CallsRun:
-        """Where `commit`, `abort`, `left`, `remove` and `end` are called. The others may be called anywhere.
+        """Where `start`, `commit`, `abort`, `left`, `remove` and `end` are called. The others may be called anywhere.
 
         Where the machine that staged something has no worker any more, another one is asked: it says what is lost.
         """
@@ -622,6 +626,10 @@ class Sink(ABC):
         Rows that have come since stay. Raises Rejected where they cannot be told from the others.
         """
         raise NotImplementedError
+
+    def lacks(self, parallelism: int) -> Iterable[str]:
+        """What the target cannot promise to so many tasks, a sentence each, by the options alone; opens nothing."""
+        return ()
 
     def is_repeatable(self) -> bool:
         """Whether writing the same rows a second time leaves the same target, as an upsert by key does."""

@@ -34,7 +34,7 @@ class ArrowSourceOptions(Options):
     """Options of the Arrow source."""
 
     data: Any = Field(
-        default=None, description="A pyarrow, pandas, polars or DuckDB table: anything with __arrow_c_stream__."
+        default=None, description="A table of pyarrow, pandas or polars, or anything with __arrow_c_stream__."
     )
     name: str | None = Field(default=None, description="The table's name in headrace.run(tables={name: …}).")
 

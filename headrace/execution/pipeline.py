@@ -246,7 +246,7 @@ class PipelineRun:
             if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
                 self._job.call_sink("end_sink", step, self.context)  # the positions of a run whose state is forgotten
             if step.sink.does("start"):
-                self._job.call("start_sink", step.id, self.context)
+                self._job.call_sink("start_sink", step, self.context)
         # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
         newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
         if newest != self.context.epoch:

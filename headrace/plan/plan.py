@@ -1,6 +1,6 @@
 """What will run: JobConfig in, Plan out. Opens nothing, starts nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
@@ -142,7 +142,8 @@ def make_plan(job: JobConfig, *, strict: bool = False) -> Plan:
         unused = [w for w in warnings if w.place.startswith("-i ")] if job.unset else []
         broken = [*Registry.broken.values()] if any(p.code == "unknown-plugin" for p in problems) else []
         raise ConfigError([*sorted([*problems, *slips], key=attrgetter("line")), *unused, *broken])
-    return Plan(job, _pipelines(job, graph, made, warnings), (*warnings, *graph.warnings))
+    pipelines = _pipelines(job, graph, made, warnings)
+    return Plan(job, pipelines, (*warnings, *graph.warnings, *dict.fromkeys(_lacking(job, pipelines))))
 
 
 def plugin_class(plugin: Plugin) -> type[Source] | type[Transform] | type[Sink] | None:
@@ -238,6 +239,15 @@ def _pipelines(job: JobConfig, graph: Graph, made: dict[str, Any], warnings: lis
         paths += [(source, frozenset(p.place for p in exact if p is not sink)) for sink in exact]
     planner = _Planner(job, graph, made)
     return tuple(planner.pipeline(number, source, without) for number, (source, without) in enumerate(paths, 1))
+
+
+def _lacking(job: JobConfig, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:
+    """What sources and targets cannot promise to the tasks of this job."""
+    for pipeline in pipelines:
+        for step in pipeline.all_steps():
+            if isinstance(step.instance, Source | Sink):
+                for sentence in step.instance.lacks(pipeline.parallelism):
+                    yield Problem(step.plugin.place, sentence, "", job.file, step.plugin.line())
 
 
 def _reached(plugin: Plugin, graph: Graph, job: JobConfig) -> set[str]:

@@ -68,6 +68,10 @@ class SpooledSink(Sink):
         """See Sink.check."""
         return self.inner.check(tables)
 
+    def lacks(self, parallelism: int) -> Iterable[str]:
+        """See Sink.lacks."""
+        return self.inner.lacks(parallelism)
+
     def save_mode(self, table: TableSchema) -> None:
         """See Sink.save_mode."""
         self.inner.save_mode(table)
@@ -77,11 +81,10 @@ class SpooledSink(Sink):
         self.inner.start(self._own(job))
 
     def open(self, task: TaskContext) -> SinkSession:
-        """See Sink.open. What killed starts of the pipeline have kept goes."""
-        if task.index == 0:
-            for file in self._folder(task.job).glob("*.arrow"):
-                if is_left_behind(file.name, task.job):
-                    file.unlink(missing_ok=True)
+        """See Sink.open. What killed starts of the pipeline have kept goes: each task looks on its machine."""
+        for file in self._folder(task.job).glob("*.arrow"):
+            if is_left_behind(file.name, task.job):
+                file.unlink(missing_ok=True)
         return super().open(task)
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:

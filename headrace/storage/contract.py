@@ -79,7 +79,7 @@ class Storage(ABC):
     """
 
     lacks: ClassVar[Sequence[str]] = ()
-    """What it cannot promise, a sentence each; `headrace check` repeats them for every sink that writes there."""
+    """What it cannot promise, a sentence each; `headrace check` and each run repeat them for sinks that write there."""
 
     is_of_one_machine: ClassVar[bool] = False
     """Whether what it holds may be out of reach for other machines, as on a disk that they need not share."""

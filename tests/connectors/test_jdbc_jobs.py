@@ -166,3 +166,18 @@ def test_a_database_that_stays_locked_fails_the_job_with_the_cure(numbers, path)
         result = headrace.run(text)
     assert result.status == "FAILED"
     assert "another program has locked it for 0.05 s; end its transaction" in str(result.error)
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_what_a_file_cannot_promise_to_several_tasks_is_told(tmp_path, tasks):
+    file = tmp_path / "shop.db"
+    job = f"""
+    env {{ job.mode = BATCH, parallelism = {tasks} }}
+    source {{ Jdbc {{ url = "jdbc:sqlite:{file}", table_path = people }} }}
+    sink {{ Jdbc {{ url = "jdbc:sqlite:{file}", table = copy, generate_sink_sql = true }} }}
+    """
+    told = [warning.message for warning in make_plan(parse_job(job)).warnings]
+    assert [text.partition(":")[0] for text in told] == [
+        "SQLite gives 3 tasks no common state of the file",
+        "SQLite lets one connection write at a time",
+    ][: tasks - 1]

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "docs/recipes.md": "test_recipes.py",
     "docs/install.md": "test_install.py",
     "docs/own-connector.md": "test_own_connector.py",
+    "docs/contributing.md": "test_contributing.py",
     "docs/python.md": "test_python.py",
     "docs/connectors/": "test_connector_examples.py",
     "docs/sql-job-files.md": "test_docs.py",

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from headrace.config.job import parse_job
 from headrace.connector import (
     Batch,
     CallsRun,
+    JobContext,
     Options,
     Read,
     Sink,
@@ -24,6 +26,7 @@ from headrace.connector import (
     sink,
     source,
 )
+from headrace.connectors._jdbc.sink import JdbcSink
 from headrace.connectors.local_file import LocalFileSink
 from headrace.connectors.s3_file import S3FileSink
 from headrace.errors import Rejected, Unavailable, Undelivered
@@ -35,6 +38,7 @@ from headrace.execution.worker import Worker
 from headrace.options import read_options
 from headrace.plan.plan import make_plan
 from headrace.rows import Column
+from headrace.testing import task
 
 TABLE = TableSchema("t", (Column("a", pa.int64()),))
 ROWS = pa.record_batch({"a": pa.array([1, 2], pa.int64())})
@@ -290,9 +294,24 @@ def test_what_no_checkpoint_names_is_removed_where_it_was_staged(tmp_path):
             {"path": "/x", "bucket": "s3a://rows", "fs.s3a.endpoint": "http://h", "access_key": "k", "secret_key": "s"},
             CallsRun.ANYWHERE,
         ),
+        (JdbcSink, {"url": "jdbc:sqlite:/x.db", "table": "t", "generate_sink_sql": True}, CallsRun.WHERE_STAGED),
+        (JdbcSink, {"url": "jdbc:postgresql://h/x", "table": "t", "generate_sink_sql": True}, CallsRun.ANYWHERE),
     ],
 )
-def test_file_sinks_are_called_where_their_storage_is_reached(cls, options, where):
+def test_sinks_are_called_where_what_they_write_is_reached(cls, options, where):
     made = read_options(cls.Options, options)
     assert not made.problems
     assert cls(made.options).calls_run is where
+
+
+def test_each_task_clears_what_killed_starts_have_left_on_its_machine(tmp_path):
+    """Only where machines do not share the storage: there one task's look would find nothing of the others."""
+    options = {"path": str(tmp_path / "out"), "tmp_path": str(tmp_path / "staged"), "file_format_type": "csv"}
+    sink = LocalFileSink(read_options(LocalFileSink.Options, options).options)
+    job = JobContext(1, store="a1")
+    writer = sink.open(task(job, 1)).writer(TABLE)
+    writer.write(Batch(ROWS, "t"))
+    writer.prepare_commit(1)
+    assert [left.claim for left in sink.left()] == [job.claim]
+    sink.open(task(replace(job, epoch=2), 1)).close()
+    assert list(sink.left()) == []

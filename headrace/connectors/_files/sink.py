@@ -180,6 +180,10 @@ class FileSink(Sink):
         """As the storage can be reached."""
         return CallsRun.WHERE_STAGED if self.storage().is_of_one_machine else CallsRun.ANYWHERE
 
+    def lacks(self, parallelism: int) -> Sequence[str]:
+        """What the storage says."""
+        return self.storage().lacks
+
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """The files of the table's directory, with the same delimiters."""
         options: FileSinkOptions = self.options_for(table)
@@ -246,8 +250,6 @@ class FileSink(Sink):
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Columns that the options name must be there; the path must not be a file."""
         self._tell_of_mixed(tables)
-        for sentence in self.storage().lacks:
-            LOG.warning("%s: %s", self.options.path, sentence)
         for table in tables:
             missing = [name for name in BINARY_SCHEMA.names if name not in table.names]
             if self.options.file_format_type == "binary" and missing:
@@ -337,10 +339,14 @@ class FileSink(Sink):
         self.storage().remove(self._areas(), lambda claim: claim in claims)
 
     def open(self, task: TaskContext) -> SinkSession:
-        """See Sink.open. What killed starts of the pipeline have staged goes; the marks of what they published stay."""
-        if task.index == 0:
+        """See Sink.open. What killed starts of the pipeline have staged goes; the marks of what they published stay.
+
+        One task does it where the others see the same; on storages of one machine each does, for its own.
+        """
+        storage = self.storage()
+        if task.index == 0 or storage.is_of_one_machine:
             mine = task.job.claim
-            self.storage().remove(self._areas(), lambda claim: claim.is_older_than(mine), marks=False)
+            storage.remove(self._areas(), lambda claim: claim.is_older_than(mine), marks=False)
         return super().open(task)
 
     def writer(self, table: TableSchema, task: TaskContext, state: State | None) -> SinkWriter:

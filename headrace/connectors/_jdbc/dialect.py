@@ -275,6 +275,13 @@ class Dialect(ABC):
     sqlglot: ClassVar[str] = ""
     """What the parser of queries calls it."""
 
+    is_of_one_machine: ClassVar[bool] = False
+    """Whether the database may be out of reach for other machines, as a file on a disk that they need not share."""
+
+    def lacks(self, parallelism: int, *, writes: bool) -> Iterable[str]:
+        """What it cannot promise to so many tasks that read, or that write; a sentence each, for `headrace check`."""
+        return ()
+
     # ----------------------------------------------------------------------------------------------- addresses
 
     @property

@@ -1,9 +1,10 @@
 """Jdbc's sink: what it promises to the engine before and after the rows; `session` writes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headrace.connector import (
+    CallsRun,
     JobContext,
     Problem,
     Sink,
@@ -97,6 +98,16 @@ sink {
                     f"{database.shown} has {found:,} bad rows by now instead of {rows:,}; look at them again"
                 )
             database.execute(f"DELETE FROM {name} WHERE {when} <= ?", [newest])
+
+    @property
+    def calls_run(self) -> CallsRun:
+        """Where the database is: a file of one machine keeps the positions of the tasks that ran there."""
+        is_here = self.options.connection().dialect.is_of_one_machine
+        return CallsRun.WHERE_STAGED if is_here else CallsRun.ANYWHERE
+
+    def lacks(self, parallelism: int) -> Iterable[str]:
+        """What the database says."""
+        return self.options.connection().dialect.lacks(parallelism, writes=True)
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Keys and columns that the options or the target name must be there."""

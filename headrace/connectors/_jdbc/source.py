@@ -1,6 +1,6 @@
 """Reading tables and queries: what there is to read, and in which parts; how a part is read is the dialect's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
@@ -57,6 +57,10 @@ source {
     def tables(self) -> list[TableSchema]:
         """The tables as the database describes them."""
         return [entry.schema for _, entry in self._entries]
+
+    def lacks(self, parallelism: int) -> Iterable[str]:
+        """What the database says."""
+        return self.options.connection().dialect.lacks(parallelism, writes=False)
 
     too_many_splits = "lower partition_num, or raise split.size"
 

@@ -34,6 +34,7 @@ class SqliteDialect(Dialect):
     url_form = "jdbc:sqlite:FILE"
     drivers = ("sqlite",)
     streams = False
+    is_of_one_machine = True
     empty = "DELETE FROM"
     sqlglot = "sqlite"
     idle: ClassVar[Mapping[str, str]] = {
@@ -64,6 +65,16 @@ class SqliteDialect(Dialect):
         if address.hosts or not address.path.removeprefix("/"):
             raise ConfigError([f"{address.text} names no file; write sqlite:///shop.db, or sqlite:////data/shop.db"])
         return unquote(address.path.removeprefix("/")), ""
+
+    def lacks(self, parallelism: int, *, writes: bool) -> Iterable[str]:
+        """See Dialect.lacks: tasks stand in one another's way, or see the file at different moments."""
+        if parallelism > 1 and writes:
+            yield f"SQLite lets one connection write at a time: {parallelism} tasks wait for one another"
+        elif parallelism > 1:
+            yield (
+                f"SQLite gives {parallelism} tasks no common state of the file: what others write meanwhile may reach "
+                "one and not another"
+            )
 
     def settings(self, login: Login) -> SqliteSettings:
         """A file may be written as the URI `file:/a%20b.db`, as its JDBC driver allows."""
