@@ -1,7 +1,7 @@
 """A job as the store knows it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.execution.progress import Counts, Progress
@@ -40,7 +40,7 @@ class Metrics:
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON."""
-        counts = [[step, table, asdict(value)] for (step, table), value in self.counts.items()]
+        counts = [[step, table, vars(value)] for (step, table), value in self.counts.items()]
         return {**{name: getattr(self, name) for name in _PLAIN}, "counts": counts}
 
     @classmethod

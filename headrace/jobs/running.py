@@ -129,7 +129,7 @@ class RunningJob:
             self.abandon()
             return
         with self._changes:
-            self.record = replace(self.record, status=self._stored)
+            self.record = replace(self.record, status=self._stored, metrics=Metrics())  # to be stored again
 
     def _is_still_mine(self) -> bool:
         """Whether the store says so; its status then counts. Without an answer from the store it is taken for true."""

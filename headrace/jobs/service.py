@@ -532,7 +532,7 @@ class JobService:
             jobs = list(self._running.values())
         for job in jobs:
             metrics = job.metrics()
-            if metrics is not None and not job.done.is_set():
+            if metrics not in (None, job.record.metrics) and not job.done.is_set():
                 job.change(metrics=metrics)
 
     def _adopt(self) -> None:
@@ -541,12 +541,11 @@ class JobService:
         for record in waiting:
             self._recover(record)
         alive = {self.id, *(node.id for node in self._leases.living_now(self.store.nodes()))}
-        for record in self.store.unfinished():
-            if record.owner not in alive:
-                owned = self.store.change(record, owner=self.id, epoch=record.epoch + 1).result()
-                if owned is not None:
-                    self.log("warning", f"job {record.job_id} lost its service and is taken over by this one")
-                    self._recover(owned)
+        for record in self.store.unfinished(but_of=alive):
+            owned = self.store.change(record, owner=self.id, epoch=record.epoch + 1).result()
+            if owned is not None:
+                self.log("warning", f"job {record.job_id} lost its service and is taken over by this one")
+                self._recover(owned)
 
     def _recover(self, record: JobRecord) -> None:
         if record.request == "cancel" or record.status is JobStatus.CANCELING:

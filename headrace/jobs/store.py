@@ -5,7 +5,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -181,9 +181,10 @@ class JobStore:
             raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
         return JobText(**json.loads(self._seal.open(sealed)))
 
-    def unfinished(self) -> list[JobRecord]:
-        """Jobs that have not ended, oldest first."""
-        return self._read(select(*_READ).where(JOBS.c.status.in_(_LIVE)).order_by(JOBS.c.created, JOBS.c.job_id))
+    def unfinished(self, but_of: Collection[str] = ()) -> list[JobRecord]:
+        """Jobs that have not ended, oldest first; without those that these services own."""
+        where = JOBS.c.status.in_(_LIVE), JOBS.c.owner.not_in([*but_of])
+        return self._read(select(*_READ).where(*where).order_by(JOBS.c.created, JOBS.c.job_id))
 
     def unfinished_keys(self) -> list[tuple[int, int, int]]:
         """(job id, run, version) of the same jobs, without reading them."""

@@ -74,6 +74,24 @@ def test_counts_of_a_job_do_not_replace_those_of_its_end(service, monkeypatch):
     assert record.metrics.report is not None
 
 
+def test_a_job_whose_counts_stand_still_is_not_written_again(service):
+    taken = submit(service, job(5, env={"job.mode": "STREAMING"}))
+    wait_until(lambda: sum(counts.rows for counts in service.job(taken.job_id).metrics.counts.values()) == 10)
+    wait_until(lambda: "100%" in running(service).record.metrics.slow_side)
+    service.set_tags({})  # returns when what the store was given before is written, too
+    before = service.job(taken.job_id).version
+    for _ in range(3):
+        service._save_metrics()
+    service.set_tags({})
+    assert service.job(taken.job_id).version == before
+
+
+def running(service):
+    """The one job that runs."""
+    (found,) = service._running.values()
+    return found
+
+
 @contextlib.contextmanager
 def store_without_room(home):
     """Meanwhile no record of a job can be changed, as on a disk that is full."""
