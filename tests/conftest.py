@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 BARE = Path(__file__).parent / "bare"
@@ -19,3 +20,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 """A machine that does other work, too, is not a fault of an example; speed is measured in benchmarks."""
+
+
+@pytest.fixture(scope="session")
+def sshd():
+    """OpenSSH's server."""
+    from tests.storage.sshd import Sshd, why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
+    running = Sshd().make().start()
+    yield running
+    running.remove()

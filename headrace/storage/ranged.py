@@ -2,11 +2,12 @@
 
 import io
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from headrace.errors import HeadraceError
 from headrace.storage.opened import Opened
 
 PIECE = 4 << 20
@@ -23,6 +24,18 @@ AHEAD = 16 << 20
 def requests() -> ThreadPoolExecutor:
     """The threads of a process on which requests to storages wait."""
     return ThreadPoolExecutor(16, thread_name_prefix="headrace-storage")
+
+
+def all_done(futures: "Iterable[Future[Any]]") -> None:
+    """Wait for all, then raise what failed first."""
+    failed: list[HeadraceError] = []
+    for future in list(futures):
+        try:
+            future.result()
+        except HeadraceError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 class RangedFile(Opened):

@@ -3,25 +3,21 @@
 import base64
 import contextlib
 import hashlib
-import io
 import json
-import os
 import secrets
-import tempfile
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from itertools import pairwise
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
-from headrace.errors import ConnectorError, HeadraceError, Rejected, Undelivered
+from headrace.errors import ConnectorError, Rejected, Undelivered
 from headrace.storage.claims import Claim
 from headrace.storage.contract import Left, Staged, StagedFile, Stat, Storage
-from headrace.storage.local import LocalFile
 from headrace.storage.opened import Opened
-from headrace.storage.ranged import RangedFile, requests
+from headrace.storage.ranged import RangedFile, all_done, requests
 from headrace.storage.s3_client import S3Client, S3Place
+from headrace.storage.spool import Spool
 
 STAGING = ".headrace-staging"
 """The folder of notes and marks, within tmp_path."""
@@ -126,7 +122,7 @@ class S3Storage(Storage):
 
     def _delete(self, keys: Iterable[str]) -> None:
         """One by one: not all stores take the digest that a request for many must carry."""
-        _all(requests().submit(self._client.call, "delete_object", key) for key in keys)
+        all_done(requests().submit(self._client.call, "delete_object", key) for key in keys)
 
     # ------------------------------------------------------------------------------------------------------- staging
 
@@ -146,7 +142,7 @@ class S3Storage(Storage):
     ) -> None:
         mark = f"{staged[0]['folder'].rpartition('/')[0]}/{claim.name}/{checkpoint}-{batch}{_MARK}"
         if self._client.call("head_object", mark) is None:
-            _all(requests().submit(self._show, item) for item in staged)
+            all_done(requests().submit(self._show, item) for item in staged)
             self._put(mark, b"")
         self._delete(name for item in staged for name in _notes(item))
 
@@ -349,23 +345,17 @@ class _S3StagedFile(StagedFile):
 
     def __init__(self, storage: S3Storage, upload: _Upload, told: Mapping[str, Any]) -> None:
         self._storage, self._upload, self._told = storage, upload, told
-        self._spool = tempfile.TemporaryFile(prefix="headrace-", buffering=1 << 20)
+        self._spool = Spool(self._written)
         self._begun = requests().submit(upload.begin)
         self._sent, self._tags = 0, deque[Future[str]]()
-        self._descriptor = -1
         self._staged: dict[str, Any] | None = None
-        self.stream: BinaryIO = cast(BinaryIO, _Written(self))
+        self.stream: BinaryIO = self._spool.stream
 
-    def write(self, data: Any) -> int:
-        """Behind what was written before; waits while too much is on its way."""
-        count = self._spool.write(data)
-        while self._spool.tell() - self._sent >= self._part:
+    def _written(self, size: int) -> None:
+        """Send what makes a part; waits while too much is on its way."""
+        while size - self._sent >= self._part:
             self._spool.flush()
             self._send(self._part)
-        return count
-
-    def tell(self) -> int:
-        return self._spool.tell()
 
     @property
     def _part(self) -> int:
@@ -380,7 +370,7 @@ class _S3StagedFile(StagedFile):
 
     def _sending(self, number: int, start: int, size: int) -> str:
         self._begun.result()  # its turn came before this one's
-        return self._upload.part(number, os.pread(self._spool.fileno(), size, start))
+        return self._upload.part(number, self._spool.part(start, size))
 
     def finish(self) -> Staged:
         try:
@@ -397,14 +387,12 @@ class _S3StagedFile(StagedFile):
         tags = [tag.result() for tag in self._tags]
         if self._told["after"]:
             self._upload.complete(tags)
-        self._descriptor = os.dup(self._spool.fileno())
-        weakref.finalize(self, os.close, self._descriptor)
         self._spool.close()
         self._staged = {**self._told, "key": self._upload.key, "upload": self._upload.id, "parts": tags, "size": size}
         return self._staged
 
     def opened(self) -> Opened:
-        return _Spooled(self, self._descriptor, self._told["final"])
+        return self._spool.opened(self._told["final"])
 
     def drop(self) -> None:
         if self._staged is not None:
@@ -415,42 +403,6 @@ class _S3StagedFile(StagedFile):
             with contextlib.suppress(Exception):
                 self._begun.result()
                 self._upload.end()
-
-
-class _Spooled(LocalFile):
-    """What was written; its descriptor stays open as long as this is there."""
-
-    def __init__(self, file: _S3StagedFile, descriptor: int, name: str) -> None:
-        super().__init__(f"/proc/self/fd/{descriptor}", name)
-        self._file = file
-
-
-class _Written(io.RawIOBase):
-    """What writers of formats write into."""
-
-    def __init__(self, file: _S3StagedFile) -> None:
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
-def _all(futures: "Iterable[Future[Any]]") -> None:
-    """Wait for all, then raise what failed first."""
-    failed: list[HeadraceError] = []
-    for future in list(futures):
-        try:
-            future.result()
-        except HeadraceError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
 
 
 def _notes(item: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@ import psycopg
 import pymysql
 import pytest
 
+from headrace.storage.sftp import fingerprint
 from tests.api.servers import Server
 from tests.checkpoint.s3 import Imitation
 from tests.connectors import mysql, postgresql
@@ -11,6 +12,8 @@ PLACES = {
     "db.example.com/shop": "postgresql_address",
     "mysql.example.com:3306/shop": "mariadb_address",
     "http://minio.example.com:9000": "s3_endpoint",
+    '"sftp.example.com"\n    port = 22': "sftp_address",
+    "SHA256:m2kTZbyW8bKYfVbqxNXfmJ2XU4SU7BKpMDBgIkhnUyM": "sftp_host_key",
 }
 """What the docs call a server → the fixture that starts one and gives its address."""
 
@@ -59,6 +62,17 @@ def s3_endpoint():
     running = Imitation().start()
     yield running.endpoint
     running.stop()
+
+
+@pytest.fixture
+def sftp_address(sshd):
+    """Host and port of an SFTP server on which `ann` may do everything, as options."""
+    return f'"127.0.0.1"\n    port = {sshd.port}'
+
+
+@pytest.fixture
+def sftp_host_key(sshd):
+    return fingerprint((sshd.folder / "host.pub").read_text())
 
 
 def fill(place, address, statements):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from headrace.connector import TableSchema
-from headrace.connectors._files.options import FileTableOptions
+from headrace.connectors._files.options import FileTableOptions, refuse_local_options
 from headrace.connectors._files.sink import FileSink, FileSinkOptions
 from headrace.connectors._files.source import FileSource
 from headrace.options import STORE_PATH
@@ -89,10 +89,7 @@ class BucketTableOptions(FileTableOptions):
 
     def check_table(self) -> None:
         """Also what is for files of this machine alone."""
-        for name in ("discovery_mode", "sync_mode", "post_sync_action"):
-            default = type(self).model_fields[name].default
-            if getattr(self, name) is not default:
-                raise ValueError(f"{name} = {getattr(self, name)} is for LocalFile; a bucket is read once, as it is")
+        refuse_local_options(self, "a bucket is read once, as it is")
         super().check_table()
 
 
@@ -103,10 +100,9 @@ class BucketSource(FileSource):
         """The bucket's objects."""
         return S3Storage(place_of(self.options.tables()))
 
-    def places(self) -> list[str]:
-        """With the bucket before them, and the store before that."""
-        place = place_of(self.options.tables())
-        return [_url(place, options.path) for options in self.options.tables()]
+    def rooted(self, path: str) -> str:
+        """With the bucket before it, and the store before that."""
+        return _url(place_of(self.options.tables()), path)
 
 
 def place_of(tables: Sequence[FileTableOptions]) -> S3Place:
@@ -151,10 +147,9 @@ class BucketSink(FileSink):
         """The bucket's objects."""
         return S3Storage(self.options.place())
 
-    def emptied(self, tables: Sequence[TableSchema]) -> dict[str, str]:
-        """With the bucket before them, and the store before that."""
-        place = self.options.place()
-        return {_url(place, path): option for path, option in super().emptied(tables).items()}
+    def rooted(self, path: str) -> str:
+        """With the bucket before it, and the store before that."""
+        return _url(self.options.place(), path)
 
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
         """Rows that are set aside are read back from files of this machine only."""

@@ -330,3 +330,10 @@ class FileSourceOptions(FileTableOptions):
     def tables(self) -> Sequence[FileTableOptions]:
         """What each table's files are."""
         return self.tables_configs or [self]
+
+
+def refuse_local_options(options: FileTableOptions, why: str) -> None:
+    """Raises ValueError where an option is set that only LocalFile has."""
+    for name in ("discovery_mode", "sync_mode", "post_sync_action"):
+        if getattr(options, name) is not type(options).model_fields[name].default:
+            raise ValueError(f"{name} = {getattr(options, name)} is for LocalFile; {why}")

@@ -298,7 +298,11 @@ class FileSink(Sink):
             option = f"data_save_mode = {options.data_save_mode}"
         else:
             return {}
-        return {os.path.realpath(self.options_for(table).path): option for table in tables}
+        return {self.rooted(self.options_for(table).path): option for table in tables}
+
+    def rooted(self, path: str) -> str:
+        """A path from a root that tells storages apart, as `emptied` gives it."""
+        return os.path.realpath(path)
 
     def save_mode(self, table: TableSchema) -> None:
         """Act on the directory as a table and its files as the data."""

@@ -90,7 +90,11 @@ class FileSource(Source):
 
     def places(self) -> list[str]:
         """The directories and files that are read."""
-        return [os.path.realpath(options.path) for options in self.options.tables()]
+        return [self.rooted(options.path) for options in self.options.tables()]
+
+    def rooted(self, path: str) -> str:
+        """A path from a root that tells storages apart, as `places` gives it."""
+        return os.path.realpath(path)
 
     def tables(self) -> list[TableSchema]:
         """The schema option's columns, or the file's own; then the partitions of the path."""
