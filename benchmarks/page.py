@@ -29,13 +29,11 @@ from headrace.jobs.record import JobText
 from headrace.jobs.store import store_in
 
 ENDLESS = {
-    "env": {"job.mode": "STREAMING", "checkpoint.interval": 10_000},
+    "env": {"job.mode": "STREAMING", "checkpoint.interval": 10_000, "read_limit.rows_per_second": 200},
     "source": [
         {
             "plugin_name": "FakeSource",
-            "row.num": 1_000_000,
-            "split.num": 10_000,
-            "split.read-interval": 500,
+            "row.num": 10_000_000,
             "schema": {"fields": {"id": "bigint", "name": "string"}},
         }
     ],

@@ -1,7 +1,11 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
+import http.client
 import os
+import re
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from tests.api.servers import Server
 
 CHROMIUM = shutil.which("chromium")
 ROOT = Path(__file__).resolve().parents[2]
+STYLES = ROOT / "webui" / "node_modules" / "@mantine" / "core" / "styles.css"
 AXE = ROOT / "webui" / "node_modules" / "axe-core" / "axe.min.js"
 BUILT = ROOT / "headrace" / "api" / "page_files" / "index.html"
 IMAGES = ROOT / "docs" / "images"
@@ -68,6 +73,17 @@ class Visit:
             IMAGES.mkdir(exist_ok=True)
             self.page.screenshot(path=IMAGES / f"page-{name}.png")
 
+    def unstyled(self):
+        """Classes of the component library in what is shown whose rules the page did not bring."""
+        known = set(re.findall(r"\.(m_[0-9a-f]+)", STYLES.read_text())) if STYLES.exists() else set()
+        shown, ruled = self.page.evaluate(
+            """() => [
+                [...new Set([...document.querySelectorAll('[class*=m_]')].flatMap(node => [...node.classList]))],
+                [...document.styleSheets].map(sheet => [...sheet.cssRules].map(rule => rule.cssText).join()).join()
+            ]"""
+        )
+        return sorted(known & set(shown) - set(re.findall(r"\.(m_[0-9a-f]+)", ruled)))
+
     def faults(self):
         """Serious findings of axe about what is shown."""
         if not AXE.exists():
@@ -95,3 +111,58 @@ def visit(browser):
         one.context.close()
     for one in visits:
         assert one.wrong == []
+
+
+BELOW = "/tools/rows"
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """What `location /tools/rows/ { proxy_pass http://…/; }` does: the path without its beginning, the Host kept."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _pass_on(self):
+        if not self.path.startswith(f"{BELOW}/"):
+            self.send_error(404)
+            return
+        size = int(self.headers.get("Content-Length", 0))
+        asked = http.client.HTTPConnection("127.0.0.1", self.server.behind.port, timeout=60)
+        path = self.server.behind.base + self.path.removeprefix(BELOW)
+        asked.request(self.command, path, self.rfile.read(size), dict(self.headers))
+        answer = asked.getresponse()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        try:
+            while part := answer.read1(65536):
+                self.wfile.write(part)
+        except OSError:  # the browser has left
+            pass
+        self.close_connection = True
+        asked.close()
+
+    do_GET = do_POST = _pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def proxy():
+    """Begin a proxy before a server; its address, below a path that the server does not know of."""
+    running = []
+
+    def begin(server):
+        found = ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
+        found.daemon_threads, found.behind = True, server
+        running.append(found)
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{found.server_port}{BELOW}/"
+
+    yield begin
+    for one in running:
+        one.shutdown()
+        one.server_close()

@@ -15,8 +15,8 @@ from tests.api.servers import Server
 from tests.api.test_own_commands import run_people
 
 ENDLESS = """
-env { job.mode = STREAMING, job.name = "%s", checkpoint.interval = 2000 }
-source { FakeSource { plugin_output = fake, row.num = 100000, split.num = 200, split.read-interval = 500,
+env { job.mode = STREAMING, job.name = "%s", checkpoint.interval = 2000, read_limit.rows_per_second = 200 }
+source { FakeSource { plugin_output = fake, row.num = 10000000
   schema { fields { id = bigint, name = string } } } }
 transform { Sql { plugin_input = fake, plugin_output = big, query = "select id, upper(name) as name from fake" } }
 sink { Console { plugin_input = big, log.print.data = false } }
@@ -85,17 +85,24 @@ def test_every_view_shows_its_matter_without_a_serious_fault(server, visit, endl
         if scheme == "light" and name in ("overview", "jobs", "job", "bad-rows", "new"):
             page.wait_for_timeout(1500)
             looked.shot(name)
+        assert looked.unstyled() == [], name
         if name != "api" and (found := looked.faults()):  # Swagger UI's own markup is not ours
             faults[name] = found
     assert not faults, json.dumps(faults, indent=1)
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(server, visit, endless, bad_job):
-    looked = visit(url(server), viewport={"width": 360, "height": 740}, has_touch=True)
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+ZOOMED = {"viewport": {"width": 320, "height": 200}}
+"""A window of 1280 x 800 at 400 %, as WCAG 2.2 asks for (1.4.10 Reflow)."""
+
+
+@pytest.mark.parametrize("how", [PHONE, ZOOMED], ids=["phone", "zoomed"])
+def test_on_a_small_screen_nothing_is_wider_than_it(server, visit, endless, bad_job, how):
+    looked = visit(url(server), **how)
     for view, text in VIEWS.values():
         page = looked.open(view.format(endless=endless, bad=bad_job))
         expect(page.get_by_text(text).first).to_be_attached()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+        assert page.evaluate("document.documentElement.scrollWidth") <= how["viewport"]["width"], view
     page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Jobs", exact=True).click()
     expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
@@ -208,6 +215,85 @@ def test_a_viewer_logs_in_and_sees_no_button_that_changes(start_server, visit):
     looked.wrong = [text for text in looked.wrong if text not in refused]
 
 
+def test_all_that_is_done_with_a_job_is_done_with_the_keyboard(server, visit):
+    number = submit(server, ENDLESS % "by keys")
+    server.second().wait(number, "RUNNING", seconds=120)
+    page = visit(url(server)).open("/")
+    expect(page.get_by_role("link", name="Jobs", exact=True)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("Shift+Tab")  # the last of the views
+    press_until(page, "Shift+Tab", page.get_by_role("link", name="Jobs", exact=True))
+    page.keyboard.press("Enter")
+    press_until(page, "Tab", page.get_by_label("Search jobs"))
+    page.keyboard.type(str(number))
+    press_until(page, "Tab", page.get_by_role("link", name="by keys", exact=True))
+    stop = page.get_by_role("button", name="Stop by keys")
+    press_until(page, "Tab", stop)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    for _ in range(6):  # more often than it has buttons: the dialog keeps what is typed
+        page.keyboard.press("Tab")
+        expect(dialog.locator(":focus")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(stop).to_be_focused()
+    press_until(page, "Shift+Tab", page.get_by_role("link", name="by keys", exact=True))
+    page.keyboard.press("Enter")
+    press_until(page, "Tab", page.get_by_role("tab", name="Graph"))
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", selected=True)).not_to_have_text("Graph")
+    press_until(page, "Shift+Tab", stop)
+    page.keyboard.press("Enter")
+    press_until(page, "Tab", page.get_by_role("button", name="Stop now"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_title("CANCELED")).to_be_visible()
+
+
+def press_until(page, key, wanted):
+    """Press a key until what is wanted has the focus; a person gives up after forty times, too."""
+    expect(wanted).to_be_visible()
+    for _ in range(40):
+        if wanted.evaluate("node => node === document.activeElement"):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {wanted}")
+
+
+def test_the_colours_follow_the_system_until_somebody_chooses(server, visit):
+    page = visit(url(server), color_scheme="dark").open("/jobs")
+    dark = background(page)
+    page.get_by_role("button", name="Use light colours").click()
+    expect(page.get_by_role("button", name="Use dark colours")).to_be_visible()
+    light = background(page)
+    assert brightness(dark) < 60 < 200 < brightness(light)
+    page.reload()
+    expect(page.get_by_role("button", name="Use dark colours")).to_be_visible()
+    assert background(page) == light
+
+
+def background(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def brightness(colour):
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def test_the_page_works_behind_a_proxy_below_a_path_of_the_proxys_own(server, visit, proxy, endless):
+    looked = visit(proxy(server.second()))
+    page = looked.open("/jobs")
+    expect(page.get_by_role("link", name="orders", exact=True).first).to_be_visible()
+    expect(page.get_by_text("live", exact=True)).to_be_visible()  # /events, too, and as it comes
+    page.get_by_role("link", name="orders", exact=True).first.click()
+    expect(page.get_by_text("From source to sink")).to_be_visible()
+    page.get_by_role("link", name="API", exact=True).click()
+    expect(page.get_by_text("/submit-job/upload").first).to_be_visible()
+
+
 def test_the_page_works_below_a_context_path(start_server, visit):
     server = start_server(env={"HEADRACE_HTTP_CONTEXT_PATH": "/st"})
     page = visit(url(server)).open("/plugins")
@@ -231,7 +317,7 @@ def test_v1_shows_the_page_where_no_v2_is_on(start_server, visit):
 
 def test_two_thousand_jobs_scroll_smoothly(start_server, visit, tmp_path):
     before = start_server()
-    number = submit(before, ENDLESS.replace("STREAMING", "BATCH").replace("100000, split.num = 200", "10") % "one")
+    number = submit(before, ENDLESS.replace("STREAMING", "BATCH").replace("10000000", "10") % "one")
     before.second().wait(number)
     before.stop()
     store = store_in(before.home.resolve(), None)

@@ -9,12 +9,13 @@ import icon from './icon.svg';
 import { useLive } from './live';
 import { Icon } from './parts/Icon';
 import { Failure } from './parts/Failure';
-import { Job } from './views/Job';
 import { Jobs } from './views/Jobs';
 import { Login } from './views/Login';
 import { Overview } from './views/Overview';
-import { Plugins } from './views/Plugins';
 
+// what is looked at first comes first: the other views when they are asked for
+const Job = lazy(() => import('./views/Job'));
+const Plugins = lazy(() => import('./views/Plugins'));
 const NewJob = lazy(() => import('./views/NewJob'));
 const Api = lazy(() => import('./views/Api'));
 

@@ -1,7 +1,7 @@
 // All jobs, as the server tells them while they change.
 
 import { useEffect, useSyncExternalStore } from 'react';
-import { type BriefJob, events, get } from './api';
+import { type BriefJob, events, FIRST_JOBS, get } from './api';
 
 const MOST = 5000;
 const ENDED = new Set(['FINISHED', 'FAILED', 'CANCELED', 'SAVEPOINT_DONE']);
@@ -58,7 +58,7 @@ async function load(): Promise<void> {
   let cursor: string | null = null;
   const fresh: BriefJob[] = [];
   do {
-    const page: { jobs: BriefJob[]; nextCursor: string | null } = await get(cursor ? `jobs?limit=1000&cursor=${cursor}` : 'jobs?limit=100'); // what is seen first comes first
+    const page: { jobs: BriefJob[]; nextCursor: string | null } = await get(cursor ? `jobs?limit=1000&cursor=${cursor}` : FIRST_JOBS);
     fresh.push(...page.jobs);
     cursor = page.nextCursor;
     if (known.size === 0 && !now.loaded) {

@@ -1,13 +1,13 @@
 import { Button, Group, Modal, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { useState } from 'react';
+import { type ButtonHTMLAttributes, useState } from 'react';
 import { useLocation } from 'wouter';
 import { useMayChange } from '../App';
 import { post } from '../api';
 import { hasEnded } from '../live';
 
-/** What may be done with a job. Nothing is shown to who may only look. */
-export function Actions({ id, name, status, size = 'xs' }: { id: string; name: string; status: string; size?: 'compact-xs' | 'xs' }) {
+/** What may be done with a job. Nothing is shown to who may only look. small: in a row of a list. */
+export function Actions({ id, name, status, small = false }: { id: string; name: string; status: string; small?: boolean }) {
   const may = useMayChange();
   const [, go] = useLocation();
   const [asked, setAsked] = useState(false);
@@ -16,13 +16,13 @@ export function Actions({ id, name, status, size = 'xs' }: { id: string; name: s
     return (
       <Group gap="xs" wrap="nowrap">
         {status !== 'FINISHED' && (
-          <Button size={size} variant="default" onClick={() => go(`/new/restore/${id}`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
+          <Act small={small} onClick={() => go(`/new/restore/${id}`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
             Restore
-          </Button>
+          </Act>
         )}
-        <Button size={size} variant="default" onClick={() => go(`/new/copy/${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
+        <Act small={small} onClick={() => go(`/new/copy/${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
           Copy
-        </Button>
+        </Act>
       </Group>
     );
 
@@ -39,12 +39,12 @@ export function Actions({ id, name, status, size = 'xs' }: { id: string; name: s
   return (
     <>
       <Group gap="xs" wrap="nowrap">
-        <Button size={size} variant="default" onClick={() => stop(true)} aria-label={`Savepoint ${name}`}>
+        <Act small={small} onClick={() => stop(true)} aria-label={`Savepoint ${name}`}>
           Savepoint
-        </Button>
-        <Button size={size} variant="default" onClick={() => setAsked(true)} aria-label={`Stop ${name}`}>
+        </Act>
+        <Act small={small} onClick={() => setAsked(true)} aria-label={`Stop ${name}`}>
           Stop
-        </Button>
+        </Act>
       </Group>
       <Modal opened={asked} onClose={() => setAsked(false)} title={`Stop ${name}?`} centered lockScroll={false}>
         <Stack>
@@ -64,4 +64,9 @@ export function Actions({ id, name, status, size = 'xs' }: { id: string; name: s
       </Modal>
     </>
   );
+}
+
+/** A button; in a list, where many come and go while it is scrolled, the browser's own. */
+function Act({ small, ...rest }: { small: boolean } & ButtonHTMLAttributes<HTMLButtonElement>) {
+  return small ? <button type="button" className="mini" {...rest} /> : <Button size="xs" variant="default" {...rest} />;
 }

@@ -34,7 +34,7 @@ interface File {
 }
 
 /** Everything about one job. */
-export function Job({ id, tab }: { id: string; tab: string }) {
+export default function Job({ id, tab }: { id: string; tab: string }) {
   const [, go] = useLocation();
   const live = useLive().jobs.find((job) => job.jobId === id);
   const info = useQuery({

@@ -1,6 +1,6 @@
 import { Button, Group, Select, TextInput, Title } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { useMayChange } from '../App';
 import { count, duration, rate } from '../format';
@@ -83,7 +83,7 @@ export function Jobs({ state: wantedState }: { state?: string }) {
         <div className="jobs-body" ref={body} role="rowgroup" tabIndex={0} aria-label="List of jobs">
           <div role="presentation" style={{ height: rows.getTotalSize() }} />
           {rows.getVirtualItems().map((row) => (
-            <Row key={row.key} job={shown[row.index]} index={row.index} top={row.start} now={now} />
+            <Row key={row.key} job={shown[row.index]} index={row.index} top={row.start} now={hasEnded(shown[row.index].jobStatus) ? 0 : now} />
           ))}
         </div>
       </div>
@@ -94,7 +94,8 @@ export function Jobs({ state: wantedState }: { state?: string }) {
   );
 }
 
-function Row({ job, index, top, now }: { job: LiveJob; index: number; top: number; now: number }) {
+/** One job. now: 0 where it has ended, so that the row is not made anew each second. */
+const Row = memo(function Row({ job, index, top, now }: { job: LiveJob; index: number; top: number; now: number }) {
   const ended = hasEnded(job.jobStatus);
   const quick = ended || (job.seenAt !== undefined && now - job.seenAt < STALE) ? job.rate : 0;
   return (
@@ -123,11 +124,11 @@ function Row({ job, index, top, now }: { job: LiveJob; index: number; top: numbe
         {job.errorMsg ?? sideOf(job.slowSide)}
       </span>
       <span role="cell" className="wide">
-        <Actions id={job.jobId} name={job.jobName} status={job.jobStatus} size="compact-xs" />
+        <Actions id={job.jobId} name={job.jobName} status={job.jobStatus} small />
       </span>
     </div>
   );
-}
+});
 
 /** `waits for the source 98% of the time` → `source, 98%`. */
 function sideOf(slow: string): string {

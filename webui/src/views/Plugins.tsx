@@ -13,7 +13,7 @@ interface Known {
 }
 
 /** Every source, transform and sink; one of them with its options. */
-export function Plugins({ kind, name }: { kind?: string; name?: string }) {
+export default function Plugins({ kind, name }: { kind?: string; name?: string }) {
   return kind && name ? <One kind={kind} name={name} /> : <All />;
 }
 
