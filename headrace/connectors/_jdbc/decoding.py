@@ -41,7 +41,7 @@ def set_aside(rows: pa.RecordBatch, bad: Sequence[BadValues], path: str, rejects
     for row in np.flatnonzero(mask).tolist():
         item = next(item for item in bad if item.mask[row])
         reason = f"column {item.column.name} ({item.column.source_type}): {item.reason}{cure}"
-        values = {name: _shown(rows.column(name)[row]) for name in rows.schema.names}
+        values = {name: shown_value(rows.column(name)[row]) for name in rows.schema.names}
         rejects.add_raw(path, [str(values)], reason, f"{path} row {row + 1} of a batch")
     return rows.filter(good_rows(mask))
 
@@ -51,8 +51,9 @@ def good_rows(mask: np.ndarray) -> pa.BooleanArray:
     return pc.invert(pa.array(mask))
 
 
-def _shown(value: pa.Scalar) -> Any:
+def shown_value(value: pa.Scalar) -> Any:
+    """A value for people; as Arrow shows it where Python has none."""
     try:
         return value.as_py()
     except (ValueError, OverflowError):
-        return str(value)
+        return pa.repeat(value, 1).to_string()

@@ -25,6 +25,14 @@ Refused = list[tuple[int, str]]
 """Rows that a target refused for what they hold: their number within the rows given, and the target's reason."""
 
 
+class Undone(Exception):
+    """A row was refused, and all that its transaction has written is gone with it: write it again from the start.
+
+    The database then finds refused rows before it writes them. Only where `Dialect.streams` is False: there the rows of
+    a transaction are still at hand.
+    """
+
+
 @dataclass(frozen=True)
 class Login:
     """What the options say of a connection. patience: seconds to wait for a database that is away or locked.
@@ -187,7 +195,10 @@ class Database(ABC):
 
     @abstractmethod
     def write(self, action: Action, statements: Statements, rows: pa.RecordBatch) -> Refused:
-        """Do one thing with each row, within the transaction that is open; rows that are refused change nothing."""
+        """Do one thing with each row, within the transaction that is open; rows that are refused change nothing.
+
+        Raises Undone, once at most.
+        """
 
     # ------------------------------------------------------------------------------------------------- tables
 

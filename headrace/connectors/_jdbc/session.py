@@ -24,7 +24,7 @@ from headrace.connector import (
     TaskContext,
     Written,
 )
-from headrace.connectors._jdbc.dialect import Database, ReadBack
+from headrace.connectors._jdbc.dialect import Database, ReadBack, Undone
 from headrace.connectors._jdbc.options import Connection, JdbcSinkOptions
 from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
 from headrace.connectors._jdbc.spool import Spool
@@ -138,7 +138,15 @@ class JdbcSession(SinkSession):
         if not self._spool:
             return
         self._begin()
-        self._write_all(self._spool)
+        counts = {path: (self._executed[path], target.statements.counts()) for path, target in self._targets.items()}
+        try:
+            self._write_all(self._spool)
+        except Undone:
+            for path, (executed, of_kinds) in counts.items():
+                self._executed[path] = executed
+                self._targets[path].statements.set_counts(of_kinds)
+            self._begin()
+            self._write_all(self._spool)
         self._spool.clear()
 
     def _write_all(self, batches: Sequence[Batch] | Spool) -> None:

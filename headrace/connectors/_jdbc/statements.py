@@ -68,6 +68,14 @@ class Statements:
         self.left_out, self.superseded = 0, 0
         self.replaced: Batch | None = None
 
+    def counts(self) -> tuple[int, int]:
+        """What was counted so far, for `set_counts` when a transaction is written again."""
+        return self.left_out, self.superseded
+
+    def set_counts(self, counts: tuple[int, int]) -> None:
+        """Count from there on."""
+        self.left_out, self.superseded = counts
+
     @property
     def others(self) -> list[str]:
         """The rows' columns that are not of the key."""
