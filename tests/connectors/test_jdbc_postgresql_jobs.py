@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 import headrace
 from tests.connectors import postgresql
+from tests.connectors.network import Line
 
 pytestmark = [pytest.mark.service, pytest.mark.crash]
 
@@ -29,8 +31,8 @@ def server():
     postgresql.remove(found)
 
 
-def copy(server, env=""):
-    url = server.url("postgres")
+def copy(server, env="", port=0):
+    url = replace(server, port=port or server.port).url("postgres")
     return f"""env {{ job.mode = BATCH, parallelism = 2, {env} }}
     source {{ Jdbc {{ url = "{url}", user = tester, table_path = "public.people", split.size = 1500 }} }}
     sink {{ Jdbc {{ url = "{url}", user = tester, table = copied, generate_sink_sql = true }} }}"""
@@ -41,10 +43,10 @@ def copied(server):
     return server.query("SELECT count(*) FROM copied")[0][0] if there else 0
 
 
-def begun(server, tmp_path, env):
+def begun(server, tmp_path, env, port=0):
     """A job that has delivered some of its rows, as a process."""
     job = tmp_path / "job.conf"
-    job.write_text(copy(server, f"checkpoint.interval = 200, read_limit.rows_per_second = 1500, {env}"))
+    job.write_text(copy(server, f"checkpoint.interval = 200, read_limit.rows_per_second = 1500, {env}", port))
     command = [sys.executable, "-m", "headrace", "run", str(job), "--home", str(tmp_path / "home")]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 120
@@ -68,6 +70,21 @@ def test_every_row_is_there_once_after_the_database_was_killed(server, tmp_path)
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said.decode()
     assert server.query(f"{SUM} copied") == server.query(f"{SUM} people")
+
+
+def test_every_row_is_there_once_after_the_network_was_cut(server, tmp_path):
+    line = Line(server.port)
+    try:
+        retries = "job.retry.times = 30, job.retry.interval.seconds = 1"
+        _, process = begun(server, tmp_path, retries, line.port)
+        assert line.cut() >= 2
+        time.sleep(0.5)  # an attempt to go on meets the cut
+        line.mend()
+        said, _ = process.communicate(timeout=240)
+    finally:
+        line.close()
+    assert process.returncode == 0, said.decode()
+    assert server.query(f"{SUM}copied") == server.query(f"{SUM}people")
 
 
 def test_every_row_is_there_once_after_the_job_was_killed(server, tmp_path):

@@ -110,6 +110,16 @@ class Sql(StrEnum):
     """What follows the parentheses of a CREATE TABLE of our own."""
 
 
+class Right(StrEnum):
+    """What a login may do with a table; CREATE: make it."""
+
+    SELECT = "SELECT"
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    CREATE = "CREATE"
+
+
 class Snapshot(Protocol):
     """One state of a database, kept for all tasks that read it."""
 
@@ -250,6 +260,10 @@ class Database(ABC):
     def not_atomic(self, name: Name) -> str:
         """Why rows of a table cannot be committed together with their positions; empty when they can."""
         return ""
+
+    def lacks(self, name: Name, rights: Sequence[Right]) -> Iterable[Right]:
+        """Which of the rights to a table the login does not have, as far as the database tells."""
+        return ()
 
     def look(self) -> Iterable[Problem]:
         """What of the server's version, state and settings keeps a sink from writing, each with its cure."""

@@ -23,7 +23,7 @@ from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
 from headrace.connectors._jdbc.save_modes import apply_data_mode, apply_schema_mode, has_rows
 from headrace.connectors._jdbc.session import JdbcSession
 from headrace.connectors._jdbc.statements import Mode
-from headrace.connectors._jdbc.targets import check_table, key_of, mode_of, statements_of, target_table
+from headrace.connectors._jdbc.targets import check_positions, check_table, key_of, mode_of, statements_of, target_table
 from headrace.errors import Rejected
 from headrace.places import Address, WriteWish
 from headrace.storage.contract import Stat
@@ -115,6 +115,7 @@ sink {
         try:
             if database is not None:
                 yield from database.look()
+                yield from check_positions(database, self.positions_tables())
             for table in tables:
                 yield from check_table(self.options_for(table), table, database)
         finally:

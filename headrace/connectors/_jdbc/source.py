@@ -8,9 +8,9 @@ from typing import Any
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._jdbc import addresses
-from headrace.connectors._jdbc.dialect import Database, Entry, Snapshot, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Right, Snapshot, Splitting
 from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions, place_of
-from headrace.errors import ConfigError, Rejected
+from headrace.errors import ConfigError, Problem, Rejected
 from headrace.javaregex import compile_regex
 from headrace.places import Address, ReadWish
 
@@ -128,8 +128,15 @@ source {
     def _entries(self) -> list[tuple[JdbcTableOptions, Entry]]:
         with self._database() as database:
             entries = [(o, e) for o in self.options.entries() for e in self._found(database, o)]
+            named = [entry.name for _, entry in entries if entry.name is not None]
+            lacking = [database.dialect.shown_name(n) for n in named if database.lacks(n, [Right.SELECT])]
         paths = [entry.schema.path for _, entry in entries]
         twice = sorted({path for path in paths if paths.count(path) > 1})
+        if lacking:
+            tables = ", ".join(lacking)
+            raise ConfigError(
+                [Problem("user", f"the login may not SELECT from {tables}", "GRANT SELECT ON them to it")]
+            )
         if twice:
             raise ConfigError(
                 [f"table_list: {', '.join(twice)} is read more than once; give each a table_path of its own"]

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from headrace.connector import Problem, TableSchema
-from headrace.connectors._jdbc.dialect import Database, Name
+from headrace.connectors._jdbc.dialect import Database, Name, Right
 from headrace.connectors._jdbc.options import JdbcSinkOptions, SchemaSaveMode
+from headrace.connectors._jdbc.positions import PositionsTables
 from headrace.connectors._jdbc.statements import Mode, Statements
 from headrace.errors import Rejected
 
@@ -54,6 +56,40 @@ def statements_of(options: JdbcSinkOptions, table: TableSchema) -> Statements:
 
 # --------------------------------------------------------------------------------------------------------- checking
 
+_RIGHTS = {
+    Mode.APPEND: (Right.INSERT,),
+    Mode.UPSERT: (Right.SELECT, Right.INSERT, Right.UPDATE),
+    Mode.LOOK_UP: (Right.SELECT, Right.INSERT, Right.UPDATE),
+    Mode.INSERT: (Right.INSERT,),
+    Mode.BY_KIND: (Right.INSERT,),
+}
+"""What a job needs whatever the kinds of its rows."""
+
+_OF_POSITIONS = (Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE)
+
+
+def check_rights(database: Database, name: Name, wanted: Sequence[Right], what: str) -> Iterator[Problem]:
+    """What the login may not do with a table, or the making of it where it is missing. what: the table, for people."""
+    exists = database.table(name) is not None
+    lacking = ", ".join(database.lacks(name, wanted if exists else [Right.CREATE]))
+    if lacking:
+        quoted = database.dialect.quoted(name)
+        text = f"the login may not do this with {what} in {database.shown}: {lacking}"
+        cure = f"GRANT {lacking} ON {quoted} to it" if exists else f"GRANT CREATE to it where {quoted} shall lie"
+        yield Problem("user", text, f"{cure}, or use another login")
+
+
+def check_positions(database: Database, tables: PositionsTables) -> Iterator[Problem]:
+    """Whether the login may keep the positions."""
+    for name in (tables.positions, tables.epochs):
+        what = f"table {database.dialect.shown_name(name)}, which keeps the job's positions"
+        for problem in check_rights(database, name, _OF_POSITIONS, what):
+            yield (
+                problem
+                if database.table(name) is not None
+                else replace(problem, cure=f"{problem.cure}, or make it with the statements of the page on Jdbc")
+            )
+
 
 def check_table(options: JdbcSinkOptions, table: TableSchema, database: Database | None) -> Iterator[Problem]:
     """What keeps a table from reaching its target. database: None where there is none yet."""
@@ -79,7 +115,9 @@ def check_table(options: JdbcSinkOptions, table: TableSchema, database: Database
         where = options.connection().settings.shown
         text = f"there is no table {shown} in {where}, and schema_save_mode is {options.schema_save_mode}"
         yield Problem("schema_save_mode", text, "create the table, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
-    elif found is not None and options.schema_save_mode is not SchemaSaveMode.RECREATE_SCHEMA:
+    elif database is not None:
+        yield from check_rights(database, name, _RIGHTS[mode], f"table {shown}")
+    if found is not None and options.schema_save_mode is not SchemaSaveMode.RECREATE_SCHEMA:
         assert database is not None
         yield from _check_target(options, table, database, found, key, mode)
     elif mode is Mode.UPSERT and not options.create_index and not missing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.connectors._jdbc.dialect import Login
+from headrace.errors import Rejected
 from headrace.jdbcurl import Server, parse_servers
 
 PORT = 3306
@@ -92,6 +93,14 @@ class MysqlSettings:
         return found
 
     def _context(self, mode: str) -> ssl.SSLContext:
+        """Raises Rejected when a certificate cannot be read."""
+        try:
+            return self._read_context(mode)
+        except OSError as error:
+            files, reason = ", ".join(self.files), error.strerror or error
+            raise Rejected(f"cannot read the certificates of the url, {files}: {reason}; check their names") from error
+
+    def _read_context(self, mode: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.tls.get("ca"))
         context.check_hostname = mode == "verify-full"
         context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, needs
-from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting
 from headrace.connectors._jdbc.dialects.mysql import looking, reading, splitting
 from headrace.connectors._jdbc.dialects.mysql.catalog import TRANSACTIONAL, Catalog
 from headrace.connectors._jdbc.dialects.mysql.connection import MysqlSettings
@@ -246,6 +246,10 @@ class Mysql(Database):
     ) -> Iterator[Read]:
         """See Database.read."""
         return reading.read(self, entry, data, position, task)
+
+    def lacks(self, name: Name, rights: Sequence[Right]) -> Iterable[Right]:
+        """See Database.lacks."""
+        return looking.lacks(self, name, rights)
 
     def look(self) -> Iterable[Problem]:
         """See Database.look."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, needs
-from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting
 from headrace.connectors._jdbc.dialects.postgresql import looking, reading
 from headrace.connectors._jdbc.dialects.postgresql.catalog import Catalog
 from headrace.connectors._jdbc.dialects.postgresql.connection import PostgresqlSettings
@@ -194,6 +194,10 @@ class Postgresql(Database):
     ) -> Iterator[Read]:
         """See Database.read."""
         return reading.read(self, entry, data, position, task)
+
+    def lacks(self, name: Name, rights: Sequence[Right]) -> Iterable[Right]:
+        """See Database.lacks."""
+        return looking.lacks(self, name, rights)
 
     def look(self) -> Iterable[Problem]:
         """See Database.look."""
