@@ -32,3 +32,15 @@ def sshd():
     running = Sshd().make().start()
     yield running
     running.remove()
+
+
+@pytest.fixture(scope="session")
+def vsftpd():
+    """An FTP server."""
+    from tests.storage.vsftpd import Vsftpd, why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
+    running = Vsftpd().make().start()
+    yield running
+    running.remove()

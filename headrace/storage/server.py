@@ -139,6 +139,14 @@ class Lines(Generic[L]):
             wait = 0 if was_idle else 2 * wait or 0.2  # a connection that was not used for long may have been given up
         raise failed
 
+    def hold(self) -> L:
+        """A connection for as long as the caller needs it, beside those that are used at a time."""
+        return self._taken()[1]
+
+    def release(self, line: L) -> None:
+        """A held one may serve others."""
+        self._keep(line)
+
     def _taken(self) -> tuple[bool, L]:
         """Whether it was kept, and the connection."""
         with self._lock:

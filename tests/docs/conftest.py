@@ -6,12 +6,14 @@ from headrace.storage.sftp import fingerprint
 from tests.api.servers import Server
 from tests.checkpoint.s3 import Imitation
 from tests.connectors import mysql, postgresql
+from tests.storage.vsftpd import Pyftpdlib
 
 PLACES = {
     "db.example.com:5432/shop": "postgresql_address",
     "db.example.com/shop": "postgresql_address",
     "mysql.example.com:3306/shop": "mariadb_address",
     "http://minio.example.com:9000": "s3_endpoint",
+    '"ftp.example.com"\n    port = 21': "ftp_address",
     '"sftp.example.com"\n    port = 22': "sftp_address",
     "SHA256:m2kTZbyW8bKYfVbqxNXfmJ2XU4SU7BKpMDBgIkhnUyM": "sftp_host_key",
 }
@@ -62,6 +64,14 @@ def s3_endpoint():
     running = Imitation().start()
     yield running.endpoint
     running.stop()
+
+
+@pytest.fixture(scope="package")
+def ftp_address():
+    """Host and port of an FTP server on which `ann` may do everything, as options."""
+    running = Pyftpdlib(password="secret").make().start()
+    yield f'"127.0.0.1"\n    port = {running.port}'
+    running.remove()
 
 
 @pytest.fixture

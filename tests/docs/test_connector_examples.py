@@ -20,7 +20,13 @@ TABLES = """
 CREATE TABLE people (id bigint PRIMARY KEY, name text, born date);
 INSERT INTO people VALUES (1, 'ann', '1990-05-17'), (2, 'cy', '2001-12-24');
 """
-GIVEN = {"S3_KEY": "key", "S3_SECRET": "secret", "SHOP_PASSWORD": "secret", "SFTP_PASSWORD": "secret"}
+GIVEN = {
+    "S3_KEY": "key",
+    "S3_SECRET": "secret",
+    "SHOP_PASSWORD": "secret",
+    "SFTP_PASSWORD": "secret",
+    "FTP_PASSWORD": "secret",
+}
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def test_the_example_of_a_source_gives_rows(name, run_here, tmp_path, places):
     for place, here in places(example).items():
         if place.endswith("/shop"):
             fill(place, here, TABLES)
-    if name in ("S3File", "SftpFile"):
+    if name in ("S3File", "SftpFile", "FtpFile"):
         run_here(PEOPLE + sinks.find(name).example)
     assert run_here(example + CONSOLE).rows_read >= 2
 

@@ -97,9 +97,11 @@ class RenameFaults:
     def test_a_server_that_is_started_again_is_used_again(self, server, storage, root):
         item = staged(storage, root, b"rows")
         server.stop()
-        with pytest.raises(Unavailable, match=r"^cannot .* 127\.0\.0\.1"):
-            storage.publish(root, CLAIM, "batch", 1, [item])
-        server.start()
+        try:
+            with pytest.raises(Unavailable, match=r"^cannot .*127\.0\.0\.1"):
+                storage.publish(root, CLAIM, "batch", 1, [item])
+        finally:
+            server.start()
         storage.publish(root, CLAIM, "batch", 1, [item])
         assert visible(storage, root) == {"f"}
 
