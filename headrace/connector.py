@@ -186,6 +186,10 @@ class Verifier(ABC):
         """These rows were read back from the target or the finished file: never the batch that was handed over."""
 
 
+def _unheard(size: int) -> None:
+    """Nobody asks for it."""
+
+
 @dataclass(frozen=True)
 class TaskContext:
     """What a plugin may know of the task that calls it. index: counts from 0, below `job.parallelism`."""
@@ -208,6 +212,11 @@ class TaskContext:
     print: Callable[[str], None] = print
     """Writes one line for people: to the terminal, and to the job's log."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("headrace"))
+    unread: Callable[[int], None] = _unheard
+    """Where a source that cannot tell the size of a split says how much it knows of and has not given, in its unit.
+
+    A directory that is followed, say: bytes of its files. Each call replaces what the one before said of the split.
+    """
     verifier: Verifier | None = None
     """Where a sink says what it wrote and what it reads back before the commit; None when the job does not ask."""
 

@@ -73,6 +73,11 @@ class Account:
         """How much of the splits that are being read is through."""
         return {split: share for report in list(self._reports.values()) for split, share in report.shares.items()}
 
+    def unread(self) -> int | None:
+        """What the splits are known to hold and was not read, where a source says it without knowing their sizes."""
+        told = [size for report in list(self._reports.values()) for size in report.unread.values()]
+        return sum(told) if told else None
+
     def totals(self) -> Totals:
         """Times and batches of all tasks of all starts."""
         totals = replace(self._past, busy=dict(self._past.busy))

@@ -492,11 +492,14 @@ class JobMaster:
         done = total = batches = 0
         busy: dict[int, float] = {}
         for_source = for_sink = 0.0
+        unread: int | None = None
         runs = list(self._pipelines.values())
         final = self._status == "FINISHED"
         for run in runs:
             flows.update(run.account.counts(final))
             sizes, totals = run.size(), run.account.totals()
+            if (more := run.account.unread()) is not None:
+                unread = more + (unread or 0)
             done, total = done + sizes[0], total + sizes[1]
             batches += totals.batches
             busy.update(totals.busy)
@@ -520,6 +523,7 @@ class JobMaster:
             frozenset(p.source.id for p in self.plan.pipelines),
             {step.id: step.name for p in self.plan.pipelines for step in p.all_steps()},
             self.takes_checkpoints,
+            unread,
         )
 
     @property

@@ -187,7 +187,7 @@ class TaskReport(FromTask):
     """How far a task is, sent about twice a second and before it ends; totals since its start.
 
     reasons: why its first bad rows were set aside. notices: what its source told, by table. shares: how much of the
-    splits that it reads is through, see Read.
+    splits that it reads is through, see Read. unread: what it knows of its splits and has not read, see TaskContext.
     """
 
     counts: Mapping[Flow, Counts]
@@ -198,6 +198,7 @@ class TaskReport(FromTask):
     reasons: tuple[str, ...] = ()
     notices: Mapping[str, TableNotices] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,13 @@ Flow = tuple[int, str, str]
 class Progress:
     """A job at one moment.
 
-    flows: Flow → Counts; step ids are those of the plan. started, ended: seconds since 1970; None
-    before that. size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to
-    the sinks. busy: step id → seconds spent working, over all tasks. waiting_for_source: seconds that the side which
-    writes had no rows; waiting_for_sink: that readers, running ahead, had no room.
-    takes_checkpoints: whether the job saves its state on the way.
-    checkpoints: how many were done. restarts: of pipelines. restored_from: a checkpoint's id, None at a first
-    start. sources: ids of the source steps. names: step id → name, `Sink[0]-Console`.
+    flows: Flow → Counts; step ids are those of the plan. started, ended: seconds since 1970; None before that.
+    size_done, size_total: bytes or rows of the splits, 0 when a source does not know. batches: handed to the sinks.
+    busy: step id → seconds spent working, over all tasks. waiting_for_source: seconds that the side which writes
+    had no rows; waiting_for_sink: that readers, running ahead, had no room. takes_checkpoints: whether the job
+    saves its state on the way. checkpoints: how many were done. restarts: of pipelines. restored_from: a
+    checkpoint's id, None at a first start. sources: ids of the source steps. unread: see TaskContext, of all
+    splits; None where no source says it. names: step id → name, `Sink[0]-Console`.
     """
 
     job_id: int
@@ -80,11 +80,13 @@ class Progress:
     sources: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict)
     takes_checkpoints: bool = False
+    unread: int | None = None
 
     @property
     def lag(self) -> int | None:
         """What the sources know of and have not read, in the unit of their sizes; None where they do not know."""
-        return max(0, self.size_total - self.size_done) if self.size_total else None
+        of_splits = max(0, self.size_total - self.size_done) if self.size_total else None
+        return of_splits if self.unread is None else self.unread + (of_splits or 0)
 
     @cached_property
     def counts(self) -> Mapping[tuple[int, str], Counts]:

@@ -139,6 +139,7 @@ class Task:
         self._tally = Tally(pipeline, spec.verify)
         self._noticed = Noticed()
         self._shares: dict[str, float] = {}
+        self._unread: dict[str, int] = {}
         self._busy: dict[int, float] = {}
         self._batches = 0
         self._evictions = 0
@@ -190,6 +191,7 @@ class Task:
             self._reached.end(item.split)
             self._splits.pop(item.split, None)
             self._shares.pop(item.split, None)
+            self._unread.pop(item.split, None)
             self._send(Idle(*self._address, item.split))
         elif isinstance(item, Assign):
             self._start_reader(item)
@@ -429,7 +431,8 @@ class Task:
     def _read(self, split: Split, position: Position | None) -> None:
         step = self._pipeline.source.id
         noticed = Noticed()
-        context, rejects = replace(self._context, rejects=FailOnReject(), notices=noticed), None
+        unread = partial(self._unread.__setitem__, split.id)
+        context, rejects = replace(self._context, rejects=FailOnReject(), notices=noticed, unread=unread), None
         if Stage.SOURCE in self._pipeline.bad_rows:
             rejects = Collected(self._pipeline, lambda: self._pipeline.source)
             context = replace(context, rejects=rejects)
@@ -579,6 +582,7 @@ class Task:
                     tuple(self._bad_rows.reasons),
                     dict(self._noticed.tables),
                     dict(self._shares),
+                    dict(self._unread),
                 )
             )
 

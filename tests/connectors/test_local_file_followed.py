@@ -198,6 +198,34 @@ def test_lines_are_read_as_they_are_written_and_never_by_halves(tmp_path):
     assert job.restart().rows() == [(3, "c\nc")]
 
 
+def test_what_is_known_and_not_read_is_told_in_bytes(tmp_path):
+    lines = "".join(f"{n},{'x' * 1000}\n" for n in range(20_000))
+    (tmp_path / "a.csv").write_text(lines)
+    told = []
+    job = Job(tmp_path)
+    job.rows(unread=told.append)
+    begun = told[told.index(len(lines)) :]
+    assert begun == sorted(begun, reverse=True)
+    assert len({size for size in begun if 0 < size < len(lines)}) > 3  # it counts down by the blocks that are read
+    assert told[-1] == 0
+    with open(tmp_path / "a.csv", "a") as file:
+        file.write("20000,y\n")
+    (tmp_path / "b.csv").write_text("20001,z\n")
+    told.clear()
+    assert len(job.restart().rows(unread=told.append)) == 2
+    assert max(told) == len("20000,y\n")  # of one share: what it read of a.csv before is not counted again
+    assert told[-1] == 0
+
+
+def test_a_file_that_is_read_as_a_whole_counts_until_its_end(tmp_path):
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
+        file.write("1,a\n")
+    size = old(tmp_path / "a.csv.gz").stat().st_size
+    told = []
+    assert Job(tmp_path, compress_codec="gzip").rows(unread=told.append) == [(1, "a")]
+    assert (max(told), told[-1]) == (size, 0)
+
+
 def test_a_last_line_without_an_end_is_read_when_the_file_has_rested(tmp_path):
     job = Job(tmp_path)
     (tmp_path / "a").write_text("1,a\n2,b")

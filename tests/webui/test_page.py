@@ -406,3 +406,19 @@ def test_the_list_shows_how_much_a_job_has_not_read(server, visit, endless):
     expect(page.get_by_role("columnheader", name="Lag")).to_be_visible()
     row = page.get_by_role("row").filter(has_text="orders").first
     expect(row.get_by_role("cell").nth(5)).to_have_text(re.compile(r"^[\d,. ]+$|^–$"))
+
+
+def test_the_list_shows_the_bytes_of_a_followed_directory_that_were_not_read(server, visit, tmp_path):
+    (tmp_path / "a.csv").write_text("".join(f"{n},{'x' * 500}\n" for n in range(20_000)))
+    number = submit(
+        server,
+        f"""env {{ job.mode = STREAMING, job.name = "behind", read_limit.rows_per_second = 100 }}
+source {{ LocalFile {{ path = "{tmp_path}", file_format_type = csv, discovery_mode = continuous, scan_interval = 1S
+  schema {{ fields {{ id = int, text = string }} }} }} }}
+sink {{ Console {{ log.print.data = false }} }}
+""",
+    )
+    page = visit(url(server)).open("/jobs")
+    page.get_by_label("Search jobs").fill(str(number))
+    expect(page.get_by_role("row").nth(1).get_by_role("cell").nth(5)).to_have_text(re.compile(r"^1?\d,\d{3},\d{3}$|M"))
+    server.second().ask("POST", "stop-job", {"jobId": number, "isStopWithSavePoint": False})

@@ -96,6 +96,8 @@ class Share:
         self._quiet = min(options.scan_seconds, QUIET_SECONDS)
         self._waiting: dict[int, tuple[tuple[int, int], float]] = {}
         self._looked_at: dict[int, int] = {}
+        self._unread: dict[int, int] = {}
+        self._unread_bytes = 0
 
     def position(self, half: list[Any] | None = None) -> Position:
         """half: of the file that is being read, its key, a checksum of its version, and the place in it."""
@@ -108,6 +110,9 @@ class Share:
 
     def take(self, files: list[tuple[int, Stat]], *, all_there: bool) -> Iterator[Read | None]:
         """What is new in a listing. all_there: a file that is not in it is gone."""
+        self._unread = {key: size for key, file in files if (size := self._new_bytes(key, file))}
+        self._unread_bytes = sum(self._unread.values())
+        self._task.unread(self._unread_bytes)
         for key, file in files:
             if self._is_new(key, file):
                 turn = object()
@@ -115,7 +120,7 @@ class Share:
                     yield from self._turns.take(turn)
                     yield from self._read(key, file)
                 except FileNotFoundError:
-                    pass  # it went while it waited
+                    self._left(key, 0)  # it went while it waited
                 finally:
                     self._turns.give_back(turn)
         if not all_there:
@@ -131,6 +136,21 @@ class Share:
         if self._memory.forget_all_but(there.keys()):
             yield self._no_rows()
 
+    def _new_bytes(self, key: int, file: Stat) -> int:
+        """How much of a file was not read, as far as its size tells."""
+        seen = self._memory.get(key)
+        if seen is None:
+            return file.size
+        if self._grows:
+            return file.size - seen.size if file.size >= seen.size else file.size
+        return 0 if seen == Seen(file.size, version_check(file)) else file.size
+
+    def _left(self, key: int, size: int) -> None:
+        """So much of a file is still to be read."""
+        self._unread_bytes += size - self._unread.get(key, 0)
+        self._unread[key] = size
+        self._task.unread(self._unread_bytes)
+
     def _is_new(self, key: int, file: Stat) -> bool:
         seen = self._memory.get(key)
         if self._grows:
@@ -139,6 +159,7 @@ class Share:
             return False
         if is_copied(LocalStorage(), file, self._options):
             self._memory.put(key, Seen(file.size, version_check(file)))
+            self._left(key, 0)
             return False
         return True
 
@@ -192,9 +213,11 @@ class Share:
             check = tail_check(descriptor, end)
             if not rows_after:
                 self._memory.put(key, Seen(end, check))
+            self._left(key, size - end)
             yield Read(batch, self.position([key, check, after] if rows_after else None))
         if is_quiet and (seen is None or seen.size != size):
             self._memory.put(key, Seen(size, tail_check(descriptor, size)))
+            self._left(key, 0)
 
     def _whole(self, key: int, file: Stat, descriptor: int) -> Iterator[Read]:
         """All of a file, or of every file of an archive."""
@@ -215,6 +238,7 @@ class Share:
         if self._changed(file, descriptor):
             LOG.warning("%s changed while it was read; it will be read again", file.path)
         self._memory.put(key, version)
+        self._left(key, 0)
         if self._options.post_sync_action is not PostSyncAction.NONE:
             act_on = [self._number, file.path, inode_of(file), file.size, file.modified]
             self._after = [*self._after, [*act_on, key]]
