@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from headrace.errors import ConfigError, Problem
+from headrace.jobs.roles import Role
 from headrace.options import Choice
 from headrace.seatunnel_storage import storage_settings
 from headrace.secrets import shown
@@ -112,6 +113,20 @@ class ServerSettings(Settings):
         description="A job whose server died before its first checkpoint: auto starts it again where no row is written "
         "twice, restart always, fail never.",
     )
+    members: list[str] = Field(
+        default=[], description="host:port of the members of a cluster, the first of which is its head; see Cluster."
+    )
+    cluster_secret: SecretStr | None = Field(
+        default=None, description="What all members share, of 16 characters at least: it proves them to each other."
+    )
+    members_certificates: Path | None = Field(
+        default=None,
+        description="PEM file with the certificates that signed those of the members; left out: `tls_certificate`.",
+    )
+    role: Role = Field(
+        default=Role.BOTH,
+        description="master: this member runs no jobs; worker: it is no master; left out: it does both.",
+    )
     lease: float = Field(default=5.0, gt=0, description="Seconds without a sign of life after which a server is dead.")
     telemetry: bool = Field(default=False, description="Whether /hazelcast/rest/instance/metrics tells anything.")
     event_report_url: SecretStr | None = Field(
@@ -157,7 +172,11 @@ class ServerSettings(Settings):
         return f"/{path}" if path else ""
 
 
-_LISTS = {**dict.fromkeys(("allowed_paths", "allowed_hosts", "allowed_plugins"), os.pathsep), "allowed_origins": ","}
+_LISTS = {
+    **dict.fromkeys(("allowed_paths", "allowed_hosts", "allowed_plugins"), os.pathsep),
+    "allowed_origins": ",",
+    "members": ",",
+}
 """Settings that are lists → what stands between their values in the environment; addresses of pages hold colons."""
 
 Conversion = tuple[str, Any]
@@ -213,7 +232,7 @@ _NO_MEANING = {
     "metalake": "no outside catalogue is asked",
     "coordinator-service": "jobs run on threads of their own",
     "job-metrics-partition-count": "counts are stored with their job",
-    "network.join": "one node; more of them find each other through the store of jobs",
+    "network.join": "members find each other by network.join.tcp-ip.member-list, or through one PostgreSQL",
     "network.rest-api": "see the endpoint groups",
     "network.interfaces": "see the setting host",
     "network.failure-detector": "see the setting lease",
@@ -228,7 +247,7 @@ _NO_MEANING = {
     "serialization": "nothing of Java's is stored",
     "listeners": "there are no jars",
     "advanced-network": "see network",
-    "lite-member": "every node may own jobs",
+    "lite-member": "see the setting role",
     "instance-name": "see cluster-name",
     "license-key": "no licence is needed",
     "metrics": "see telemetry.metric.enabled",
@@ -304,6 +323,7 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
     root = _read(file).get("hazelcast") or {}
     groups = {"CLUSTER_READ": True, "HEALTH_CHECK": True, "CLUSTER_WRITE": False, "DATA": False}
     values: dict[str, Any] = {"rest_enabled": False, "groups": groups}
+    joins = True
     for path, value in leaves(root):
         match path.split("."):
             case ["cluster-name"]:
@@ -312,6 +332,11 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
                 values["rest_enabled"] = value
             case ["network", "rest-api", "endpoint-groups", group, "enabled"]:
                 groups[group] = bool(value)
+            case ["network", "join", "tcp-ip", "enabled"]:
+                joins = bool(value)
+            case ["network", "join", "tcp-ip", "member-list" | "members"]:
+                named = value.split(",") if isinstance(value, str) else value
+                values["members"] = [str(member).strip() for member in named or ()]
             case ["network", "public-address"]:
                 values["public_address"] = str(value)
             case ["network", "port", "port"] | ["network", "port"]:
@@ -326,6 +351,8 @@ def _from_hazelcast(file: Path, warnings: list[Problem]) -> dict[str, Any]:
                 pass
             case _:
                 warnings.append(_meaningless(path, file, ("cluster-name", "network.port.port", "member-attributes")))
+    if not joins:
+        values.pop("members", None)
     return values
 
 

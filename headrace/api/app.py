@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from headrace import __version__
-from headrace.api import hazelcast, v1, v2
+from headrace.api import hazelcast, member_routes, v1, v2
 from headrace.api.encoding import TooLarge
 from headrace.api.gate import Gate, too_large
 from headrace.api.hazelcast_manners import HazelcastManners
@@ -20,20 +20,24 @@ from headrace.api.paths import MAPS, nearest
 from headrace.api.problems import Json, answer_to, failure
 from headrace.api.state import State
 from headrace.errors import HeadraceError, Problem, told
+from headrace.jobs.remote_store import ServedStore
 
 NotFound = Callable[[Request], Response]
 
 
-def first_app(state: State, address: str, *, alone: bool) -> Gate:
+def first_app(state: State, address: str, *, alone: bool, store: ServedStore | None = None) -> Gate:
     """REST v1 and Hazelcast's own endpoints over one state. address: host:port that is told others.
 
-    alone: whether no other port shows the page; then this one does, and answers what it asks for.
+    alone: whether no other port shows the page; then this one does, and answers what it asks for. store: that which
+    other members of the cluster use, where this server has it.
     """
     page = Page("", {"api": f"{MAPS.removeprefix('/')}/", "document": "openapi.json"})
     listener = first_listener(state.settings, address, HazelcastManners(state.settings, page, is_start=alone))
     app = _application("v1", "")
     app.include_router(v1.router(state, listener, alone=alone))
     app.include_router(hazelcast.router(state))
+    if state.settings.cluster_secret is not None:
+        app.include_router(member_routes.router(state, listener, store))
     _docs(app, "", page)
 
     @app.get("/", include_in_schema=False)

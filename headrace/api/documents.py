@@ -24,6 +24,7 @@ def body(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"description": description, "required": True, "content": content}}
 
 
+NODE = query("node", {"type": "string", "description": "host:port of another node of the cluster."})
 JOB = {
     "type": "object",
     "required": ["env", "source", "sink"],

@@ -14,6 +14,7 @@ from headrace.api.paths import MAPS
 from headrace.api.problems import Json, failure
 from headrace.api.state import State
 from headrace.api.tokens import Role
+from headrace.cluster.peers import MEMBERS
 from headrace.errors import Problem
 
 Scope = MutableMapping[str, Any]
@@ -62,7 +63,8 @@ class Gate:
             return
         served_method, served_path = found
         scope = {**scope, "asked_path": path, "asked_method": method, "method": served_method, "path": served_path}
-        receive = _limited(receive, listener.max_body)
+        is_member = listener.guard.is_member(headers.get("authorization", ""))
+        receive = receive if is_member else _limited(receive, listener.max_body)
         packed = encodings(headers.get("content-encoding", ""))
         receive = unpacked(receive, listener.max_body) if packed else receive
         await run_to_an_answer(self._app, scope, receive, _typed(send, listener.types) if listener.types else send)
@@ -72,6 +74,8 @@ class Gate:
     ) -> "Response | HangUp | tuple[str, str]":
         """An answer that needs no route, or the method and the path of the route."""
         manners, guard, accept = self._listener.manners, self._listener.guard, headers.get("accept", "")
+        if path.startswith(f"{MEMBERS}/") and guard.is_member(headers.get("authorization", "")):
+            return method, path
         early = manners.before(method, path, query)
         if early is not None:
             return early

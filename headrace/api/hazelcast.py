@@ -10,6 +10,7 @@ from headrace import __version__
 from headrace.api.problems import BadRequest, Json
 from headrace.api.state import State
 from headrace.errors import Problem
+from headrace.jobs.roles import Role
 
 LOGGERS = ("headrace", "headrace.job", "uvicorn")
 _LEVELS = {"TRACE": "DEBUG", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING", "ERROR": "ERROR", "OFF": "CRITICAL"}
@@ -71,7 +72,7 @@ def _cluster(routes: APIRouter, state: State) -> None:
             members.append(
                 {
                     "address": f"[{host.strip('[]')}]:{port}",
-                    "liteMember": False,
+                    "liteMember": node.role == Role.WORKER,
                     "localMember": node.id == state.service.id,
                     "uuid": uuid,
                     "memberVersion": __version__,

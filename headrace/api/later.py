@@ -15,6 +15,7 @@ from headrace.api.listener import Listener
 from headrace.api.option_rules import KINDS, option_rule
 from headrace.api.problems import BadRequest, Json
 from headrace.api.state import Ended, State
+from headrace.cluster.peers import Reply
 from headrace.errors import Problem
 from headrace.jobs.record import JobRecord, Node
 from headrace.jobs.status import JobStatus
@@ -25,16 +26,16 @@ MOST_JOBS = 1000
 
 def later_routes(routes: APIRouter, state: State, listener: Listener) -> None:
     """All of them."""
-    _pending(routes, state)
+    _pending(routes, state, listener)
     _lists(routes, state)
     _plugins(routes)
-    _realtime(routes, state)
+    _realtime(routes, state, listener)
 
 
 # -------------------------------------------------------------------------------------------------------------- waiting
 
 
-def _pending(routes: APIRouter, state: State) -> None:
+def _pending(routes: APIRouter, state: State, listener: Listener) -> None:
     operations = state.operations
 
     def workers() -> list[dict[str, Any]]:
@@ -72,10 +73,15 @@ def _pending(routes: APIRouter, state: State) -> None:
     def resource_workers() -> Response:
         """The slots and attributes of every node; SeaTunnel 3."""
         found = workers()
-        own, mine = state.service.settings.address, state.monitor.resources()
+        measured = {_bracketed(state.service.settings.address): state.monitor.resources()}
+        for address, reply in state.neighbours.ask_each(state.neighbours.others(listener), "/resource/workers").items():
+            if isinstance(reply, Reply) and reply.status == 200:
+                theirs = {worker["address"]: worker for worker in orjson.loads(reply.content)["workers"]}
+                own = theirs.get(_bracketed(address), {})
+                measured[_bracketed(address)] = {name: own[name] for name in state.monitor.resources() if name in own}
         for worker in found:
             worker |= {"usedSlots": worker["totalSlots"] - worker["freeSlots"]}
-            worker |= mine if worker["address"] == _bracketed(own) else {}
+            worker |= measured.get(worker["address"], {})
         return Json({"available": True, "collectedAt": int(time.time() * 1000), "workers": found})
 
 
@@ -233,7 +239,7 @@ def _plugins(routes: APIRouter) -> None:
 # ----------------------------------------------------------------------------------------------------------------- live
 
 
-def _realtime(routes: APIRouter, state: State) -> None:
+def _realtime(routes: APIRouter, state: State, listener: Listener) -> None:
     how: dict[str, Any] = {
         "responses": {
             200: {"model": dict[str, Any]},
@@ -241,6 +247,13 @@ def _realtime(routes: APIRouter, state: State) -> None:
         },
         "openapi_extra": {"parameters": [documents.query("windowMs", {"type": "integer", "minimum": 1})]},
     }
+
+    def elsewhere(request: Request, job_id: str, part: str) -> Response | None:
+        """The answer of the node that runs the job; None where this one does."""
+        number = long_of(job_id)
+        other = state.neighbours.owner(state.operations.job(number), listener)
+        path = f"/metrics/realtime/jobs/{number}/{part}?{request.query_params}"
+        return None if other is None else state.neighbours.ask(other, "GET", path)
 
     def series(request: Request, job_id: str) -> realtime.Series:
         record = state.operations.job(long_of(job_id))
@@ -259,9 +272,9 @@ def _realtime(routes: APIRouter, state: State) -> None:
     @routes.get("/metrics/realtime/jobs/{job_id}/vertices", **how)
     def realtime_vertices(request: Request, job_id: str) -> Response:
         """How busy each source, transform and sink of a running job was, in steps of five seconds."""
-        return Json(series(request, job_id).vertices())
+        return elsewhere(request, job_id, "vertices") or Json(series(request, job_id).vertices())
 
     @routes.get("/metrics/realtime/jobs/{job_id}/edges", **how)
     def realtime_edges(request: Request, job_id: str) -> Response:
         """How long readers of a running job waited for room, in steps of five seconds."""
-        return Json(series(request, job_id).edges())
+        return elsewhere(request, job_id, "edges") or Json(series(request, job_id).edges())

@@ -37,6 +37,7 @@ class Listener:
     host:port that it tells others. read_query, read_tags: the parameters of a query, and those that filter nodes.
     pages: whether lists are paged on request. no_id: the text about a missing id, from the path that was asked for.
     types: content types of the routes → those that are sent. names_type: that of the list of log names.
+    is_inner: whether other members ask here, who are told of this node alone.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Listener:
     no_id: Callable[[str], str] = lambda path: f'For input string: "{path.removesuffix("/")}"'
     types: Mapping[str, str] = field(default_factory=dict)
     names_type: str = "text/plain"
+    is_inner: bool = False
 
     @property
     def url(self) -> str:

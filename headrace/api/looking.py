@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -14,7 +15,9 @@ from headrace.api.listener import Listener
 from headrace.api.problems import BadRequest, Json
 from headrace.api.state import State
 from headrace.api.threads import running_threads, thread_dump
+from headrace.cluster.peers import Reply, Unanswered
 from headrace.errors import Problem
+from headrace.jobs.record import Node
 
 T = TypeVar("T")
 
@@ -129,19 +132,43 @@ def _figures(routes: APIRouter, state: State, listener: Listener) -> None:
 
     @routes.get("/system-monitoring-information", responses={200: {"model": list[dict[str, str]]}})
     def monitoring() -> Response:
-        """Memory, load and queues of this node; the page on monitoring says what each key means."""
-        node, is_master = operations.own_node()
-        return Json([state.monitor.values(node, master=is_master)])
+        """Memory, load and queues of every node; the page on monitoring says what each key means."""
+        nodes = operations.nodes()
+        found = state.neighbours.ask_each(state.neighbours.others(listener), "/system-monitoring-information")
+        own = state.service.id
+        return Json(
+            [
+                state.monitor.values(node, master=node is nodes[0])
+                if node.id == own
+                else monitored(node, found[node.address], master=node is nodes[0])
+                for node in nodes
+                if node.id == own or node.address in found
+            ]
+        )
 
-    @routes.get("/thread-dump", responses={200: {"model": list[models.ThreadAnswer]}})
-    def dump() -> Response:
-        """The stacks of this node's threads."""
-        return Json(thread_dump())
+    how = {"parameters": [documents.NODE]}
 
-    @routes.get("/running-threads", responses={200: {"model": list[dict[str, str]]}})
-    def threads() -> Response:
-        """The names of this node's threads."""
-        return Json(running_threads())
+    @routes.get("/thread-dump", responses={200: {"model": list[models.ThreadAnswer]}}, openapi_extra=how)
+    def dump(request: Request) -> Response:
+        """The stacks of this node's threads, or of those of the one that `node` names."""
+        node = state.neighbours.named(request, listener)
+        return Json(thread_dump()) if node is None else state.neighbours.ask(node, "GET", "/thread-dump")
+
+    @routes.get("/running-threads", responses={200: {"model": list[dict[str, str]]}}, openapi_extra=how)
+    def threads(request: Request) -> Response:
+        """The names of this node's threads, or of those of the one that `node` names."""
+        node = state.neighbours.named(request, listener)
+        return Json(running_threads()) if node is None else state.neighbours.ask(node, "GET", "/running-threads")
+
+
+def monitored(node: Node, reply: Reply | Unanswered, *, master: bool) -> dict[str, str]:
+    """What another node measures of itself; where it does not answer, why nothing is known."""
+    host, _, port = node.address.rpartition(":")
+    named = {"isMaster": str(master).lower(), "host": host, "port": port}
+    if isinstance(reply, Unanswered) or reply.status != 200:
+        return {**named, "unknown": str(reply) if isinstance(reply, Unanswered) else f"it answered {reply.status}"}
+    (found,) = orjson.loads(reply.content)
+    return {**found, **named}
 
 
 # ---------------------------------------------------------------------------------------------------------- checkpoints
@@ -179,6 +206,9 @@ def _checkpoints(routes: APIRouter, state: State, listener: Listener) -> None:
             raise BadRequest(text, [Problem("status", f"{status!r} is not a status of a checkpoint", cure)])
         limit = max(long_of(query.get("limit") or "20", "limit"), 0)
         number = long_of(pipeline, "pipelineId") if pipeline else None
+        other = state.neighbours.owner(operations.job(long_of(job_id)), listener)
+        if other is not None:
+            return state.neighbours.ask(other, "GET", f"/jobs/checkpoints/history/{long_of(job_id)}?{query}")
         found = operations.histories(long_of(job_id))
         return Json(checkpoints.entries(found, number, status or None, limit))
 
@@ -188,6 +218,9 @@ def _checkpoints(routes: APIRouter, state: State, listener: Listener) -> None:
         if not job_id:
             return no_checkpoints()
         number = long_of(job_id)
+        other = state.neighbours.owner(operations.job(number), listener)
+        if other is not None:
+            return state.neighbours.ask(other, "GET", f"/jobs/checkpoints/{number}")
         return Json(checkpoints.overview(number, operations.histories(number), time.time()))
 
 

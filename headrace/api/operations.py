@@ -160,11 +160,6 @@ class Operations:
         """The living nodes, the master first."""
         return self._service.nodes()
 
-    def own_node(self) -> tuple[Node, bool]:
-        """This node, and whether it is the master."""
-        nodes = self._service.nodes()
-        return next(node for node in nodes if node.id == self._service.id), nodes[0].id == self._service.id
-
     def pending(self) -> list[JobRecord]:
         """Jobs that wait for slots, oldest first."""
         return [record for record in self._service.jobs() if record.status is JobStatus.PENDING]

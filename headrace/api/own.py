@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from headrace.api.option_rules import KINDS, plugin, plugins
 from headrace.api.problems import BadRequest, Json, problem_json
 from headrace.api.rates import Point
 from headrace.api.state import State
+from headrace.cluster.peers import Reply
 from headrace.errors import Problem
 from headrace.jobs.record import JobRecord, JobText
 from headrace.jobs.service import CheckedJob
@@ -26,6 +28,9 @@ from headrace.rows import TableSchema, type_name
 from headrace.secrets import MASK
 
 _FORMATS = ("json", "hocon", "sql")
+
+REPLAY_SECONDS = 3600.0
+"""How long another node may take to send in what it has set aside."""
 
 _NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": models.Failure, "description": "There is no such job."}}
 
@@ -36,8 +41,8 @@ def own_routes(routes: APIRouter, state: State, listener: Listener) -> None:
     _preview(routes, state, listener)
     _replay(routes, state, listener)
     _plugin_routes(routes)
-    _rates(routes, state)
-    _files(routes, state)
+    _rates(routes, state, listener)
+    _files(routes, state, listener)
     _who(routes, listener)
 
 
@@ -119,6 +124,10 @@ def _replay(routes: APIRouter, state: State, listener: Listener) -> None:
 
     def _replayed(job_id: str, asked: Asked) -> Response:
         record = _record(state, job_id)
+        other = state.neighbours.owner(record, listener)
+        if other is not None:
+            path = f"/replay/{record.job_id}?{asked.query}"
+            return state.neighbours.ask(other, "POST", path, asked.body, seconds=REPLAY_SECONDS)
         given = JobText(asked.text, _format(asked, listener)) if asked.body.strip() else _known_text(state, record)
         found = state.operations.replay(record, given)
         names = ("replayed", "setAsideAgain", "kept", "said")
@@ -157,7 +166,7 @@ def _plugin_routes(routes: APIRouter) -> None:
 # ---------------------------------------------------------------------------------------------------------------- rates
 
 
-def _rates(routes: APIRouter, state: State) -> None:
+def _rates(routes: APIRouter, state: State, listener: Listener) -> None:
     @routes.get("/rates", responses={200: {"model": list[dict[str, float]]}})
     def cluster_rates() -> Response:
         """Rows and bytes a second of this node's jobs in the last hour, every five seconds."""
@@ -167,6 +176,9 @@ def _rates(routes: APIRouter, state: State) -> None:
     def job_rates(job_id: str) -> Response:
         """Totals of a job over its life, running or ended, up to 120 of them."""
         record = _record(state, job_id)
+        other = state.neighbours.owner(record, listener)
+        if other is not None:
+            return state.neighbours.ask(other, "GET", f"/rates/{record.job_id}")
         points = state.rates.of(*record.key)
         return Json({"jobId": str(record.job_id), "points": [_point(p) for p in (*points, *_last(record, points))]})
 
@@ -212,12 +224,16 @@ def _point(point: Point) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------- files
 
 
-def _files(routes: APIRouter, state: State) -> None:
+def _files(routes: APIRouter, state: State, listener: Listener) -> None:
     @routes.get("/job-files/{job_id}", responses={200: {"model": models.JobFiles}, **_NO_JOB})
     def job_file(job_id: str) -> Response:
         """The file of a job as it was taken, secrets masked, and that of the run before it, where they are kept."""
         record = _record(state, job_id)
         files = state.job_files
+        others = state.neighbours.others(listener) if files.of(record) is None else []
+        for reply in state.neighbours.ask_each(others, f"/job-files/{record.job_id}").values():
+            if isinstance(reply, Reply) and reply.status == 200 and orjson.loads(reply.content)["file"] is not None:
+                return Json(reply.content)  # who took the job has kept its file
         answer = {"jobId": str(record.job_id), "file": _file(files.of(record)), "before": _file(files.before(record))}
         return Json(answer)
 

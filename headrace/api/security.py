@@ -12,6 +12,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from headrace.api.tokens import Role, Tokens
+from headrace.cluster.secret import member_token
 from headrace.errors import ConfigError, Problem
 from headrace.server_settings import ServerSettings
 
@@ -30,6 +31,8 @@ class Guard:
         self._viewer = None
         if settings.viewer_user is not None and settings.viewer_password is not None:
             self._viewer = f"{settings.viewer_user}:{settings.viewer_password.get_secret_value()}".encode()
+        secret = settings.cluster_secret
+        self._member = None if secret is None else f"Bearer {member_token(secret.get_secret_value())}".encode()
         self._tokens = Tokens(settings.home)
         self.attempts = Attempts()
 
@@ -64,6 +67,10 @@ class Guard:
 
     def _allows_origin(self, origin: str) -> bool:
         return "*" in self._origins or origin.lower() in self._origins
+
+    def is_member(self, header: str) -> bool:
+        """Whether a request with this Authorization header comes from a member of this server's cluster."""
+        return self._member is not None and hmac.compare_digest(header.encode("latin-1", "replace"), self._member)
 
     def role(self, header: str) -> Role | None:
         """What a request with this Authorization header may do, None for nothing; compared in constant time."""

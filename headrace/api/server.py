@@ -5,6 +5,7 @@ import logging.handlers
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,15 +17,20 @@ from headrace.api.security import check_listening
 from headrace.api.serving import Served, serve_all
 from headrace.api.state import State
 from headrace.checkpoint.location import open_store
+from headrace.cluster.membership import Membership, membership_of
+from headrace.cluster.peers import MEMBERS, Peers
+from headrace.cluster.proof import Proof
+from headrace.cluster.secret import member_token, seal_of
 from headrace.config.ciphers import KEY_FILE
-from headrace.errors import Problem
+from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.owner import beginning_in
 from headrace.execution.processes import ProcessesRunner
 from headrace.jobs.permissions import Permissions
+from headrace.jobs.remote_store import AnyStore, RemoteStore, ServedStore
 from headrace.jobs.service import JobService, ServiceSettings
-from headrace.jobs.store import store_in
+from headrace.jobs.store import JobStore, store_in
 from headrace.logs import BACKUPS, MAX_BYTES, LogFormat, formatter, json_to_stderr
 from headrace.reach import guard
 from headrace.server_settings import ServerSettings, Strategy, Wire
@@ -32,6 +38,11 @@ from headrace.server_settings import ServerSettings, Strategy, Wire
 LOG = logging.getLogger("headrace")
 
 OPEN_FILES = 65_536
+
+HEAD_SECONDS = 60.0
+"""How long a member waits for the one that serves the store of jobs: those of a cluster start in any order."""
+
+HEAD_LOOK_SECONDS = 0.5
 
 
 def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[[str], None] = print) -> None:
@@ -47,6 +58,7 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())
     first = first_port(settings)
+    membership = membership_of(settings, first.number)
     second, problems = second_ports(settings)
     home = settings.home.resolve()
     close_log = _open_log(settings)
@@ -54,14 +66,22 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
         LOG.warning("%s", warning)
     if isinstance(runner, ProcessesRunner):
         runner.warm_up()
-    store = store_in(home, settings.database)
     address = told_address(settings, first.number)
-    service = JobService(home, store, runner, _service_settings(settings, address), _log, checkpoints)
+    peers = None if membership is None else _peers(settings, membership)
+    store = _store(settings, membership, peers, home)
+    serves = (
+        ServedStore(store) if membership is not None and membership.is_head and isinstance(store, JobStore) else None
+    )
+    about = _service_settings(settings, address, cluster=membership is not None)
+    service = JobService(home, store, runner, about, _log, checkpoints)
+    proof = Proof(service, checkpoints.marks)
     workers = runner.pids if isinstance(runner, ProcessesRunner) else list
-    state = State(service, settings, workers)
-    served = [Served(first_app(state, address, alone=not second), first)]
+    state = State(service, settings, workers, peers)
+    served = [Served(first_app(state, address, alone=not second, store=serves), first)]
     served += [Served(second_app(state, told_address(settings, p.number), p.scheme), p) for p in second]
     try:
+        if membership is not None:
+            proof.begin()
         serve_all(
             served,
             state.traffic,
@@ -71,10 +91,54 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
         )
     finally:
         LOG.info("the server stops; its running jobs go on when it starts again")
+        proof.close()
         state.close()
         service.close()
         store.close()
+        if peers is not None:
+            peers.close()
         close_log()
+
+
+def _peers(settings: ServerSettings, membership: Membership) -> Peers:
+    certificates = settings.members_certificates or settings.tls_certificate
+    return Peers(member_token(membership.secret), certificates)
+
+
+def _store(settings: ServerSettings, membership: Membership | None, peers: Peers | None, home: Path) -> AnyStore:
+    """The store of jobs: this server's own, a database, or that of the cluster's first member, once it answers.
+
+    Raises ConfigError when that member does not.
+    """
+    if membership is None or peers is None:
+        return store_in(home, settings.database)
+    seal = seal_of(membership.secret)
+    if not membership.head or membership.is_head:
+        if membership.is_head:
+            LOG.info("this member serves the store of jobs to the others: it is the one that must not be lost")
+        return store_in(home, settings.database, seal)
+    head = membership.head
+
+    def ask(content: bytes) -> bytes:
+        reply = peers.ask(head, "POST", f"{MEMBERS}/store", content)
+        if reply.status != 200:
+            raise HeadraceError(f"{head} answered {reply.status}; its cluster_secret may be another")
+        return reply.content
+
+    home.mkdir(parents=True, exist_ok=True)
+    store = RemoteStore(ask, head, seal)
+    deadline = time.monotonic() + HEAD_SECONDS
+    while True:
+        try:
+            store.identity()
+        except HeadraceError as error:
+            if time.monotonic() > deadline:
+                store.close()
+                cure = "start the first member of the list, or name one PostgreSQL with database on all members"
+                raise ConfigError([Problem("members", str(error), cure)]) from error
+            time.sleep(HEAD_LOOK_SECONDS)
+        else:
+            return store
 
 
 def _allow_many_connections() -> None:
@@ -85,7 +149,7 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings:
+def _service_settings(settings: ServerSettings, address: str, *, cluster: bool) -> ServiceSettings:
     return ServiceSettings(
         default_name="SeaTunnel" if settings.v1_wire is Wire.V2_3_3 else "SeaTunnel_Job",
         slots=settings.slots,
@@ -96,6 +160,8 @@ def _service_settings(settings: ServerSettings, address: str) -> ServiceSettings
         recover=settings.recover,
         address=address,
         tags=settings.tags,
+        role=settings.role,
+        cluster=cluster,
         job=JobSettings(
             default_interval=settings.checkpoint_interval,
             checkpoint_timeout=settings.checkpoint_timeout,

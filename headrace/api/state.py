@@ -15,9 +15,11 @@ from headrace.api.job_files import JobFiles
 from headrace.api.job_metrics import JobMetrics
 from headrace.api.log_files import LogFiles
 from headrace.api.monitoring import Monitor
+from headrace.api.neighbours import Neighbours
 from headrace.api.operations import Operations
 from headrace.api.rates import Rates
 from headrace.api.telemetry import Telemetry
+from headrace.cluster.peers import Peers
 from headrace.errors import told
 from headrace.execution.budget import default_budget
 from headrace.jobs.record import JobRecord
@@ -44,10 +46,20 @@ class Traffic:
 
 
 class State:
-    """One server's share of everything its routes need. workers: the pids of its worker processes."""
+    """One server's share of everything its routes need.
 
-    def __init__(self, service: JobService, settings: ServerSettings, workers: Callable[[], Sequence[int]]) -> None:
+    workers: the pids of its worker processes. peers: by which it asks other members of its cluster; None without one.
+    """
+
+    def __init__(
+        self,
+        service: JobService,
+        settings: ServerSettings,
+        workers: Callable[[], Sequence[int]],
+        peers: Peers | None = None,
+    ) -> None:
         self.service, self.settings = service, settings
+        self.neighbours = Neighbours(service, peers)
         self.job_files = JobFiles(service.home / "job-files")
         self.operations = Operations(service, self.job_files.keep)
         self.traffic = Traffic()

@@ -14,6 +14,7 @@ from headrace.checkpoint.blobs import Blobs, FileBlobs
 from headrace.checkpoint.checkpoint import Checkpoint
 from headrace.checkpoint.history import History
 from headrace.checkpoint.json_values import dump_values, load_values
+from headrace.checkpoint.marks import Marks
 from headrace.checkpoint.split_sets import Names, SplitSets, is_split_set
 from headrace.connector import Split
 from headrace.errors import CheckpointError, Replaced, StoreUnavailable
@@ -90,6 +91,7 @@ class BlobStore(CheckpointStore):
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs, self._split_sets, self.place = blobs, SplitSets(blobs), blobs.place
+        self.marks = Marks(blobs)
 
     def claim_epoch(self, job_id: int, pipeline: int, held: int = 0) -> int:  # noqa: D102
         name = f"{job_id}/{pipeline}.epoch"

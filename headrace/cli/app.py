@@ -361,13 +361,17 @@ def server(
     memory: Memory = None,
     log_format: LogFormat = None,
     v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="In a cluster: master (runs no jobs) or worker (is no master).")
+    ] = None,
 ) -> None:
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
     from headrace.cli.serve import serve_until_stopped
 
     counts = None if port is None else False  # who names a port means that one
     where = {"config": config, "home": home, "host": host, "port": port, "auto_increment": counts}
-    overrides = {**where, "workers": workers, "memory": memory, "v1_wire": v1_wire, "log_format": log_format}
+    how = {"workers": workers, "memory": memory, "v1_wire": v1_wire, "log_format": log_format, "role": role}
+    overrides = {**where, **how}
     raise typer.Exit(serve_until_stopped(overrides))
 
 

@@ -12,7 +12,6 @@ NO_MEANING = {
     "jars": "there is no Java class path; plugins are Python packages",
     "custom_parameters": "it only reaches Java plugins",
     "savemode.execute.location": "save modes always run where the job runs",
-    "tag_filter": "it chooses nodes of a cluster; this job runs on one",
     "metalake_enabled": "Gravitino is not asked for connection secrets",
     "metalake_type": "Gravitino is not asked for connection secrets",
     "metalake_url": "Gravitino is not asked for connection secrets",
@@ -124,6 +123,10 @@ class Env(Options):
     )
     shade_properties: dict[str, Any] = Field(
         default_factory=dict, validation_alias="shade.properties", description="What the cipher of a package needs."
+    )
+    tag_filter: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Attributes that a server must have to run the job; `headrace run` does not look at them.",
     )
     recover: Recover | None = Field(
         default=None,

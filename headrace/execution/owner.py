@@ -84,16 +84,15 @@ class JobsOfHome(KnownJobs):
         file = home / "identity"
         if not file.exists():
             write_new(file, uuid.uuid4().hex.encode())
-        self.identity = identity_of(file.read_text().strip(), home, checkpoints)
+        self.identity = identity_of(file.read_text().strip(), home, checkpoints.place)
 
     def is_over(self, claim: Claim) -> bool:  # noqa: D102
         mine = claim.store == self.identity and not JobLock.is_held(self._home, claim.job_id)
         return mine and not is_restorable(self._checkpoints, claim.job_id)
 
 
-def identity_of(store: str, home: Path, checkpoints: CheckpointStore) -> str:
+def identity_of(store: str, home: Path, place: str) -> str:
     """The identity of a store of jobs together with its place of checkpoints: only both know whether a job is over."""
-    place = checkpoints.place
     if "://" not in place and os.path.realpath(place) == str(home / "checkpoints"):
         place = ""  # a home may be moved
     return hashlib.sha256(f"{store} {place}".encode()).hexdigest()[:20]

@@ -4,9 +4,13 @@ import time
 from collections.abc import Sequence
 
 from headrace.jobs.record import Node
+from headrace.jobs.roles import Role
 
 LONGEST = 60.0
 """Seconds that a lease counts at most: a clock that was put back since makes it seem to last for hours."""
+
+
+_LAST = {Role.WORKER.value: 1, Role.JOINING.value: 2}
 
 
 class Leases:
@@ -21,14 +25,14 @@ class Leases:
         self._seen: dict[str, tuple[float, float]] = {}
 
     def living(self, nodes: Sequence[Node], wall: float, clock: float) -> list[Node]:
-        """Those whose lease holds, oldest first: the first one is the master.
+        """Those whose lease holds, the oldest first, but workers and who is joining last: the first one is the master.
 
         wall: seconds since 1970. clock: seconds that only ever go forward.
         """
         seen = {node.id: self._look(node, wall, clock) for node in nodes}
         self._seen = seen
         alive = [node for node in nodes if seen[node.id][1] > clock]
-        return sorted(alive, key=lambda node: (node.started, node.id))
+        return sorted(alive, key=lambda node: (_LAST.get(node.role, 0), node.started, node.id))
 
     def living_now(self, nodes: Sequence[Node]) -> list[Node]:
         """The same at this moment."""

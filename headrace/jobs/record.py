@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.execution.progress import Counts, Progress
 from headrace.jobs.outline import Outline
+from headrace.jobs.roles import Role
 from headrace.jobs.status import JobStatus
 
 
@@ -103,6 +104,7 @@ class Node:
     """A service that uses the store.
 
     expires: when it counts as dead unless it says otherwise before. slots: how many it has, None for any number.
+    role: see `Role`. drained: whether it shall give its jobs to others and take none.
     """
 
     id: str
@@ -112,3 +114,10 @@ class Node:
     slots: int | None
     used: int
     tags: Mapping[str, str]
+    role: str = ""
+    drained: bool = False
+
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether jobs may be given to it."""
+        return self.role in (Role.BOTH, Role.WORKER) and not self.drained

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 10.0
 """How long the process of a service that died may hold on to its jobs' locks."""
 
+_GIVEN = (JobStatus.CREATED, JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RUNNING)
+
 STORE_SECONDS = 1.0
 """How long a job that has ended waits before it asks the store again to write that down."""
 
@@ -98,6 +100,18 @@ class RunningJob:
         self.canceled.set()
         if self._master is not None:
             self._master.abandon()
+
+    def hand_over(self, owner: str) -> bool:
+        """Have another service go on with the job from its last checkpoint; False where it is ending, or not ours."""
+        with self._changes:
+            if self._abandoned or self.canceled.is_set() or self.record.status not in _GIVEN:
+                return False
+            values = {"owner": owner, "epoch": self.record.epoch + 1, "status": JobStatus.CREATED, "error": ""}
+            restore = self.record.restore or self.record.status not in (JobStatus.CREATED, JobStatus.PENDING)
+            if self._service.store.change(self.record, **values, restore=restore).result() is None:
+                return False
+            self.abandon()
+            return True
 
     def change(self, **values: Any) -> "Future[JobRecord | None]":
         """Store a change of the record. It is lost, rightly, when another service has or will have the job, and when

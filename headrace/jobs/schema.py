@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.schema import CreateColumn
 
 from headrace.errors import ConfigError, Problem
 
@@ -62,6 +63,8 @@ NODES = Table(
     Column("slots", Integer),
     Column("used", Integer, nullable=False),
     Column("tags", Text, nullable=False),
+    Column("role", String(16), nullable=False, server_default=""),
+    Column("drained", Integer, nullable=False, server_default="0"),
 )
 VERSION = Table("store_version", META, Column("version", Integer, primary_key=True, autoincrement=False))
 """One row. A store without it is of version 1."""
@@ -76,13 +79,21 @@ def _give_identity(connection: Connection) -> None:
         connection.execute(insert(IDENTITY).values(identity=uuid.uuid4().hex))
 
 
+def _give_roles(connection: Connection) -> None:
+    there = {column["name"] for column in inspect(connection).get_columns(NODES.name)}
+    for column in (NODES.c.role, NODES.c.drained):
+        if column.name not in there:
+            connection.exec_driver_sql(f"ALTER TABLE nodes ADD COLUMN {CreateColumn(column).compile(connection)}")
+
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     2: lambda connection: JOBS_BY_REQUEST.create(connection, checkfirst=True),
     3: _give_identity,
+    4: _give_roles,
 }
 """Version → what makes it of the one before. All rows stay readable, for jobs go on over an update."""
 
-CURRENT = 3
+CURRENT = 4
 
 
 def prepare(engine: Engine) -> None:

@@ -11,17 +11,21 @@ _CURE = "put the right file back; without it, jobs that have not ended cannot be
 
 
 class Seal:
-    """Seals texts with the key in `<home>/store.key`; it is made when it is missing, readable by its owner only."""
+    """Seals texts with a key of Fernet's. place: what the key comes from, for messages."""
 
-    def __init__(self, home: Path) -> None:
-        self._file = home / "store.key"
-        if not self._file.exists():
-            write_new(self._file, Fernet.generate_key())
+    def __init__(self, key: bytes, place: str) -> None:
+        self._fernet, self._place = Fernet(key), place
+
+    @classmethod
+    def of_home(cls, home: Path) -> "Seal":
+        """With the key in `<home>/store.key`; it is made when it is missing, readable by its owner only."""
+        file = home / "store.key"
+        if not file.exists():
+            write_new(file, Fernet.generate_key())
         try:
-            self._fernet = Fernet(self._file.read_bytes().strip())
+            return cls(file.read_bytes().strip(), f"the one in {file}")
         except (OSError, ValueError) as error:
-            problem = Problem("home", f"cannot use the key in {str(self._file)!r}: {error}", _CURE)
-            raise ConfigError([problem]) from None
+            raise ConfigError([Problem("home", f"cannot use the key in {str(file)!r}: {error}", _CURE)]) from None
 
     def close(self, text: str) -> str:
         """The sealed text."""
@@ -32,4 +36,4 @@ class Seal:
         try:
             return self._fernet.decrypt(sealed.encode()).decode() if sealed else ""
         except InvalidToken:
-            raise HeadraceError(f"the job was stored with another key than the one in {self._file}") from None
+            raise HeadraceError(f"the job was stored with another key than {self._place}") from None

@@ -1,5 +1,6 @@
 """The one service that REST and the command line call: takes jobs, runs them, stops them, remembers them."""
 
+import math
 import shutil
 import threading
 import time
@@ -33,12 +34,14 @@ from headrace.jobs.leases import Leases
 from headrace.jobs.numbers import check_numbers
 from headrace.jobs.outline import Outline, outline_of
 from headrace.jobs.permissions import Permissions
+from headrace.jobs.placement import Placement
 from headrace.jobs.record import JobRecord, JobText, Node
+from headrace.jobs.remote_store import AnyStore
+from headrace.jobs.roles import Role
 from headrace.jobs.rounds import Rounds
 from headrace.jobs.running import RunningJob, refusal
 from headrace.jobs.slots import Slots
 from headrace.jobs.status import JobStatus
-from headrace.jobs.store import JobStore
 from headrace.logs import delete_job_log
 from headrace.plan.plan import Plan, make_plan
 from headrace.plan.schemas import describe_offline, names_of_tables
@@ -59,7 +62,8 @@ class ServiceSettings:
     default_name: of a job that names itself nowhere. slots: None for any number. wait: whether a job waits for slots;
     else it fails. history: seconds that ended jobs are remembered; delete_logs: whether their logs go then. lease:
     seconds without a sign of life after which a service counts as dead. recover: what becomes of a job whose service
-    died: `auto` restarts it where nothing is written twice, `restart` always does, `fail` never.
+    died: `auto` restarts it where nothing is written twice, `restart` always does, `fail` never. role: see `Role`.
+    cluster: whether the services that share the store have homes of their own and give jobs to each other.
     """
 
     default_name: str = "SeaTunnel_Job"
@@ -72,6 +76,8 @@ class ServiceSettings:
     poll: float = 0.2
     address: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    role: Role = Role.BOTH
+    cluster: bool = False
     job: JobSettings = field(default_factory=JobSettings)
     permissions: Permissions = field(default_factory=Permissions)
 
@@ -136,7 +142,7 @@ class JobService:
     def __init__(
         self,
         home: Path,
-        store: JobStore,
+        store: AnyStore,
         runner: Runner,
         settings: ServiceSettings | None = None,
         on_log: Callable[[str, str], None] = lambda level, text: None,
@@ -144,8 +150,8 @@ class JobService:
     ) -> None:
         self.home, self.store, self.runner = home.resolve(), store, runner
         self.checkpoints = checkpoints or FileStore(self.home / "checkpoints")
-        self.known_jobs = JobsOfStore(store, self.home, self.checkpoints)
         self.settings = settings or ServiceSettings()
+        self.known_jobs = JobsOfStore(store, self.home, self.checkpoints, cluster=self.settings.cluster)
         self.id = uuid.uuid4().hex
         self.started = time.time()
         self._on_log = on_log
@@ -154,11 +160,18 @@ class JobService:
         self._running: dict[tuple[int, int], RunningJob] = {}
         self._listeners: list[Callable[[JobRecord, Progress | None], None]] = []
         self._waiting: list[JobRecord] = []
+        self._taking: set[tuple[int, int]] = set()
+        self._placement = Placement(self.id)
+        self._drained = False
+        self._joined = threading.Event()
+        if not self.settings.cluster:
+            self._joined.set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._leases = Leases(self.settings.lease)
         self._beaten = time.monotonic()
+        self._steady = self._beaten if self.settings.cluster else -math.inf
         self._unwritable = ""
         self._beat().result()
         self._keep()
@@ -184,7 +197,8 @@ class JobService:
         self.settings.permissions.check(plan)
         self.runner.check(plan)
         outline = outline_of(plan, names_of_tables(plan))
-        if self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
+        alone = not self.settings.cluster
+        if alone and self.settings.slots is not None and self.settings.wait and outline.slots() > self.settings.slots:
             raise NotEnoughSlots(f"the job needs {outline.slots()} slots, and there are {self.settings.slots}")
         return PreparedJob(JobText(text, format, variables), plan, outline)
 
@@ -203,11 +217,20 @@ class JobService:
             taken = [self._taken(submission) for submission in submissions]
             pairs = list(zip(taken, submissions, strict=True))
             new = [(one.record, submission.job) for one, submission in pairs if one.record is not None]
-            if not new or self.store.add_all([(record, job.text) for record, job in new]).result():
-                break
-        for record, job in new:
-            self._start(record, job.plan)
-        return taken
+            if not new:
+                return taken
+            keys = {record.key for record, _ in new}
+            with self._lock:
+                self._taking |= keys
+            try:
+                if self.store.add_all([(record, job.text) for record, job in new]).result():
+                    for record, job in new:
+                        if record.owner == self.id:
+                            self._start(record, job.plan)
+                    return taken
+            finally:
+                with self._lock:
+                    self._taking -= keys
 
     def check_id(self, job_id: int, *, savepoint: bool) -> JobRecord | None:
         """The last run of a job whose id was given. Raises JobExists where no other run may follow it."""
@@ -234,10 +257,18 @@ class JobService:
             created=time.time(),
             restore=savepoint,
             from_savepoint=savepoint,
-            owner=self.id,
+            owner=self._owner_of(submission.job),
             recover=config.env.recover or self.settings.recover,
         )
         return Submitted(record.job_id, name, record)
+
+    def _owner_of(self, job: PreparedJob) -> str:
+        """The service that shall run a new job. Raises NotEnoughSlots where none can."""
+        tags = {name: str(value) for name, value in job.plan.job.env.tag_filter.items()}
+        if not self.settings.cluster and not tags:
+            return self.id
+        nodes = self.nodes() if self.settings.cluster else [replace(self._node(), slots=None)]
+        return self._placement.choose(nodes, job.outline.slots(), tags)
 
     def _name(self, given: str | None, config: JobConfig) -> str:
         if given and given not in DEFAULT_NAMES:
@@ -363,8 +394,20 @@ class JobService:
 
     def nodes(self) -> list[Node]:
         """All living services, the master first; this one as it is now."""
-        others = [node for node in self.store.nodes() if node.id != self.id]
-        return self._leases.living_now([*others, self._node()])
+        stored = self.store.nodes()
+        drained = any(node.drained for node in stored if node.id == self.id)
+        mine = replace(self._node(), drained=drained)
+        return self._leases.living_now([*(node for node in stored if node.id != self.id), mine])
+
+    def join(self) -> None:
+        """This service is proved to be of its cluster: from now on it runs jobs, those of dead ones included."""
+        self._joined.set()
+        self._beat().result()
+
+    def drain(self, node: Node, *, drained: bool = True) -> None:
+        """Have a node give its jobs to others and take none, or take jobs again."""
+        self.store.drain(node.id, drained=drained).result()
+        self._wake.set()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace this service's attributes."""
@@ -481,6 +524,7 @@ class JobService:
             self.settings.slots,
             self._slots.used(),
             self._tags,
+            self.settings.role if self._joined.is_set() else Role.JOINING,
         )
 
     def _beat(self) -> "Future[None]":
@@ -494,6 +538,7 @@ class JobService:
         self._rounds.every("store-requests", self.settings.poll, self._take_requests, self._wake)
         self._rounds.every("store-metrics", 1.0, self._save_metrics)
         self._rounds.every("adopt-jobs", 1.0, self._adopt)
+        self._rounds.every("give-away", 1.0, self._give_away)
         at_once = threading.Event()
         at_once.set()  # what grew too old while no server ran does not wait for another minute
         self._rounds.every("forget-jobs", 60.0, self._forget, at_once)
@@ -505,6 +550,8 @@ class JobService:
         except HeadraceError as error:
             self._unwritable = str(error)
             raise
+        if self.settings.cluster and (self._unwritable or now - self._beaten > self.settings.lease):
+            self._steady = now
         self._beaten, self._unwritable = now, ""
 
     def _forget(self) -> None:
@@ -526,6 +573,48 @@ class JobService:
             job = self._running.get((job_id, run))
             if job is not None:
                 job.act(request)
+        if self._joined.is_set():
+            self._begin_given()
+
+    def _begin_given(self) -> None:
+        """Begin the jobs that another service gave to this one; also one of which this service never heard that the
+        store had taken it."""
+        for job_id, run in self.store.unbegun(self.id):
+            with self._lock:
+                is_known = (job_id, run) in self._taking or (job_id, run) in self._running
+                is_known = is_known or any(record.key == (job_id, run) for record in self._waiting)
+            if is_known:
+                continue
+            record = self.store.get(job_id)
+            if record is not None and record.owner == self.id and record.status is JobStatus.CREATED:
+                self._recover(record)
+
+    def _give_away(self) -> None:
+        """A drained service gives its jobs to others, one that cannot go on elsewhere when it has its checkpoint."""
+        if not self.settings.cluster:
+            return
+        nodes = self.nodes()
+        others = [node for node in nodes if node.id != self.id]
+        is_drained = any(node.drained for node in nodes if node.id == self.id)
+        if is_drained != self._drained:
+            self._drained = is_drained
+            self.log("info", "it is drained: its jobs go to other nodes" if is_drained else "it takes jobs again")
+        if not is_drained or not any(node.runs_jobs for node in others):
+            return
+        with self._lock:
+            jobs = list(self._running.values())
+        for job in jobs:
+            try:
+                if job.record.started is not None and not self.last_checkpoints(job.record.job_id):
+                    self._check_repeatable(job.record, job.plan)
+                tags = {name: str(value) for name, value in job.plan.job.env.tag_filter.items()}
+                owner = self._placement.choose(others, job.record.outline.slots(), tags)
+            except HeadraceError as error:
+                self.log("warning", f"job {job.record.job_id} stays on this drained node for now: {error}")
+                continue
+            if job.hand_over(owner):
+                address = next(node.address for node in others if node.id == owner)
+                self.log("info", f"job {job.record.job_id} goes on at {address}, for this node is drained")
 
     def _save_metrics(self) -> None:
         with self._lock:
@@ -536,11 +625,19 @@ class JobService:
                 job.change(metrics=metrics)
 
     def _adopt(self) -> None:
-        """Take over the jobs of services that are dead."""
+        """Take over the jobs of services that are dead.
+
+        Where the store was away for all, nobody could give a sign of life: they get the time of a lease for it.
+        """
         waiting, self._waiting = self._waiting, []
         for record in waiting:
             self._recover(record)
-        alive = {self.id, *(node.id for node in self._leases.living_now(self.store.nodes()))}
+        nodes = self.nodes()
+        alive = {self.id, *(node.id for node in nodes)}
+        if not self._joined.is_set() or time.monotonic() - self._steady < self.settings.lease:
+            return
+        if any(node.runs_jobs for node in nodes) and not any(node.runs_jobs for node in nodes if node.id == self.id):
+            return
         for record in self.store.unfinished(but_of=alive):
             owned = self.store.change(record, owner=self.id, epoch=record.epoch + 1).result()
             if owned is not None:
@@ -548,6 +645,18 @@ class JobService:
                 self._recover(owned)
 
     def _recover(self, record: JobRecord) -> None:
+        """Begin a job that is this service's own by now, unless that is done or being done."""
+        with self._lock:
+            if record.key in self._taking or record.key in self._running:
+                return
+            self._taking.add(record.key)
+        try:
+            self._begin_again(record)
+        finally:
+            with self._lock:
+                self._taking.discard(record.key)
+
+    def _begin_again(self, record: JobRecord) -> None:
         if record.request == "cancel" or record.status is JobStatus.CANCELING:
             self._end_orphan(record, JobStatus.CANCELED, "")
             return

@@ -30,8 +30,8 @@ _ENDS = {_S.FINISHED, _S.FAILED, _S.CANCELED, _S.SAVEPOINT_DONE}
 
 ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
     _S.CREATED: frozenset({_S.PENDING, _S.SCHEDULED, *_STOPPING}),
-    _S.PENDING: frozenset({_S.SCHEDULED, *_STOPPING}),
-    # a job whose service died begins again under another one: CREATED
+    # a job that another service goes on with begins again: CREATED
+    _S.PENDING: frozenset({_S.CREATED, _S.SCHEDULED, *_STOPPING}),
     _S.SCHEDULED: frozenset({_S.CREATED, _S.RUNNING, _S.DOING_SAVEPOINT, *_STOPPING, *_ENDS}),
     _S.RUNNING: frozenset({_S.CREATED, _S.DOING_SAVEPOINT, *_STOPPING, *_ENDS}),
     _S.FAILING: frozenset({_S.CREATED, _S.CANCELING, _S.FAILED, _S.CANCELED}),

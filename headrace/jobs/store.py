@@ -18,7 +18,6 @@ import orjson
 from sqlalchemy import (
     Connection,
     Engine,
-    Row,
     bindparam,
     create_engine,
     delete,
@@ -118,14 +117,15 @@ class JobStore:
 
     def add_all(self, jobs: Sequence[tuple[JobRecord, JobText]]) -> "Future[bool]":
         """Likewise for several records: all of them, or none when there already is one of them."""
-        values = [
-            {**_to_row(vars(record)), "text": self._seal.close(json.dumps(asdict(text)))} for record, text in jobs
-        ]
+        return self.add_rows([row_of_job(record, text, self._seal) for record, text in jobs])
+
+    def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Future[bool]":
+        """Likewise for what `row_of_job` has made."""
 
         def work(connection: Connection) -> bool:
             try:
                 with connection.begin_nested():
-                    connection.execute(_ADD, values)
+                    connection.execute(_ADD, rows)
             except IntegrityError:
                 return False
             return True
@@ -139,16 +139,12 @@ class JobStore:
         The version is counted where it is stored; that of the answer is right when `record` was the newest.
         Durable when the future is done, but for what only says how far a job is: a machine that fails loses that.
         """
-        changed = replace(record, version=record.version + 1, **values)
-        if changed.status is not record.status and changed.status not in ALLOWED[record.status]:
-            raise ValueError(f"job {record.job_id} cannot go from {record.status} to {changed.status}")
-        row = _to_row(values)
-        if changed.status.is_end:
-            row["text"] = ""
-        row |= {"old_job_id": record.job_id, "old_run": record.run, "old_status": record.status.value}
-        row |= {"old_epoch": record.epoch, "old_owner": record.owner}
-        durable = changed.status.is_end or not _PROGRESS.issuperset(values)
+        changed, row, durable = change_of(record, values)
         return self._write(lambda to: changed if to.execute(_CHANGE, row).rowcount == 1 else None, durable=durable)
+
+    def change_row(self, row: Mapping[str, Any], *, durable: bool) -> "Future[bool]":
+        """Likewise for what `change_of` has made; whether it was what is stored."""
+        return self._write(lambda to: to.execute(_CHANGE, row).rowcount == 1, durable=durable)
 
     def request(self, job_id: int, request: str) -> "Future[bool]":
         """Ask the owner of a job's last run for `cancel` or `savepoint`; False when it has ended or never was."""
@@ -174,12 +170,13 @@ class JobStore:
 
     def text(self, record: JobRecord) -> JobText:
         """What a job that has not ended was submitted as. Raises HeadraceError when it cannot be read."""
-        where = JOBS.c.job_id == record.job_id, JOBS.c.run == record.run
+        return opened_text(record.job_id, self.sealed_text(*record.key), self._seal)
+
+    def sealed_text(self, job_id: int, run: int) -> str:
+        """The same as it is stored; empty when the job has ended or never was."""
+        where = JOBS.c.job_id == job_id, JOBS.c.run == run
         with self._reading() as connection:
-            sealed = connection.execute(select(JOBS.c.text).where(*where)).scalar_one_or_none()
-        if not sealed:
-            raise HeadraceError(f"the text of job {record.job_id} is gone: the job has ended")
-        return JobText(**json.loads(self._seal.open(sealed)))
+            return connection.execute(select(JOBS.c.text).where(*where)).scalar_one_or_none() or ""
 
     def unfinished(self, but_of: Collection[str] = ()) -> list[JobRecord]:
         """Jobs that have not ended, oldest first; without those that these services own."""
@@ -235,8 +232,17 @@ class JobStore:
         with self._reading() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(select(*columns).where(*where))]
 
+    def unbegun(self, owner: str) -> list[tuple[int, int]]:
+        """(job id, run) of the jobs of an owner that are only created."""
+        where = JOBS.c.owner == owner, JOBS.c.status == JobStatus.CREATED.value
+        with self._reading() as connection:
+            return [(row[0], row[1]) for row in connection.execute(select(JOBS.c.job_id, JOBS.c.run).where(*where))]
+
     def forget(self, before: float) -> "Future[dict[int, int]]":
-        """Remove the runs that ended before; job id → last run of the jobs of which no run is left."""
+        """Remove the runs that ended before; job id → last run of the jobs of which no run is left.
+
+        Services that gave no sign of life since go, too.
+        """
         other = JOBS.alias()
         stays = or_(other.c.status.not_in(_ENDS), other.c.ended >= before)
         old = JOBS.c.status.in_(_ENDS), JOBS.c.ended < before
@@ -249,6 +255,7 @@ class JobStore:
         def work(connection: Connection) -> dict[int, int]:
             found = {row[0]: row[1] for row in connection.execute(gone)}
             connection.execute(delete(JOBS).where(*old))
+            connection.execute(delete(NODES).where(NODES.c.expires < before))
             return found
 
         return self._write(work)
@@ -256,14 +263,20 @@ class JobStore:
     # ------------------------------------------------------------------------------------------------------- nodes
 
     def beat(self, node: Node) -> "Future[None]":
-        """Say that a service lives until `node.expires`."""
-        values = {**vars(node), "tags": _dump(dict(node.tags))}
+        """Say that a service lives until `node.expires`. Whether it is drained is said by `drain` alone."""
+        values = {**vars(node), "tags": _dump(dict(node.tags)), "role": str(node.role)}
+        values.pop("drained")
 
         def work(connection: Connection) -> None:
             if connection.execute(update(NODES).where(NODES.c.id == node.id).values(values)).rowcount == 0:
                 connection.execute(insert(NODES).values(values))
 
         return self._write(work, durable=False)
+
+    def drain(self, node_id: str, *, drained: bool) -> "Future[bool]":
+        """Have a service give its jobs to others and take none, or take jobs again; False when it is not there."""
+        statement = update(NODES).where(NODES.c.id == node_id).values(drained=int(drained))
+        return self._write(lambda connection: connection.execute(statement).rowcount == 1)
 
     def leave(self, node_id: str) -> "Future[int]":
         """A service ends."""
@@ -272,9 +285,9 @@ class JobStore:
     def nodes(self) -> list[Node]:
         """All services that have not left, also those whose lease is over."""
         with self._reading() as connection:
+            rows = connection.execute(select(NODES))
             return [
-                Node(row.id, row.address, row.started, row.expires, row.slots, row.used, orjson.loads(row.tags))
-                for row in connection.execute(select(NODES))
+                Node(**{**row._mapping, "tags": orjson.loads(row.tags), "drained": bool(row.drained)}) for row in rows
             ]
 
     # ------------------------------------------------------------------------------------------------------ inside
@@ -290,7 +303,7 @@ class JobStore:
 
     def _read(self, statement: Any, values: Mapping[str, Any] | None = None) -> list[JobRecord]:
         with self._reading() as connection:
-            return [_from_row(row) for row in connection.execute(statement, values or {})]
+            return [record_of(row._mapping) for row in connection.execute(statement, values or {})]
 
     def _write(self, work: "Callable[[Connection], T]", *, durable: bool = True) -> "Future[T]":
         future: Future[T] = Future()
@@ -326,26 +339,55 @@ class JobStore:
             future.set_result(result)
 
 
+def change_of(record: JobRecord, values: Mapping[str, Any]) -> tuple[JobRecord, dict[str, Any], bool]:
+    """A change of a record: what it becomes, the values to compare and set, and whether it must be durable at once.
+
+    Raises ValueError for a status that may not follow.
+    """
+    changed = replace(record, version=record.version + 1, **values)
+    if changed.status is not record.status and changed.status not in ALLOWED[record.status]:
+        raise ValueError(f"job {record.job_id} cannot go from {record.status} to {changed.status}")
+    row = row_of(values)
+    if changed.status.is_end:
+        row["text"] = ""
+    row |= {"old_job_id": record.job_id, "old_run": record.run, "old_status": record.status.value}
+    row |= {"old_epoch": record.epoch, "old_owner": record.owner}
+    return changed, row, changed.status.is_end or not _PROGRESS.issuperset(values)
+
+
+def row_of_job(record: JobRecord, text: JobText, seal: Seal) -> dict[str, Any]:
+    """A new record with its text, sealed, as it is stored."""
+    return {**row_of(vars(record)), "text": seal.close(json.dumps(asdict(text)))}
+
+
+def opened_text(job_id: int, sealed: str, seal: Seal) -> JobText:
+    """What a job was submitted as. Raises HeadraceError when it cannot be read."""
+    if not sealed:
+        raise HeadraceError(f"the text of job {job_id} is gone: the job has ended")
+    return JobText(**json.loads(seal.open(sealed)))
+
+
 def _reason(error: Exception) -> str:
     """What the database says, without the statement and its values."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
-def _to_row(values: Mapping[str, Any]) -> dict[str, Any]:
+def row_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a record as they are stored: texts and numbers."""
     return {name: _COLUMNS[name][0](value) if name in _COLUMNS else value for name, value in values.items()}
 
 
-def _from_row(row: "Row[Any]") -> JobRecord:
-    values = row._mapping
+def record_of(values: Mapping[Any, Any]) -> JobRecord:
+    """The inverse, for all values of one."""
     return JobRecord(
         **{name: _COLUMNS[name][1](value) if name in _COLUMNS else value for name, value in values.items()}
     )
 
 
-def store_in(home: Path, url: str | None = None) -> JobStore:
-    """The store of a home: its own SQLite file, or the database that `url` names."""
+def store_in(home: Path, url: str | None = None, seal: Seal | None = None) -> JobStore:
+    """The store of a home: its own SQLite file, or the database that `url` names. seal: left out, the home's own."""
     home.mkdir(parents=True, exist_ok=True)
-    return JobStore(url or f"sqlite:///{home / 'jobs.db'}", Seal(home))
+    return JobStore(url or f"sqlite:///{home / 'jobs.db'}", seal or Seal.of_home(home))
 
 
 def _engine(url: str, *, autocommit: bool = False, durable: bool = True) -> Engine:

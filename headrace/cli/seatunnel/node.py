@@ -162,7 +162,8 @@ def serve(given: Sequence[str]) -> int:
     """Serve until stopped; a file with the process's id lies in the home directory while it answers."""
     asked = _parse(given)
     try:
-        settings, warnings = load_server_settings({"cluster_name": asked.cluster or None})
+        role = asked.role if asked.role != HYBRID else None
+        settings, warnings = load_server_settings({"cluster_name": asked.cluster or None, "role": role})
         pid_file = settings.home.resolve() / f"{ROLES[asked.role].name}.pid"
 
         def ready(sentence: str) -> None:
