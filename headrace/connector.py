@@ -12,7 +12,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -758,8 +758,10 @@ class Registry(Generic[P]):
         return entry[1] if entry else None
 
     def near(self, name: str) -> list[str]:
-        """Known names that resemble `name`, the nearest first."""
-        return [self._loaded[n][0] for n in get_close_matches(name.lower(), self._loaded, 3, 0.6)]
+        """Known names that resemble `name`, the nearest first; not those that do so much less than the nearest."""
+        close = get_close_matches(name.lower(), self._loaded, 3, 0.6)
+        likeness = {one: SequenceMatcher(None, one, name.lower()).ratio() for one in close}
+        return [self._loaded[one][0] for one in close if likeness[one] > likeness[close[0]] - 0.1]
 
     def names(self) -> list[str]:
         """All names in their documented spelling, sorted."""

@@ -34,7 +34,7 @@ class S3Place:
     endpoint: the URL of the store; empty for that of Amazon's region. keys: access key, secret key and the token of
     keys that expire, which may be empty; None for what the environment or the machine's role gives; () for none at all.
     path_style: the bucket stands in the path, not in the host's name. scheme: what messages begin paths with. part:
-    bytes of a part of an upload. named: what the job file calls bucket, endpoint and keys, for cures.
+    bytes of a part of an upload. named: what the job file calls bucket, endpoint, keys and region, for cures.
     """
 
     bucket: str
@@ -44,7 +44,10 @@ class S3Place:
     path_style: bool = False
     scheme: str = "s3a"
     part: int = 8 << 20
-    named: tuple[str, str, str, str] = ("bucket", "fs.s3a.endpoint", "access_key", "secret_key")
+    named: tuple[str, str, str, str, str] = (
+        *("bucket", "fs.s3a.endpoint", "access_key", "secret_key"),
+        "fs.s3a.endpoint.region in hadoop_s3_properties",
+    )
 
 
 class S3Client:
@@ -133,7 +136,7 @@ class S3Client:
         raise (Unavailable if again else Rejected)(self._text(verb, key, why, cure)) from None
 
     def _why(self, code: str, message: str, operation: str, told: Any, http: Any) -> tuple[str, str]:
-        bucket, endpoint, access, secret = self.place.named
+        bucket, endpoint, access, secret, region = self.place.named
         where = self.place.endpoint or "Amazon S3"
         key = self.place.keys[0] if self.place.keys else "of this machine"
         said = f"{code}: {message}" if message else code
@@ -153,8 +156,10 @@ class S3Client:
         if code in _REGION:
             right = told.get("Region") or http.get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
             named = f" {right!r}" if right else ""
-            cure = f"set fs.s3a.endpoint.region{f' = {right}' if right else ''} in hadoop_s3_properties"
+            cure = f"set {region}"
             return f"the bucket is in another region{named} than {self.place.region!r}", cure
+        if code == "400":  # an answer without a text, where one with a text was right
+            return f"{where} takes the request for a bad one ({said})", f"see whether {region} is right"
         if code in ("AccessDenied", "AllAccessDisabled", "403"):
             action = "ListBucket" if operation.startswith("list") else _ACTIONS.get(operation, operation)
             return f"the key {key} may not do that ({said})", f"give it s3:{action} on the bucket {self.place.bucket!r}"
@@ -162,7 +167,7 @@ class S3Client:
 
     def _failed(self, verb: str, key: str, error: Any) -> Exception:
         """What it means that there was no answer."""
-        errors, (bucket, endpoint, access, secret) = _errors(), self.place.named
+        errors, (bucket, endpoint, access, secret, _) = _errors(), self.place.named
         where, why = self.place.endpoint or "Amazon S3", str(error).rstrip(".")
         if isinstance(error, (errors.NoCredentialsError, errors.PartialCredentialsError)):
             return Rejected(self._text(verb, key, "no keys were found", f"set {access} and {secret}"))

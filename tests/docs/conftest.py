@@ -13,6 +13,9 @@ PLACES = {
     "db.example.com/shop": "postgresql_address",
     "mysql.example.com:3306/shop": "mariadb_address",
     "http://minio.example.com:9000": "s3_endpoint",
+    "oss-cn-hangzhou.aliyuncs.com": "s3_endpoint",
+    "obs.cn-north-4.myhuaweicloud.com": "s3_endpoint",
+    'region = "ap-chengdu"': "cos_region",
     '"ftp.example.com"\n    port = 21': "ftp_address",
     '"sftp.example.com"\n    port = 22': "sftp_address",
     "SHA256:m2kTZbyW8bKYfVbqxNXfmJ2XU4SU7BKpMDBgIkhnUyM": "sftp_host_key",
@@ -64,6 +67,12 @@ def s3_endpoint():
     running = Imitation().start()
     yield running.endpoint
     running.stop()
+
+
+@pytest.fixture
+def cos_region(s3_endpoint):
+    """Another place than the region's, as options."""
+    return f'region = "ap-chengdu"\n    endpoint = "{s3_endpoint}"'
 
 
 @pytest.fixture(scope="package")

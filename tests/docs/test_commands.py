@@ -54,6 +54,7 @@ NOT_RUN = {
         "Changes as JSON",
     ): "a fragment, with a directory of yours; the connector's tests read such files",
     ("docs/file-formats.md", "Files in S3"): "the connector's own example is run",
+    ("docs/file-formats.md", "Files in OSS, COS and OBS"): "likewise",
     ("docs/file-formats.md", "Files on an SFTP server"): "likewise; tests/storage/test_sftp.py logs in by keys",
     ("docs/file-formats.md", "Files on an FTP server"): "likewise; tests/storage/test_ftp.py has all ways of transfer",
 }

@@ -53,7 +53,7 @@ def test_the_example_of_a_source_gives_rows(name, run_here, tmp_path, places):
     for place, here in places(example).items():
         if place.endswith("/shop"):
             fill(place, here, TABLES)
-    if name in ("S3File", "SftpFile", "FtpFile"):
+    if name.endswith("File") and name != "LocalFile":
         run_here(PEOPLE + sinks.find(name).example)
     assert run_here(example + CONSOLE).rows_read >= 2
 
