@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from headrace.checkpoint.checkpoint import Checkpoint, CheckpointKind
@@ -26,14 +26,13 @@ from headrace.checkpoint.coordinator import (
     Save,
     SendBarrier,
 )
-from headrace.checkpoint.fit import changed_wiring, check_fit, columns_of
+from headrace.checkpoint.fit import columns_of
 from headrace.checkpoint.history import History
 from headrace.checkpoint.shares import divide, held, isolate, source_ids, told_positions
-from headrace.checkpoint.splits import SplitAssigner, reading_order
-from headrace.checkpoint.store import CheckpointStore, replaced
-from headrace.connector import JobContext, SinkKind, Source, Split, State, TargetPositions
+from headrace.checkpoint.splits import SplitAssigner
+from headrace.checkpoint.store import CheckpointStore
+from headrace.connector import JobContext, SinkKind, Source, Split, State
 from headrace.errors import (
-    CheckpointError,
     HeadraceError,
     JobCanceled,
     StoreUnavailable,
@@ -44,6 +43,8 @@ from headrace.errors import (
     WorkerLost,
 )
 from headrace.execution.account import Account
+from headrace.execution.beginning import Beginning
+from headrace.execution.discovery import Discovery, Found
 from headrace.execution.messages import (
     Acked,
     Assign,
@@ -59,9 +60,7 @@ from headrace.execution.messages import (
     TaskReport,
     TaskSpec,
     WorkerGone,
-    portable,
 )
-from headrace.execution.notes import FoundNotes
 from headrace.execution.restarts import Restarts
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
@@ -71,9 +70,6 @@ from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
 
 T = TypeVar("T")
-
-DISCOVERY_SECONDS = 5.0
-"""How often an unbounded source is asked for new splits."""
 
 ABORT_SECONDS = 300.0
 """How long it may take to drop what no checkpoint names."""
@@ -93,15 +89,6 @@ class Cancel:
     """Stop the pipeline now."""
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The fourth thread's answer: the source's new splits, or why it could not tell."""
-
-    epoch: int
-    splits: Sequence[Split]
-    error: HeadraceError | None = None
-
-
 class PipelineRun:
     """`run` returns CheckpointKind.COMPLETED or SAVEPOINT, or raises what made the pipeline fail.
 
@@ -119,7 +106,6 @@ class PipelineRun:
         on_change: Callable[[], None] = lambda: None,
         tables: Sequence[TableSchema] = (),
     ) -> None:
-        self._columns = columns_of(tables)
         self._job, self._key, self._pipeline, self._store, self._settings = job, key, pipeline, store, settings
         self.context = replace(context, pipeline=pipeline.id, parallelism=pipeline.parallelism)
         self._on_change = on_change
@@ -132,11 +118,19 @@ class PipelineRun:
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
         self.account = Account(pipeline, settings.verify, settings.unverified)
         self._saving = Saving(job, self._sinks, store, settings, self.account)
+        columns = columns_of(tables)
+        self._beginning = Beginning(
+            job, pipeline, store, settings, self._saving, self._patiently, columns, self._go_on_from
+        )
         self._restarts = Restarts(settings.restarts)
         self._assigner = SplitAssigner((), {}, ())
         self._side = ThreadPoolExecutor(1, f"checkpoint-{key}-{pipeline.id}")
         self._telling = ThreadPoolExecutor(1, f"tell-source-{key}-{pipeline.id}")
-        self._looking = ThreadPoolExecutor(1, f"new-splits-{key}-{pipeline.id}")
+        self._discovery = Discovery(
+            f"new-splits-{key}-{pipeline.id}",
+            lambda known: job.call("new_splits", pipeline.source.id, known),
+            lambda found: self.inbox.put(found),
+        )
         self.running = False
         self._cancel_by: float | None = None
         self.claimed = 0
@@ -146,7 +140,6 @@ class PipelineRun:
         self.history = History(pipeline.id)
         self._blamed: tuple[str, ...] = ()
         self.failed: dict[str, HeadraceError] = {}
-        self._given: set[str] = set()
         self.checkpoints = 0
         self.restored_from: int | None = None
 
@@ -168,7 +161,8 @@ class PipelineRun:
                     self._restarts.count += 1
         finally:
             self.running = False
-            for thread in (self._side, self._telling, self._looking):
+            self._discovery.end()
+            for thread in (self._side, self._telling):
                 thread.shutdown(wait=False, cancel_futures=True)
 
     def _isolate(self, tables: tuple[str, ...], error: HeadraceError) -> bool:
@@ -189,12 +183,14 @@ class PipelineRun:
         epoch = self._patiently(lambda: self._store.claim_epoch(job_id, pipeline, self.claimed))
         self.claimed = epoch
         self.context = replace(self.context, epoch=epoch)
-        base = isolate(self._begin(), self.failed)
+        base, self.context = self._beginning.find(self.context)
+        base = isolate(base, self.failed)
         self.account.started_from(base)
         self._restarts.started_from(base)
         if base.is_whole:
             return base.kind
-        self._given = set() if self._bounded else set(source_ids(base.splits))
+        if not self._bounded:
+            self._discovery.begin(epoch, source_ids(base.splits), time.monotonic())
         coordinator = Coordinator(
             base,
             self._pipeline.parallelism,
@@ -238,66 +234,9 @@ class PipelineRun:
                 return item.stop
         return False
 
-    def _begin(self) -> Checkpoint:
-        """Finish what a former start owes (guarantee 4), fence it off (guarantee 9), and find where to go on."""
-        base = self._patiently(self._latest)
-        self.context = replace(self.context, parallelism_before=base.parallelism if base is not None else 0)
-        for step in self._sinks.values():
-            if base is None and step.sink.kind is SinkKind.TRANSACTIONAL:
-                self._job.call_sink("end_sink", step, self.context)  # the positions of a run whose state is forgotten
-            if step.sink.does("start"):
-                self._job.call_sink("start_sink", step, self.context)
-        # The target of a job that has ended elsewhere meanwhile has forgotten it, and takes every start for the first.
-        newest = self._patiently(lambda: self._store.epoch(self.context.job_id, self._pipeline.id))
-        if newest != self.context.epoch:
-            raise replaced(self.context.job_id, self._pipeline.id, self.context.epoch, newest)
-        # After the fence: until then an older task may still move them. Those of a whole one may be cleaned up already.
-        target = None if base is not None and base.is_whole else self._target_positions(base)
-        if base is None:
-            splits = self._job.call("splits", self._pipeline.source.id, self._pipeline.parallelism)
-            base = first = self._first_record(splits)
-            self._patiently(lambda: self._saving.save(first))
-        else:
-            check_fit(base, self._step_names(), self._columns)
-            base = replace(base, epoch=self.context.epoch, run=self.context.run, columns=self._columns or base.columns)
-            if base.id:
-                self.restored_from = base.id
-                self.history.restored_from(base)
-            self._saving.commit(base, self.context)
-        if target is None:
-            return self._rewired(base)
-        positions, notes = FoundNotes.split_off(target.positions)
-        self._commit_owed(notes)
-        found = base.with_target_positions(positions, target.finished)
-        ahead = notes.ahead_of(found)
-        if ahead is not None:  # saved, it is counted once
-            self._patiently(lambda: self._saving.save(ahead))
-        return self._rewired(ahead or found)
-
-    def _rewired(self, base: Checkpoint) -> Checkpoint:
-        """The state in the job file as it is now: rows that went other ways do not balance with those to come."""
-        if told := changed_wiring(base, self._wiring()):
-            self._job.log("warning", told)
-        return base.rewired(self._step_names(), self._wiring())
-
-    def _commit_owed(self, notes: FoundNotes) -> None:
-        """Commit what other sinks prepared for positions that a transactional target has.
-
-        Doing it again changes nothing (guarantee 3).
-        """
-        for committables in notes.owed:
-            for name, items in committables.items():
-                if name in self._sinks:
-                    self._saving.where_staged("commit", name, items, self.context, None)
-
-    def _latest(self) -> Checkpoint | None:
-        """The newest saved state. A broken one is passed over only where no row of it can be visible for good."""
-        staged = any(step.sink.kind is SinkKind.STAGED for step in self._sinks.values())
-
-        def skip(problem: str) -> None:
-            self._job.log("warning", f"{problem}. This pipeline has no staged sink, so the one before it is used")
-
-        return self._store.latest(self.context.job_id, self._pipeline.id, None if staged else skip)
+    def _go_on_from(self, checkpoint: Checkpoint) -> None:
+        self.restored_from = checkpoint.id
+        self.history.restored_from(checkpoint)
 
     def _patiently(self, do: Callable[[], T]) -> T:
         """Do it again each second while the place of checkpoints cannot be used, as long as a save would be."""
@@ -310,49 +249,6 @@ class PipelineRun:
                     raise
                 self._job.log("warning", f"{error}; it is tried again")
                 self._wait(self._settings.checkpoints.retry_save)
-
-    def _first_record(self, splits: list[Split]) -> Checkpoint:
-        return Checkpoint(
-            self.context.job_id,
-            self.context.run,
-            self._pipeline.id,
-            self.context.epoch,
-            0,
-            CheckpointKind.START,
-            splits=tuple(sorted(splits, key=reading_order)),
-            steps=self._step_names(),
-            wiring=self._wiring(),
-            columns=self._columns,
-            parallelism=self._pipeline.parallelism,
-        )
-
-    def _step_names(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self._pipeline.all_steps())
-
-    def _wiring(self) -> tuple[str, ...]:
-        ways = [f"{s.name} → {', '.join(out.name for out in s.outputs)}" for s in self._pipeline.steps() if s.outputs]
-        return (*ways, f"env.verify = {self._settings.verify.value}")
-
-    def _target_positions(self, base: Checkpoint | None) -> TargetPositions | None:
-        for step in self._sinks.values():
-            if step.sink.kind is SinkKind.TRANSACTIONAL:
-                if base is not None and base.id and step.name not in base.steps:
-                    raise CheckpointError(
-                        f"{step.name} is new in job {base.job_id}, and its target would lack the rows that were moved "
-                        "before; leave it out to go on, or start under a new job id"
-                    )
-                found: TargetPositions | None = self._job.call("target_positions", step.id, self.context)
-                known = found.positions.keys() | found.finished if found else set()
-                lost = sorted((base.positions.keys() | base.finished) - known) if base is not None else []
-                # Every checkpoint is preceded by a commit there, even one that was saved before the first row.
-                if base is not None and (lost or (found is None and base.id)):
-                    missing = f"{len(lost)} splits are missing, such as {lost[0]}" if lost else "nothing of it is there"
-                    raise CheckpointError(
-                        f"{step.name}: the target no longer holds the positions of job {base.job_id}; {missing}; "
-                        "restore the table of positions, or start under a new job id"
-                    )
-                return found
-        return None
 
     # ------------------------------------------------------------------------------------------------- the tasks
 
@@ -384,21 +280,14 @@ class PipelineRun:
 
     def _drive(self, coordinator: Coordinator) -> CheckpointKind:
         """The loop of one epoch: take what happens, do what the coordinator says."""
-        never = math.inf
-        discover_at = never if self._bounded else time.monotonic() + DISCOVERY_SECONDS
         while True:
-            wake = coordinator.next_wake()
-            now = time.monotonic()
-            until = min(now + FOREVER, discover_at, never if wake is None else wake)
+            wake, now = coordinator.next_wake(), time.monotonic()
+            until = min(now + FOREVER, self._discovery.due, math.inf if wake is None else wake)
             item = self._next(max(0.0, until - now))
             actions = self._take(item, coordinator)
             now = time.monotonic()
             actions += coordinator.tick(now)
-            if isinstance(item, _Found) and item.epoch == self.context.epoch:
-                discover_at = now + DISCOVERY_SECONDS
-            elif now >= discover_at:
-                discover_at = never  # until the source has answered
-                self._looking.submit(self._look_for_splits, self.context.epoch, sorted(self._given))
+            self._discovery.tick(now)
             if isinstance(item, Decision):
                 self._decision_owed = False
                 if item.stop:
@@ -427,7 +316,7 @@ class PipelineRun:
                 raise item.error
         elif isinstance(item, Stored) and item.epoch == self.context.epoch:
             return self._take_stored(item, coordinator)
-        elif isinstance(item, _Found) and item.epoch == self.context.epoch:
+        elif isinstance(item, Found) and item.epoch == self.context.epoch:
             self._take_found(item, coordinator)
         elif isinstance(item, Savepoint):
             if item.number > self._asked:
@@ -480,20 +369,9 @@ class PipelineRun:
         position = self._assigner.positions.get(split.id, start)
         self._send(task, Assign(*self._address(task), split, position, self._bounded))
 
-    def _look_for_splits(self, epoch: int, given: list[str]) -> None:
-        """On a thread of its own: a source that takes its time holds up neither checkpoints nor stops."""
-        try:
-            found = _Found(epoch, self._job.call("new_splits", self._pipeline.source.id, given))
-        except Exception as problem:  # the pipeline's thread raises it
-            found = _Found(epoch, (), portable(problem))
-        self.inbox.put(found)
-
-    def _take_found(self, item: _Found, coordinator: Coordinator) -> None:
-        if item.error is not None:
-            raise item.error
-        if item.splits:
-            self._given.update(split.id for split in item.splits)
-            parts = [part for split in item.splits for part in divide(split, self.failed, None)]
+    def _take_found(self, item: Found, coordinator: Coordinator) -> None:
+        if splits := self._discovery.take(item, time.monotonic()):
+            parts = [part for split in splits for part in divide(split, self.failed, None)]
             coordinator.add_splits(parts)
             self._assigner.add(self._readable(parts))
             self._deal()

@@ -501,7 +501,7 @@ class _Master:
         store = OwnedStore(_FaultyStore(world, self, world.store), lambda: self.hook() is None and world.owner is self)
         self.run = PipelineRun(self, "7.1", _pipeline(shape, parallelism), context, store, settings)
         self.run.inbox = self.inbox = _Inbox(self)
-        self.run._side, self.run._telling, self.run._looking = _Side(self), _Side(self), _Side(self)
+        self.run._side, self.run._telling, self.run._discovery._thread = _Side(self), _Side(self), _Side(self)
         self.savepoints = Savepoints()
         self.other = _OtherPipeline(self)
         self.savepoints.join({1: self.inbox, 2: self.other})

@@ -9,6 +9,7 @@ from headrace.checkpoint.coordinator import Commit, Coordinator
 from headrace.checkpoint.splits import SplitAssigner
 from headrace.connector import SinkKind
 from headrace.execution import saving
+from headrace.execution.beginning import Beginning
 from headrace.execution.notes import FoundNotes
 from headrace.execution.pipeline import PipelineRun
 from headrace.execution.savepoints import Decision, Savepoints
@@ -95,16 +96,16 @@ def commits_before_it_saves(monkeypatch):
 
 
 def does_not_finish_owed_commits(monkeypatch):
-    real = PipelineRun._begin
+    real = Beginning.find
 
-    def begin(self):
+    def find(self, context):
         commit, self._saving.commit = self._saving.commit, lambda checkpoint, context: None
         try:
-            return real(self)
+            return real(self, context)
         finally:
             self._saving.commit = commit
 
-    monkeypatch.setattr(PipelineRun, "_begin", begin)
+    monkeypatch.setattr(Beginning, "find", find)
 
 
 def loses_what_is_carried_over(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from headrace.checkpoint.store import FileStore
 from headrace.config.job import Plugin, parse_job
 from headrace.connector import JobContext, Read, Source, Split, sinks
-from headrace.execution import pipeline as pipeline_module
+from headrace.execution import discovery
 from headrace.execution.budget import Budget
 from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.master import JobMaster
@@ -76,7 +76,7 @@ def pipeline_of(source, rows):
 @pytest.fixture
 def job(source, rows, tmp_path, monkeypatch):
     """The job runs, and its source does not answer."""
-    monkeypatch.setattr(pipeline_module, "DISCOVERY_SECONDS", 0.05)
+    monkeypatch.setattr(discovery, "DISCOVERY_SECONDS", 0.05)
     plan = Plan(parse_job(JOB), (pipeline_of(source, rows),))
     master = JobMaster(plan, EmbeddedRunner(), FileStore(tmp_path), job_id=1)
     results = []

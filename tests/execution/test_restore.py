@@ -267,7 +267,7 @@ def test_a_big_file_goes_on_in_its_middle_after_a_kill(start, tmp_path, runner):
     source {{ LocalFile {{ path = "{tmp_path}/big.csv", file_format_type = csv, file_split_size = 2000000,
       schema {{ fields {{ id = bigint, name = string }} }} }} }}
     sink {{ LocalFile {{ path = "{tmp_path}/out.d", tmp_path = "{tmp_path}/tmp", file_format_type = csv }} }}"""
-    limited = ", read_limit.rows_per_second = 200000"
+    limited = ", read_limit.rows_per_second = 100000"  # it must not end before it is killed, on a busy machine either
     run = start(job % limited, "--job-id", "9", "--runner", runner)
     checkpoints = FileStore(tmp_path / "home" / "checkpoints")
     run.until(lambda: (found := checkpoints.latest(9, 1)) and len(found.finished) >= 3)

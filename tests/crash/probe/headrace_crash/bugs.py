@@ -2,31 +2,47 @@
 
 from collections.abc import Callable
 
-from .points import CLAIM, PIPELINE
+from headrace.checkpoint.coordinator import Save
+
+from .points import CLAIM, SAVING
 from .wraps import replaced
+
+BEGINNING = "headrace.execution.beginning:Beginning"
 
 
 def _commits_stay_owed():
     """A restart does not finish what was saved and not committed (guarantee 4)."""
-    replaced(f"{PIPELINE}._commit", lambda inner: lambda self, checkpoint: self.running and inner(self, checkpoint))
+
+    def make(inner):
+        def find(self, context):
+            commit, self._saving.commit = self._saving.commit, lambda checkpoint, context: None
+            try:
+                return inner(self, context)
+            finally:
+                self._saving.commit = commit
+
+        return find
+
+    replaced(f"{BEGINNING}.find", make)
 
 
 def _target_is_not_asked():
     """A restart reads after the saved positions, also where the target has come further (guarantee 4)."""
-    replaced(f"{PIPELINE}._target_positions", lambda inner: lambda self, base: None)
+    replaced(f"{BEGINNING}._target_positions", lambda inner: lambda self, base, context: None)
 
 
 def _commit_comes_first():
     """Rows are visible before the checkpoint that holds them is saved (guarantee 2)."""
 
     def make(inner):
-        def wrapped(self, checkpoint):
-            self._commit(checkpoint)
-            return inner(self, checkpoint)
+        def wrapped(self, action, context):
+            if isinstance(action, Save):
+                self.commit(action.checkpoint, context)
+            return inner(self, action, context)
 
         return wrapped
 
-    replaced(f"{PIPELINE}._save", make)
+    replaced(f"{SAVING}.act", make)
 
 
 def _staged_rows_stay():
