@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headrace.connector import Position, TaskContext, needs
 from headrace.errors import Rejected
-from headrace.formats.byte_texts import decoded
+from headrace.formats.byte_texts import refused_texts
 from headrace.formats.cells import cell_texts
 from headrace.formats.excel_cells import rows_of_sheet, text_of, value_of
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
@@ -23,6 +23,9 @@ EXACT_INTEGER = 1 << 53
 
 CELL_FACTOR = 4
 """A workbook that is being made takes so many times the memory of its rows."""
+
+MOST_UNITS = 32_767
+"""Of UTF-16 that a cell holds, as Excel counts them."""
 
 SMALLEST, LARGEST = 2.3e-308, 9.99e307
 """Excel's numbers lie between these; others are written as text."""
@@ -51,6 +54,9 @@ class ExcelFormat(FileFormat):
         task.check_size(_unpacked_size(part), f"{part.label}, an Excel file,", "split it, or save it as csv")
         sheet = _sheet(part, settings)
         yield from _blocks(sheet, max(position or 0, settings.skip_header), schema, settings, part, task, table)
+
+    def refused(self, rows: pa.RecordBatch, settings: WriteSettings) -> Mapping[int, str]:  # noqa: D102
+        return refused_texts(rows, _wrong)
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _ExcelWriter(stream, schema, settings)
@@ -175,8 +181,7 @@ class _ExcelWriter(FormatWriter):
         if not table.num_rows:  # names alone make no row
             yield dict.fromkeys(table.column_names)
         for batch in table.to_batches():
-            named = zip(batch.schema.names, batch.columns, strict=True)
-            cells = [_cells(name, column, self._settings) for name, column in named]
+            cells = [_cells(column, self._settings) for column in batch.columns]
             for row in zip(*cells, strict=True):
                 record = dict(zip(batch.schema.names, row, strict=True))
                 if all(value is None or value == "" for value in row):  # a row without cells would not be there
@@ -184,10 +189,19 @@ class _ExcelWriter(FormatWriter):
                 yield record
 
 
-def _cells(name: str, column: pa.Array, settings: WriteSettings) -> list[Any]:
+def _wrong(text: str) -> str:
+    """Why a cell cannot hold a text; empty where it can."""
+    if odd := next((char for char in "\ufffe\uffff" if char in text), ""):
+        return f"has the character U+{ord(odd):04X}, which no xlsx file can hold"
+    if len(text) > MOST_UNITS // 2 and (units := len(text.encode("utf-16-le", "surrogatepass")) // 2) > MOST_UNITS:
+        return f"has {units:,} characters, and a cell holds {MOST_UNITS:,}"
+    return ""
+
+
+def _cells(column: pa.Array, settings: WriteSettings) -> list[Any]:
     dtype = column.type
     if pa.types.is_binary(dtype):
-        return list(decoded(name, column))
+        return list(column.cast(pa.string()).to_pylist())
     if pa.types.is_boolean(dtype) or pa.types.is_null(dtype):
         return list(column.to_pylist())
     if pa.types.is_floating(dtype):

@@ -110,37 +110,55 @@ class _JsonWriter(FormatWriter):
         keys = [orjson.dumps(name).decode() for name in rows.schema.names]
         texts = each(lambda column: _json_texts(column, self._settings), rows.columns, rows.num_rows)
         parts: list[Any] = []
-        for i, (key, column) in enumerate(zip(keys, texts, strict=True)):
-            parts += [f"{'{' if i == 0 else ','}{key}:", column]
-        lines = pc.binary_join_element_wise(*parts, "}\n", "") if parts else pa.array(["{}\n"] * rows.num_rows)
+        end = "{"
+        for key, (column, quote) in zip(keys, texts, strict=True):
+            parts += [f"{end}{key}:{quote}", column]
+            end = f"{quote},"
+        parts += [f"{end[:-1]}}}\n"]
+        lines = pc.binary_join_element_wise(*parts, "") if rows.num_columns else pa.array(["{}\n"] * rows.num_rows)
         self._stream.write(text_buffer(lines))
 
     def close(self) -> None:
         """Every line was written whole."""
 
 
-def _json_texts(column: pa.Array, settings: WriteSettings) -> pa.Array:
-    """Each value of a column as JSON text."""
+def _json_texts(column: pa.Array, settings: WriteSettings) -> tuple[pa.Array, str]:
+    """Each value of a column as JSON text, and the quote that is to stand around all of them, or nothing.
+
+    Where each value is a text that needs no more than its quotes, they are joined with what stands between the fields.
+    """
     dtype = column.type
     if pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_decimal(dtype):
-        return pc.fill_null(column.cast(pa.string()), "null")
+        return _with_nulls(column.cast(pa.string())), ""
     if pa.types.is_string(dtype):
-        return pc.fill_null(_strings(column), "null")
+        return _strings(column)
     if pa.types.is_temporal(dtype):
-        return pc.fill_null(pc.binary_join_element_wise('"', _times(column, settings), '"', ""), "null")
+        return _in_quotes(_times(column, settings))
     if pa.types.is_float32(dtype) or pa.types.is_float64(dtype):
-        return pc.fill_null(_numbers(column), "null")
-    return pc.fill_null(pa.array(values_as_json(column), pa.string()), "null")
+        return _with_nulls(_numbers(column)), ""
+    return _with_nulls(pa.array(values_as_json(column), pa.string())), ""
 
 
-def _strings(column: pa.Array) -> pa.Array:
-    quoted = pc.binary_join_element_wise('"', column, '"', "")
+def _with_nulls(texts: pa.Array) -> pa.Array:
+    return pc.fill_null(texts, "null") if texts.null_count else texts
+
+
+def _in_quotes(texts: pa.Array) -> tuple[pa.Array, str]:
+    """See _json_texts: null has no quotes, so where there is one they are part of each text."""
+    if not texts.null_count:
+        return texts, _QUOTE
+    return _with_nulls(pc.binary_join_element_wise(_QUOTE, texts, _QUOTE, "")), ""
+
+
+def _strings(column: pa.Array) -> tuple[pa.Array, str]:
     if _ESCAPED.search(text_buffer(column)) is None:
-        return quoted
+        return _in_quotes(column)
     odd = pc.fill_null(pc.match_substring_regex(column, _ESCAPED.pattern.decode()), fill_value=False)
-    escaped = [orjson.dumps(text).decode() for text in column.filter(odd).to_pylist()]
-    return pc.replace_with_mask(quoted, odd, pa.array(escaped, pa.string()))
+    escaped = [orjson.dumps(text).decode()[1:-1] for text in column.filter(odd).to_pylist()]
+    return _in_quotes(pc.replace_with_mask(column, odd, pa.array(escaped, pa.string())))
 
+
+_QUOTE = '"'
 
 _ESCAPED = re.compile(rb'["\\\x00-\x1f]')
 """What cannot stand in a JSON text as it is."""
@@ -149,6 +167,8 @@ _ESCAPED = re.compile(rb'["\\\x00-\x1f]')
 def _numbers(column: pa.Array) -> pa.Array:
     texts = cell_texts(column, {}, None)
     odd = pc.fill_null(pc.invert(pc.is_finite(column)), fill_value=False)
+    if not pc.any(odd, min_count=0).as_py():
+        return texts
     return pc.if_else(odd, pc.binary_join_element_wise('"', texts, '"', ""), texts)
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.connector import Position, TaskContext
-from headrace.errors import BadRow, Rejected
-from headrace.formats.byte_texts import decoded
+from headrace.errors import Rejected
+from headrace.formats.byte_texts import refused_texts
 from headrace.formats.cells import cell_texts, parse_text_cell
 from headrace.formats.file_format import FileFormat, FilePart, FormatWriter, ReadSettings, WriteSettings
 from headrace.formats.json_lines import values_as_json
@@ -78,6 +78,9 @@ class XmlFormat(FileFormat):
         if held or done > given:
             yield _batch(held, schema), done  # empty where all the rows were bad: the position lies behind them
         names.tell()
+
+    def refused(self, rows: pa.RecordBatch, settings: WriteSettings) -> Mapping[int, str]:  # noqa: D102
+        return refused_texts(rows, _wrong)
 
     def writer(self, stream: BinaryIO, schema: pa.Schema, settings: WriteSettings) -> FormatWriter:  # noqa: D102
         return _XmlWriter(stream, schema, settings)
@@ -331,7 +334,7 @@ class _XmlWriter(FormatWriter):
     def write(self, rows: pa.RecordBatch) -> None:
         tag, settings = self._settings.xml_row_tag, self._settings
         columns = [
-            (name, _texts(name, column, settings)) for name, column in zip(rows.schema.names, rows.columns, strict=True)
+            (name, _texts(column, settings)) for name, column in zip(rows.schema.names, rows.columns, strict=True)
         ]
         lines = []
         for i in range(rows.num_rows):
@@ -355,18 +358,14 @@ _KEPT = {"\r": "&#13;"}
 """A reader makes a line feed of a carriage return that is not written so."""
 
 
-def _texts(name: str, column: pa.Array, settings: WriteSettings) -> list[str | None]:
-    """Each value as text, nested ones as JSON; null is left out of the row. Raises BadRow for what XML cannot hold."""
+def _texts(column: pa.Array, settings: WriteSettings) -> list[str | None]:
+    """Each value as text, nested ones as JSON; null is left out of the row."""
     if pa.types.is_nested(column.type) or isinstance(column.type, pa.ExtensionType):
         return values_as_json(column)
-    if pa.types.is_binary(column.type):
-        found = decoded(name, column)
-    else:
-        texts = cell_texts(column, settings.formats())
-        found = pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist()
-    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-        for row, text in enumerate(found, 1):
-            if text is not None and (odd := _FORBIDDEN.search(text)):
-                shown = f"column {name}: {text[:100]!r} has the character U+{ord(odd[0]):04X}"
-                raise BadRow(f"{shown}, which no xml file can hold; take it out, or write another format", row=row)
-    return found
+    texts = cell_texts(column, settings.formats())
+    return list(pc.if_else(pc.is_valid(column), texts, pa.scalar(None, pa.string())).to_pylist())
+
+
+def _wrong(text: str) -> str:
+    odd = _FORBIDDEN.search(text)
+    return f"has the character U+{ord(odd[0]):04X}, which no xml file can hold" if odd else ""

@@ -20,7 +20,17 @@ from headrace.formats import lzop
 from headrace.options import read_options
 from headrace.program import run
 from headrace.rows import Batch, TableSchema, parse_type
-from headrace.testing import CHANGES, SinkContract, SourceContract, make, task
+from headrace.testing import (
+    CHANGES,
+    TABLE,
+    BatchesSource,
+    SinkContract,
+    SourceContract,
+    batch,
+    make,
+    run_job,
+    task,
+)
 from tests.connectors.test_local_file import PEOPLE, read_all, write
 
 PATHS = ["one.bin", "below/two.bin"]
@@ -432,3 +442,21 @@ def test_a_binary_file_stays_below_the_target(path, tmp_path, job):
 def test_rows_that_are_no_files_are_a_problem_before_anything_runs(tmp_path):
     sink = make(LocalFileSink, path=str(tmp_path), file_format_type="binary")
     assert "no column 'data'" in str(next(iter(sink.check([TableSchema.from_arrow(pa.schema([("id", pa.int32())]))]))))
+
+
+@pytest.mark.parametrize(("form", "bad"), [("xml", "a\x01"), ("excel", "a" * 40_000)])
+def test_a_row_that_the_format_cannot_hold_is_set_aside_and_the_others_are_written(tmp_path, form, bad):
+    target = tmp_path / "out"
+    sink = make(LocalFileSink, path=str(target), tmp_path=str(tmp_path / "tmp"), file_format_type=form)
+    run = run_job(tmp_path / "job", BatchesSource(TABLE, [batch((1, "ann"), (2, bad), (3, "cid"))]), sink, mode="ROUTE")
+    assert run.result.status == "FINISHED", run.result.error
+    assert run.rejected == 1
+    [row] = run.aside
+    assert "column name: 'a" in row["error_message"]
+    assert '"id":2,' in row["original_data"]
+    source = make(LocalFileSource, path=str(target), file_format_type=form, xml_row_tag="RECORD",
+                  skip_header_row_number=int(form == "excel"),
+                  schema={"fields": {"id": "bigint", "name": "string"}})  # fmt: skip
+    found = [row for split in source.splits(1) for read in source.read(split, None, task()) if read
+             for row in read.batch.rows.to_pylist()]  # fmt: skip
+    assert found == [{"id": 1, "name": "ann"}, {"id": 3, "name": "cid"}]

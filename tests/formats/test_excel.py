@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 
 from headrace.errors import BadRow, Rejected
+from headrace.formats.file_format import WriteSettings
+from headrace.formats.registry import file_format
 from tests.formats.reading import read, schema_of, written
 from tests.formats.workbooks import CLOCK, DATE, DURATION, STAMP, number, text, workbook
 
@@ -86,3 +88,25 @@ def test_rows_of_nulls_are_written_so_that_they_are_there():
 def test_what_is_not_a_workbook_is_refused_by_name(data):
     with pytest.raises(Rejected, match="books.xlsx is not an Excel file that can be read: .*; save it as xlsx again"):
         read("excel", data, schema_of(a="int"), name="books.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("a" * 32_767, ""),
+        ("a" * 32_768, "has 32,768 characters, and a cell holds 32,767"),
+        ("😀" * 16_384, "has 32,768 characters, and a cell holds 32,767"),
+        ("a\uffff", "has the character U+FFFF, which no xlsx file can hold"),
+        (b"\xff\x00", "the bytes ff00 are not a text in UTF-8"),
+        ({"s": "a" * 32_767}, "a cell holds 32,767"),
+    ],
+    ids=range(6),
+)
+def test_what_a_cell_cannot_hold_is_refused_with_its_row_and_column(value, reason):
+    rows = pa.record_batch({"id": pa.array([1, 2, 3]), "v": pa.array([None, value, None])})
+    refused = file_format("excel").refused(rows, WriteSettings())
+    assert list(refused) == [1] * bool(reason)
+    assert all("column v: " in told and reason in told for told in refused.values())
+    if not reason:
+        back = read("excel", written("excel", rows), schema_of(id="bigint", v="string"), skip_header_row_number=1)
+        assert back == [[1, None], [2, value], [3, None]]
