@@ -3,6 +3,7 @@
 A source or sink declares its schemes, and says what options an address with a wish comes to.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -55,8 +56,20 @@ def is_address(text: str) -> bool:
     return bool(colon) and scheme.replace("+", "").replace("-", "").isalnum()
 
 
+def without_jdbc(text: str) -> str:
+    """A JDBC URL as an address, `jdbc:sqlite:shop.db` as `sqlite:///shop.db`; any other text as it is."""
+    head, _, rest = text.partition(":")
+    kind, colon, place = rest.partition(":")
+    if head.lower() != "jdbc" or not kind or not colon:
+        return text
+    return f"{kind}:{place}" if place.startswith("//") else f"{kind}:///{place}"
+
+
 def parse_address(text: str) -> tuple[Address, str]:
-    """A URL, and the password that stands in it. Raises ConfigError for one that cannot be read."""
+    """A URL, and the password that stands in it. Raises ConfigError for one that cannot be read.
+
+    The login stands before the host, or in the parameters `user` and `password`, as in a JDBC URL.
+    """
     try:
         parts = urlsplit(text)
     except ValueError as error:
@@ -64,6 +77,10 @@ def parse_address(text: str) -> tuple[Address, str]:
     login, at, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     shown = text.replace(f":{password}@", "@", 1) if password else text
+    shown = re.sub(r"(?<=[?&])password=[^&]*", "password=***", shown)
     parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return Address(parts.scheme.lower(), hosts if at else parts.netloc, parts.path, shown, unquote(user), "",
-                   parameters), unquote(password)  # fmt: skip
+    user, password = (
+        unquote(given) or parameters.pop(name, "") for name, given in (("user", user), ("password", password))
+    )
+    scheme = parts.scheme.lower()
+    return Address(scheme, hosts if at else parts.netloc, parts.path, shown, user, "", parameters), password

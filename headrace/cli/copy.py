@@ -17,7 +17,7 @@ from headrace.config.job import parse_job
 from headrace.config.rewrite import print_document, read_document
 from headrace.connector import Sink, Source, sinks, sources
 from headrace.errors import ConfigError, HeadraceError, Problem
-from headrace.places import ReadWish, WriteWish, is_address, parse_address
+from headrace.places import ReadWish, WriteWish, is_address, parse_address, without_jdbc
 
 P = TypeVar("P", Source, Sink)
 
@@ -116,6 +116,7 @@ def make_copy(
     fetches: whether they are read at all. ask: for the password of what it is told.
     """
     _check(wish)
+    source, target = without_jdbc(source), without_jdbc(target)
     variables: dict[str, str] = {}
     sql = ""
     if is_address(source) and not source.startswith(("http://", "https://", "file://")):

@@ -19,7 +19,7 @@ from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job, parse_job
 from headrace.errors import HeadraceError
 from headrace.execution.preview import preview
-from headrace.places import is_address
+from headrace.places import is_address, without_jdbc
 from headrace.plan.plan import make_plan
 from headrace.rows import type_name
 
@@ -73,7 +73,7 @@ def _job(place: str, variables: Sequence[str], table: str, form: str, folder: Pa
 
 def is_data(place: str) -> bool:
     """Whether a path or address names data, and not a job file."""
-    if is_address(place) or os.path.isdir(place) or is_pattern(place):
+    if is_address(without_jdbc(place)) or os.path.isdir(place) or is_pattern(place):
         return True
     suffixes = os.path.basename(place).lower().split(".")[1:]
     if suffixes != ["json"]:

@@ -164,6 +164,19 @@ def test_a_password_on_the_command_line_is_refused(here):
     assert "leave it out and set HEADRACE_SOURCE_PASSWORD" in shown
 
 
+def test_a_jdbc_url_is_an_address_too(here):
+    copy("orders.csv", "jdbc:sqlite:s.db", "--table", "orders")
+    assert copy("jdbc:sqlite:s.db", "again.csv", "--table", "orders", "--print") == copy(
+        "sqlite:///s.db", "again.csv", "--table", "orders", "--print"
+    ), "one job"
+    shown = copy("jdbc:mysql://db/shop?user=ann&useSSL=false", "o.parquet", "--table", "x", "--print")
+    assert 'url = "jdbc:mysql://db/shop?useSSL=false"' in shown
+    assert 'user = "ann"' in shown
+    shown = copy("jdbc:mysql://db/shop?user=ann&password=s3cret", "o.parquet", "--table", "x", code=2)
+    assert "s3cret" not in shown
+    assert "leave it out and set HEADRACE_SOURCE_PASSWORD" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
