@@ -106,13 +106,13 @@ class Ending:
         progress = self._result.progress
         mend = "mend the cause, then " if self.status == "FAILED" else ""
         kept = self.status == "FAILED" or self._plan.job.env.retain_after_cancel
-        if kept and (progress.checkpoints or progress.restored_from is not None):
+        if self._file and kept and (progress.checkpoints or progress.restored_from is not None):
             return (
                 f"{mend}go on from the last checkpoint: `headrace run {job} --restore --job-id {self._result.job_id}`"
             )
-        is_plain = self.report is not None and any(d.is_plain for d in self.report.deliveries)
         if not self._file:
             return f"{mend}run it again"
+        is_plain = self.report is not None and any(d.is_plain for d in self.report.deliveries)
         again = ", and writes its rows again" if self.written or is_plain else ""
         return f"{mend}run it again: `headrace run {job}` starts from the beginning{again}"
 

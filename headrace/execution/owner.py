@@ -1,5 +1,6 @@
 """The lock a process holds on a job while it runs it, and what a home knows of the jobs that staged something."""
 
+import errno
 import hashlib
 import os
 import uuid
@@ -12,6 +13,13 @@ from headrace.connector import NO_STORE, Claim
 from headrace.errors import HomeUnusable, JobExists
 from headrace.storage.local import FileLock, write_new
 
+_CURES = {
+    errno.EACCES: "check its owner and mode",
+    errno.EROFS: "make its file system writable",
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there",
+}
+
 
 @contextmanager
 def beginning_in(home: Path) -> Iterator[None]:
@@ -19,9 +27,10 @@ def beginning_in(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        cure = _CURES.get(error.errno or 0, "mend it")
         raise HomeUnusable(
             f"cannot use the home {home}: {error.strerror or error}{f': {error.filename}' if error.filename else ''}; "
-            "free some space there, or name another one with --home"
+            f"{cure}, or name another one with --home"
         ) from error
 
 

@@ -308,6 +308,8 @@ class LocalStorage(Storage):
     def stage(self, final: str, target: str, temporary: str, claim: Claim, after: int = 0) -> StagedFile:  # noqa: D102
         with _translated(target, "write"):
             make_durable_folder(target)
+            if not os.access(target, os.W_OK | os.X_OK, effective_ids=True):  # before rows are written to be moved here
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), target)
             folder = os.path.join(_area(target, temporary), claim.name)
             while True:
                 make_durable_folder(folder)
@@ -496,7 +498,8 @@ def _translated(path: str, verb: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         cure = "check its owner and mode" if verb == "write" else "check its permissions"
-        raise Rejected(f"cannot {verb} {error.filename or path}: Permission denied; {cure}") from error
+        where = error.filename2 or error.filename or path  # of a renaming, the new name
+        raise Rejected(f"cannot {verb} {where}: Permission denied; {cure}") from error
     except OSError as error:
         free = ""
         if verb == "write":

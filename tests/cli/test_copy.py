@@ -3,7 +3,10 @@
 import gzip
 import http.server
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pyarrow as pa
@@ -278,3 +281,31 @@ def test_types_arrive(here):
     (here / "t.csv").write_text("zip,day,n\n01234,2024-01-31,12345678901234567890\n")
     copy("t.csv", "t.parquet")
     assert pq.read_table("t.parquet").schema.types == [pa.string(), pa.date32(), pa.decimal128(38, 0)]
+
+
+WITHOUT_ROOTS_RIGHTS = [shutil.which("setpriv"), "--bounding-set=-dac_override,-dac_read_search,-fowner"]
+
+
+def test_a_target_that_may_not_be_written_is_named_before_any_row_and_nothing_is_offered_that_fails(here):
+    out = here / "out"
+    out.mkdir(mode=0o555)
+    before = WITHOUT_ROOTS_RIGHTS if os.geteuid() == 0 else []
+    if before:
+        assert before[0], "setpriv is part of util-linux"
+        os.chown(out, 65534, 65534)
+    for target, home, text in (
+        ("out/o.parquet", "home", "error: cannot write out: Permission denied; check its owner and mode\n"),
+        (
+            "o.parquet",
+            "out/home",
+            "Permission denied: out/home; check its owner and mode, or name another one with --home",
+        ),
+    ):
+        command = [*before, sys.executable, "-m", "headrace", "copy", "orders.csv", target]
+        env = {**os.environ, "HEADRACE_HOME": home}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
+        assert done.returncode == 1
+        assert text in done.stderr.replace(str(here) + "/out/home", "out/home")
+        assert ".headrace-staging" not in done.stderr
+        assert "--restore" not in done.stderr  # a copy has no job file to restore
+    assert list(out.iterdir()) == []
