@@ -170,6 +170,11 @@ class Client:
         """Ask for a job's end, at once or with a savepoint."""
         self._ask("POST", "/stop-job", {}, json.dumps({"jobId": job_id, "isStopWithSavePoint": savepoint}))
 
+    def drain(self, node: str, *, undo: bool = False) -> list[int]:
+        """Have a node, host:port, give its jobs to others and take none, or take them again; those that it has left."""
+        answer = self._ask("POST", "/drain-node", {}, json.dumps({"node": node, "undo": undo}))
+        return [int(job_id) for job_id in answer["jobIds"]]
+
     def job(self, job_id: int) -> Job:
         """One job, running or ended. Raises JobNotFound."""
         answer = self._ask("GET", f"/running-job/{job_id}")

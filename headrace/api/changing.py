@@ -196,6 +196,19 @@ def _node_routes(routes: APIRouter, state: State, listener: Listener) -> None:
         operations.set_tags({key: "" if value is None else text_for(value) for key, value in tags.items()})
         return Json({"status": "success", "message": "update node tags done."})
 
+    @posted(
+        routes,
+        "/drain-node",
+        responses={200: {"model": models.Drained}},
+        openapi_extra=documents.body("The node, as host:port.", documents.DRAIN),
+    )
+    def drain_node(asked: Asked) -> Response:
+        """Have a node of the cluster give its jobs to others and take none; with `undo` it takes jobs again."""
+        order, _ = object_of(asked.text, listener.wire)
+        node, drained = text_for(order.get("node", "")), not truth(order.get("undo"))
+        left = operations.drain(node, drained=drained)
+        return Json({"node": node, "drained": drained, "jobIds": [str(job_id) for job_id in left]})
+
 
 def text_for(value: Any) -> str:
     """A value of JSON as the text that a user would have written for it."""

@@ -10,6 +10,10 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     403: {"model": models.Failure, "description": "A page of another address asks, or this user may only look."},
     413: {"model": models.Failure, "description": "The body is too large."},
     415: {"model": models.Failure, "description": "The body is packed otherwise than with gzip."},
+    503: {"model": models.Failure, "description": "Only another node of the cluster knows, and it does not answer."},
+}
+NO_NODE: dict[int | str, dict[str, Any]] = {
+    404: {"model": models.Failure, "description": "There is no such node."},
 }
 
 
@@ -65,5 +69,10 @@ STOP = {
         "isStopWithSavePoint": {"type": "boolean"},
         "force": {"type": "boolean"},
     },
+}
+DRAIN = {
+    "type": "object",
+    "required": ["node"],
+    "properties": {"node": {"type": "string"}, "undo": {"type": "boolean"}},
 }
 PAGES = (query("page", {"type": "integer", "minimum": 1}), query("rows", {"type": "integer", "minimum": 1}))

@@ -82,6 +82,7 @@ def log_routes(routes: APIRouter, state: State, listener: Listener) -> None:
     text: dict[int | str, dict[str, Any]] = {
         200: {"content": {"text/plain": {}}, "description": "The end of the file."},
         400: {"description": "There is no such file."},
+        **documents.NO_NODE,
     }
     how = {"parameters": [documents.query("format", {"enum": ["html", "json"], "default": "html"})]}
 

@@ -148,13 +148,17 @@ def _figures(routes: APIRouter, state: State, listener: Listener) -> None:
 
     how = {"parameters": [documents.NODE]}
 
-    @routes.get("/thread-dump", responses={200: {"model": list[models.ThreadAnswer]}}, openapi_extra=how)
+    dumped: dict[int | str, dict[str, Any]] = {**documents.NO_NODE, 200: {"model": list[models.ThreadAnswer]}}
+
+    @routes.get("/thread-dump", responses=dumped, openapi_extra=how)
     def dump(request: Request) -> Response:
         """The stacks of this node's threads, or of those of the one that `node` names."""
         node = state.neighbours.named(request, listener)
         return Json(thread_dump()) if node is None else state.neighbours.ask(node, "GET", "/thread-dump")
 
-    @routes.get("/running-threads", responses={200: {"model": list[dict[str, str]]}}, openapi_extra=how)
+    named: dict[int | str, dict[str, Any]] = {**documents.NO_NODE, 200: {"model": list[dict[str, str]]}}
+
+    @routes.get("/running-threads", responses=named, openapi_extra=how)
     def threads(request: Request) -> Response:
         """The names of this node's threads, or of those of the one that `node` names."""
         node = state.neighbours.named(request, listener)

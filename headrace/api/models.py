@@ -149,6 +149,14 @@ class Failure(BaseModel):
     problems: list[ProblemAnswer] | None = None
 
 
+class Drained(BaseModel):
+    """A node of the cluster, whether it gives its jobs away, and those that it still has."""
+
+    node: str
+    drained: bool
+    jobIds: list[str]
+
+
 class Done(BaseModel):
     """A change was made."""
 

@@ -190,6 +190,23 @@ class Operations:
             raise ConfigError([no_block(kind) for kind in missing])
         return encrypt_config(job)
 
+    def drain(self, address: str, *, drained: bool) -> list[int]:
+        """Have the node at host:port give its jobs to others and take none, or take jobs again; the jobs it has now.
+
+        Raises ConfigError where there is no such node, or none that could take them.
+        """
+        nodes = self._service.nodes()
+        node = next((node for node in nodes if node.address == address), None)
+        if node is None:
+            known = ", ".join(node.address for node in nodes)
+            raise ConfigError([Problem("node", f"there is no living node {address!r}", f"there are {known}")])
+        if drained and not any(other.runs_jobs for other in nodes if other.id != node.id):
+            text = f"{address} cannot be drained: no other living node runs jobs"
+            raise ConfigError([Problem("node", text, "start another one, or stop its jobs with savepoints")])
+        if node.drained != drained:
+            self._service.drain(node, drained=drained)
+        return [record.job_id for record in self._service.jobs() if record.owner == node.id]
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace the attributes of this node. Raises ConfigError when they are too long."""
         if sum(map(len, (*tags, *tags.values()))) > MAX_TAGS:

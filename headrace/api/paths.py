@@ -20,7 +20,16 @@ GET = (
     "logs",
     "log",
 )
-POST = ("submit-jobs", "submit-job/upload", "submit-job", "stop-jobs", "stop-job", "encrypt-config", "update-tags")
+POST = (
+    "submit-jobs",
+    "submit-job/upload",
+    "submit-job",
+    "stop-jobs",
+    "stop-job",
+    "encrypt-config",
+    "update-tags",
+    "drain-node",
+)
 _WITH_REST = ("jobs/checkpoints/history", "jobs/checkpoints", "finished-jobs", "running-job", "job-info", "logs", "log")
 
 GROUPS = {

@@ -450,6 +450,19 @@ def stop(
 
 
 @app.command()
+def drain(
+    node: Annotated[str, typer.Argument(help="host:port of the node, as /hazelcast/rest/cluster names it.")],
+    server: Server = None,
+    undo: Annotated[bool, typer.Option("--undo", help="It takes jobs again.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it has no jobs.")] = False,
+) -> None:
+    """Move the jobs of a cluster's node to the others, and wait until it has none; it takes no new ones."""
+    from headrace.cli.remote import drain_node
+
+    raise typer.Exit(drain_node(server, node, undo=undo, wait=not no_wait))
+
+
+@app.command()
 def checkpoints(
     job_id: JobId,
     server: Server = None,

@@ -166,6 +166,27 @@ class _Log:
                 return
 
 
+def drain_node(server: str | None, node: str, *, undo: bool, wait: bool) -> int:
+    """Have a node give its jobs to others, and wait until it has none; the exit code."""
+
+    def act(client: Client) -> int:
+        left = client.drain(node, undo=undo)
+        if undo:
+            print(f"{node} takes jobs again")
+            return 0
+        told: list[int] = []
+        while left and wait:
+            if left != told:
+                print(f"{node} still has {len(left)} jobs: {', '.join(map(str, left))}", file=sys.stderr)
+                told = left
+            time.sleep(POLL_SECONDS)
+            left = client.drain(node)
+        print(f"{node} is drained" if not left else f"{node} gives away {len(left)} jobs")
+        return 0
+
+    return talk(server, act)
+
+
 def talk(server: str | None, act: Callable[[Client], int]) -> int:
     """Do something with a server; the exit code."""
     url = server or os.environ.get("HEADRACE_SERVER") or "http://localhost:5801"
