@@ -1,4 +1,8 @@
-"""Small contents in an object store: S3 and what speaks its API, Google Cloud Storage, Azure."""
+"""Small contents in an object store: S3 and what speaks its API, Google Cloud Storage, Azure.
+
+Not by way of the storages of files: those stage and publish whole files, and promise no content that is stored only if
+another one is still there, which is what tells two starts apart (guarantee 9).
+"""
 
 import contextlib
 import re
