@@ -98,7 +98,7 @@ class S3Storage(Storage):
             found = self._client.call("head_object", key)
             if found is None:
                 raise Rejected(f"cannot read {self._client.url(key)}: there is no such object; correct `path`")
-            size, version = found["ContentLength"], found["ETag"]
+            size, version = found["ContentLength"], found.get("ETag", "")
         return _Object(self._client, key, size, version)
 
     # ------------------------------------------------------------------------------------------------------- writing
@@ -187,10 +187,10 @@ class S3Storage(Storage):
         taken = 0
         if after < _LEAST_PART:
             taken = min(item["size"], _LEAST_PART)
-            head = self._client.fetch(key, 0, after, there["ETag"])[0]
+            head = self._client.fetch(key, 0, after, there.get("ETag", ""))[0]
             upload.put(head + (self._client.fetch(hidden, 0, taken)[0] if taken else b""))
         else:
-            upload.copy(key, 0, after, there["ETag"])
+            upload.copy(key, 0, after, there.get("ETag", ""))
         upload.copy(hidden, taken, item["size"])
         upload.complete(upload.parts)
         if not self._is_shown(key, item):
@@ -424,9 +424,10 @@ def _below(key: str) -> str:
 
 
 def _stat(key: str, size: int, found: Mapping[str, Any]) -> Stat:
-    """Times in whole seconds, as every answer has them."""
+    """Times in whole seconds, as every answer has them. A gateway over a directory may know no tag of what others put
+    there: its time stands for that."""
     modified = int(found["LastModified"].timestamp()) * 1_000_000_000
-    return Stat(f"/{key}", size, modified, found["ETag"], created=modified)
+    return Stat(f"/{key}", size, modified, found.get("ETag") or str(modified), created=modified)
 
 
 def _md5(content: bytes) -> str:

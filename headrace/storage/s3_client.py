@@ -22,6 +22,9 @@ _VERBS = {"get": "read", "head": "read", "list": "list", "delete": "remove", "ab
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
 
+_TIME = "time "
+"""Begins the version of an object that has no tag, as one that was put into the directory behind a gateway."""
+
 _PASSING = {"408", "409", "429", "RequestTimeout", "SlowDown", "OperationAborted", "ServiceUnavailable", "Throttling"}
 
 _REGION = ("301", "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
@@ -83,7 +86,8 @@ class S3Client:
 
     def fetch(self, key: str, start: int, end: int, version: str = "") -> tuple[bytes, str]:
         """A range of an object, and its version. Raises Rejected where the object is gone or has another version."""
-        span = {"Range": f"bytes={start}-{end - 1}", **({"IfMatch": version} if version else {})}
+        tagged = version and not version.startswith(_TIME)
+        span = {"Range": f"bytes={start}-{end - 1}", **({"IfMatch": version} if tagged else {})}
         why = ""
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -100,8 +104,11 @@ class S3Client:
             except OSError as error:
                 why = error.strerror or str(error)
             else:
+                now = found.get("ETag") or f"{_TIME}{found['LastModified']}"
+                if version and not tagged and version != now:
+                    raise Rejected(self._text("read", key, "it was changed meanwhile", "start the job anew"))
                 if len(content) == end - start:
-                    return content, found["ETag"]
+                    return content, now
                 why = f"{len(content)} bytes came instead of {end - start}"
         raise Unavailable(self._text("read", key, why, ""))
 

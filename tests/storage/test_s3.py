@@ -74,6 +74,24 @@ class TestS3Storage(StorageContract):
         assert self.left(storage, root, temporary) == set()
 
 
+@pytest.mark.service
+def test_an_object_without_a_tag_is_known_by_its_time(gateway, storage, root):
+    """As a gateway has what somebody has put into its directory."""
+    folder = gateway.folder / "bucket" / root[1:]
+    folder.mkdir(parents=True)
+    (folder / "f").write_bytes(b"rows")
+    os.utime(folder / "f", (1000, 1000))
+    [listed] = storage.files(root)
+    assert (listed, listed.version) == (storage.stat(f"{root}/f"), str(1000 * 10**9))
+    assert storage.open(f"{root}/f").content() == storage.open(f"{root}/f", 4).content() == b"rows"
+    with storage.open(f"{root}/f").stream() as stream:
+        assert stream.read(1) == b"r"
+        os.utime(folder / "f", (2000, 2000))
+        stream.seek(3)
+        with pytest.raises(Rejected, match="it was changed meanwhile; start the job anew"):
+            stream.read()
+
+
 # ------------------------------------------------------------------------------------------------------------- faults
 
 
