@@ -401,6 +401,24 @@ def test_bad_rows_are_replayed_and_the_page_says_what_became_of_them(server, vis
     assert one.faults() == []
 
 
+@pytest.mark.parametrize("width", [1280, 1100])
+def test_every_button_of_a_row_is_in_sight(server, visit, endless, width):
+    page = visit(url(server), viewport={"width": width, "height": 800}).open("/jobs")
+    stop = page.get_by_role("button", name="Stop orders").first
+    expect(stop).to_be_visible()
+    edge, end = page.locator(".jobs-body").bounding_box(), stop.bounding_box()
+    assert end["x"] + end["width"] <= edge["x"] + edge["width"]
+
+
+def test_the_rate_of_a_job_is_what_it_writes_a_second(server, visit, endless):
+    page = visit(url(server)).open("/jobs")
+    row = page.get_by_role("row").filter(has_text="orders").first
+    cell = row.get_by_role("cell").nth(4)
+    expect(cell).to_have_text(re.compile(r"^\d+$"))
+    page.wait_for_timeout(6000)  # it is that of the last five seconds
+    assert 100 <= int(cell.inner_text()) <= 300  # the job's limit is 200
+
+
 def test_the_list_shows_how_much_a_job_has_not_read(server, visit, endless):
     page = visit(url(server)).open("/jobs")
     expect(page.get_by_role("columnheader", name="Lag")).to_be_visible()

@@ -4,6 +4,7 @@ import { useEffect, useSyncExternalStore } from 'react';
 import { type BriefJob, events, FIRST_JOBS, get } from './api';
 
 const MOST = 5000;
+const WINDOW = 5000;
 const ENDED = new Set(['FINISHED', 'FAILED', 'CANCELED', 'SAVEPOINT_DONE']);
 
 export const hasEnded = (status: string): boolean => ENDED.has(status);
@@ -12,6 +13,8 @@ export interface LiveJob extends BriefJob {
   /** Rows a second that were written, of late; undefined as long as it is not known. */
   rate?: number;
   seenAt?: number;
+  /** (when, rows written) of the last seconds: what is told comes at uneven times. */
+  told?: [number, number][];
 }
 
 interface Live {
@@ -39,14 +42,10 @@ function take(job: BriefJob, at: number): void {
   const before = known.get(job.jobId);
   if (before && (before.createdAt > job.createdAt || (before.createdAt === job.createdAt && before.version > job.version))) return; // a list that was asked for earlier
   const found: LiveJob = { ...job, seenAt: at };
-  if (before && before.createdAt === job.createdAt && before.seenAt) {
-    const grown = Number(job.sinkWriteCount) - Number(before.sinkWriteCount);
-    const seconds = (at - before.seenAt) / 1000;
-    if (seconds < 0.5) {
-      found.rate = before.rate;
-      found.seenAt = before.seenAt;
-    } else found.rate = Math.max(0, grown / seconds);
-  }
+  const earlier = before?.createdAt === job.createdAt ? (before.told ?? []) : [];
+  found.told = [...earlier.filter(([when], n) => at - when <= WINDOW || n === earlier.length - 1), [at, Number(job.sinkWriteCount)]];
+  const [since, rows] = found.told[0];
+  found.rate = at - since < 500 ? before?.rate : Math.max(0, Number(job.sinkWriteCount) - rows) / ((at - since) / 1000);
   if (hasEnded(job.jobStatus)) {
     const seconds = ((job.endedAt ?? at) - job.startedAt) / 1000;
     found.rate = seconds > 0 ? Number(job.sinkWriteCount) / seconds : undefined;

@@ -69,10 +69,10 @@ export function Jobs({ state: wantedState }: { state?: string }) {
             <span role="columnheader" className="right wide">
               Rows/s
             </span>
-            <span role="columnheader" className="right wide" title="What its sources know of and have not read, in bytes or rows">
+            <span role="columnheader" className="right wide widest" title="What its sources know of and have not read, in bytes or rows">
               Lag
             </span>
-            <span role="columnheader" className="wide">
+            <span role="columnheader" className="wide widest">
               Waits for
             </span>
             <span role="columnheader" className="wide">
@@ -117,10 +117,10 @@ const Row = memo(function Row({ job, index, top, now }: { job: LiveJob; index: n
       <span role="cell" className="right wide">
         {quick === undefined ? '–' : rate(quick)}
       </span>
-      <span role="cell" className="right wide">
+      <span role="cell" className="right wide widest">
         {job.lag === null ? '–' : count(job.lag)}
       </span>
-      <span role="cell" className="cut wide quiet" title={job.errorMsg ?? job.slowSide}>
+      <span role="cell" className="cut wide widest quiet" title={job.errorMsg ?? job.slowSide}>
         {job.errorMsg ?? sideOf(job.slowSide)}
       </span>
       <span role="cell" className="wide">
