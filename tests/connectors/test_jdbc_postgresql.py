@@ -412,3 +412,11 @@ def test_options_of_tables_are_quoted(shop):
     assert shop.query("SELECT reloptions FROM pg_class WHERE relname = 'people'") == [(["fillfactor=70"],)]
     with pytest.raises(Rejected, match="cannot be the name"):
         load(shop.sink(table="other", table_options={"a) ; --": "1"}), batch((1, "a")))
+
+
+@service
+def test_a_query_that_fails_in_its_middle_fails_with_the_databases_reason(shop):
+    shop.query("CREATE TABLE numbers AS SELECT i FROM generate_series(1, 50000) i")
+    with pytest.raises(Rejected, match="division by zero"):
+        rows_of(shop.source(query="SELECT 1 / (40000 - i) AS x FROM numbers"))
+    assert len(rows_of(shop.source(query="SELECT i FROM numbers"))) == 50_000
