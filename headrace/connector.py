@@ -265,6 +265,8 @@ class Split:
     id: the same after a restart. size: bytes or rows, to give the biggest out first; 0 unknown. table: the path of the
     table all its rows belong to; empty when it carries several. share: for the engine; a source never sees it.
     after: splits that must be finished before this one starts. data: what the source needs to read it; JSON.
+    ends: whether it is read to its end by an unbounded source, too: such splits are given to tasks one after the other,
+    as those of a bounded source are; the others of an unbounded source are all read at the same time.
     """
 
     id: str
@@ -273,6 +275,7 @@ class Split:
     after: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     share: Share | None = None
+    ends: bool = False
 
 
 class Read(NamedTuple):

@@ -134,13 +134,15 @@ def split_to_json(split: Split) -> dict[str, Any]:
         "after": list(split.after),
         "data": dict(split.data),
         "share": share,
+        "ends": split.ends,
     }
 
 
 def split_from_json(values: Mapping[str, Any]) -> Split:
     """The inverse. Raises KeyError, TypeError or ValueError when the values are not a split's."""
     share = _share(values.get("share"))
-    return Split(values["id"], values["size"], values["table"], tuple(values["after"]), values["data"], share)
+    after, ends = tuple(values["after"]), bool(values.get("ends"))
+    return Split(values["id"], values["size"], values["table"], after, values["data"], share, ends)
 
 
 def _share(values: Mapping[str, Any] | None) -> Share | None:

@@ -16,17 +16,26 @@ def reading_order(split: Split) -> tuple[int, str]:
 class SplitAssigner:
     """Gives the splits of one pipeline start to its tasks. Pure bookkeeping; the caller sends the messages.
 
-    A bounded split is given to one idle task at a time (`next_split`). The splits of an unbounded source never end,
-    so all of them are dealt out at once, evenly (`deal`).
+    A split that ends is given to one idle task at a time (`next_split`): all of a bounded source, and those that an
+    unbounded one says end. The others of an unbounded source are dealt out at once, evenly (`deal`).
     """
 
-    def __init__(self, splits: Iterable[Split], positions: Mapping[str, Position], finished: Iterable[str]) -> None:
+    def __init__(
+        self,
+        splits: Iterable[Split],
+        positions: Mapping[str, Position],
+        finished: Iterable[str],
+        *,
+        bounded: bool = True,
+    ) -> None:
+        self._bounded = bounded
         self.splits = {split.id: split for split in splits}
         self.positions = dict(positions)
         self.finished = self.splits.keys() & set(finished)
         self._ready: deque[Split] = deque()
         self._freed: list[tuple[tuple[int, str], Split]] = []
         self._held: dict[str, Split] = {}
+        self._endless: list[Split] = []
         self._owner: dict[str, int] = {}
         self._sizes = _Sizes()
         for split in self.splits.values():
@@ -37,10 +46,16 @@ class SplitAssigner:
             self._queue(split)
 
     def _queue(self, split: Split) -> None:
-        if self._may_start(split):
+        if not self.ends(split.id):
+            self._endless.append(split)
+        elif self._may_start(split):
             self._ready.append(split)
         else:
             self._held[split.id] = split
+
+    def ends(self, split_id: str) -> bool:
+        """Whether a split is one that a task reads to its end before it asks for the next."""
+        return self._bounded or self.splits[split_id].ends
 
     def _may_start(self, split: Split) -> bool:
         return all(before in self.finished for before in split.after if before in self.splits)
@@ -57,18 +72,17 @@ class SplitAssigner:
         return split
 
     def deal(self, tasks: int) -> dict[int, list[Split]]:
-        """All waiting splits, dealt out to tasks 0 … tasks-1 so that each has about as many."""
+        """All waiting splits without an end, dealt out to tasks 0 … tasks-1 so that each has about as many."""
         load = dict.fromkeys(range(tasks), 0)
         for owner in self._owner.values():
             load[owner] += 1
         dealt: dict[int, list[Split]] = {}
-        waiting = [*self._ready, *(split for _, split in self._freed), *self._held.values()]
-        for split in waiting:
+        for split in self._endless:
             task = min(load, key=lambda t: (load[t], t))
             load[task] += 1
             self._owner[split.id] = task
             dealt.setdefault(task, []).append(split)
-        self._ready, self._freed, self._held = deque(), [], {}
+        self._endless = []
         return dealt
 
     def add(self, splits: Iterable[Split]) -> None:

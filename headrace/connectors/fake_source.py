@@ -282,7 +282,7 @@ source {
                         name = f"{table.path}_{task * options.split_num + part}"
                         first = task * options.row_num + part * share
                         data = {"config": number, "rows": rows, "first": first}
-                        yield Split(name, rows, table.path, data=data)
+                        yield Split(name, rows, table.path, data=data, ends=True)
 
     def read(self, split: Split, position: Position | None, task: TaskContext) -> Iterator[Read | None]:  # noqa: D102
         options, table = self._table_of(split)
@@ -298,9 +298,6 @@ source {
                 of_part = None if kinds is None else kinds.slice(start, most)
                 yield Read(Batch(part, table.path, of_part), at)
         yield from _pause((options.split_read_interval or 0) / 1000)
-        while not self.is_bounded(task.job.mode):
-            time.sleep(0.5)
-            yield None
 
     def _table_of(self, split: Split) -> tuple[FakeTableOptions, TableSchema]:
         """The table that a split makes rows of; its place among the others may have changed since the split was saved.

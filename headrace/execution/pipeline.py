@@ -115,6 +115,7 @@ class PipelineRun:
         self._bounded = self._source.is_bounded(context.mode)
         self._tasks: dict[int, Lane] = {}
         self._idle: set[int] = set()
+        self._begun: set[int] = set()
         self._transactional = any(step.sink.kind is SinkKind.TRANSACTIONAL for step in pipeline.sinks())
         self.account = Account(pipeline, settings.verify, settings.unverified)
         self._saving = Saving(job, self._sinks, store, settings, self.account)
@@ -254,8 +255,9 @@ class PipelineRun:
 
     def _start_tasks(self, base: Checkpoint) -> None:
         self.account.tasks_start()
-        self._idle = set()
-        self._assigner = SplitAssigner(self._readable(base.splits), base.positions, base.finished)
+        self._idle, self._begun = set(), set()
+        splits = self._readable(base.splits)
+        self._assigner = SplitAssigner(splits, base.positions, base.finished, bounded=self._bounded)
         lanes = self._job.lanes(self._pipeline.parallelism)
         states = self._merged_states(base)
         self._tasks = {i: lanes[i % len(lanes)] for i in range(self._pipeline.parallelism)}
@@ -330,19 +332,15 @@ class PipelineRun:
         return []
 
     def _take_idle(self, item: Idle, coordinator: Coordinator) -> list[Action]:
-        self._idle.add(item.task)
-        if item.finished is not None:
+        if item.finished is None:
+            self._begun.add(item.task)
+        else:
             self._assigner.finish(item.finished)
+        if item.finished is None or self._assigner.ends(item.finished):
+            self._idle.add(item.task)
+        self._hand_out()
         if not self._bounded:
-            if len(self._idle) == self._pipeline.parallelism and item.finished is None:
-                self._deal()
             return []
-        for task in sorted(self._idle):
-            split = self._assigner.next_split(task)
-            if split is None:
-                break
-            self._idle.discard(task)
-            self._assign(task, split)
         if self._assigner.all_read() and len(self._idle) == self._pipeline.parallelism:
             return coordinator.all_read(time.monotonic())
         return []
@@ -359,10 +357,18 @@ class PipelineRun:
             return coordinator.save_failed(checkpoint.id, str(item.error), now)
         return coordinator.commit_failed(checkpoint.id, str(item.error))
 
-    def _deal(self) -> None:
-        for task, splits in self._assigner.deal(self._pipeline.parallelism).items():
-            for split in splits:
-                self._assign(task, split)
+    def _hand_out(self) -> None:
+        """Splits that end to idle tasks; the others to all tasks, once they have begun."""
+        if len(self._begun) == self._pipeline.parallelism:
+            for task, splits in self._assigner.deal(self._pipeline.parallelism).items():
+                for split in splits:
+                    self._assign(task, split)
+        for task in sorted(self._idle):
+            one = self._assigner.next_split(task)
+            if one is None:
+                break
+            self._idle.discard(task)
+            self._assign(task, one)
 
     def _assign(self, task: int, split: Split) -> None:
         start = split.share.start if split.share else None
@@ -374,7 +380,7 @@ class PipelineRun:
             parts = [part for split in splits for part in divide(split, self.failed, None)]
             coordinator.add_splits(parts)
             self._assigner.add(self._readable(parts))
-            self._deal()
+            self._hand_out()
 
     def _readable(self, splits: Iterable[Split]) -> list[Split]:
         splits = list(splits)

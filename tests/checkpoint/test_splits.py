@@ -25,11 +25,19 @@ def test_holds_a_split_back_until_those_before_it_are_finished():
 
 
 def test_deals_unbounded_splits_out_evenly_and_new_ones_to_whom_has_fewest():
-    assigner = SplitAssigner([Split(str(i)) for i in range(5)], {}, ())
+    assigner = SplitAssigner([Split(str(i)) for i in range(5)], {}, (), bounded=False)
+    assert assigner.next_split(0) is None
     assert sorted(len(splits) for splits in assigner.deal(2).values()) == [2, 3]
     assigner.add([Split("5"), Split("0")])
     [(_, [fresh])] = assigner.deal(2).items()
     assert fresh.id == "5"
+
+
+def test_gives_those_that_end_of_an_unbounded_source_one_at_a_time_and_deals_out_the_others():
+    assigner = SplitAssigner([Split("a"), Split("b", ends=True), Split("c", ends=True)], {}, {"c"}, bounded=False)
+    assert [split.id for splits in assigner.deal(1).values() for split in splits] == ["a"]
+    assert (assigner.next_split(0).id, assigner.next_split(0)) == ("b", None)
+    assert [assigner.ends(name) for name in "abc"] == [False, True, True]
 
 
 def test_tells_sizes_only_when_all_are_known():

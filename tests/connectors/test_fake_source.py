@@ -142,14 +142,13 @@ def test_gives_the_same_schema_to_all_table_names():
     assert [table.path for table in source.tables()] == ["a.b", "a.c"]
 
 
-def test_a_streaming_source_gives_its_rows_once_and_then_waits():
+def test_a_streaming_source_has_no_end_though_its_splits_do():
     source = make(FakeSource, schema=PEOPLE, row__num=3)
+    assert not source.is_bounded("STREAMING")
     [split] = source.splits(1)
-    reading = source.read(split, None, task(JobContext(1, mode="STREAMING")))
-    assert next(reading).batch.num_rows == 3
-    assert next(reading) is None
-    assert next(reading) is None
-    reading.close()
+    assert split.ends
+    [read] = source.read(split, None, task(JobContext(1, mode="STREAMING")))
+    assert read.batch.num_rows == 3
 
 
 def test_waits_after_a_split_only_when_asked_to():

@@ -25,14 +25,21 @@ sink { Console {} }"""
 HANG_GUARD = 60
 
 
+PARTS = [f"part {number}" for number in range(5)]
+
+
 class Finding(Source):
-    """Gives a row each 10 ms, from one split; the other one is found when `released` is set."""
+    """Gives a row each 10 ms, from one split; the other one is found when `released` is set.
+
+    Beside them lie splits that end, of one row each. at_once: how many of them were read at the same time, at most.
+    """
 
     Options = Options
 
     def __init__(self, options):
         super().__init__(options)
         self.asked, self.released = threading.Event(), threading.Event()
+        self.open, self.at_once = 0, 0
 
     def is_bounded(self, mode):
         return False
@@ -41,7 +48,7 @@ class Finding(Source):
         return [TABLE]
 
     def splits(self, parallelism):
-        return [Split("old")]
+        return [Split("old"), *(Split(name, ends=True) for name in PARTS)]
 
     def new_splits(self, known):
         self.asked.set()
@@ -50,6 +57,13 @@ class Finding(Source):
 
     def read(self, split, position, task):
         number = position or 0
+        if split.ends:
+            self.open += 1
+            self.at_once = max(self.at_once, self.open)
+            time.sleep(0.01)
+            yield Read(batch((1, split.id)), 1)
+            self.open -= 1
+            return
         while True:
             time.sleep(0.01)
             number += 1
@@ -126,7 +140,19 @@ def test_splits_that_are_found_are_read_and_saved(job, source, rows, tmp_path):
         return set(found.positions) if found else set()
 
     until(lambda: saved() == {"old", "new"})
-    until(lambda: set(rows[TABLE.path]["name"].to_pylist()) == {"old", "new"})
+    until(lambda: set(rows[TABLE.path]["name"].to_pylist()) == {"old", "new", *PARTS})
+
+
+def test_splits_that_end_are_read_one_after_the_other_beside_those_that_do_not(job, source, rows, tmp_path):
+    def finished():
+        found = FileStore(tmp_path).latest(1, 1)
+        return set(found.finished) if found else set()
+
+    until(lambda: finished() == {*PARTS})
+    assert source.at_once == 1
+    until(lambda: rows[TABLE.path]["name"].to_pylist().count("old") > 1)
+    names = rows[TABLE.path]["name"].to_pylist()
+    assert [names.count(part) for part in PARTS] == [1] * len(PARTS)
 
 
 def test_a_split_that_is_given_while_the_task_waits_at_a_savepoint_is_read(source, rows):
