@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.checkpoint.history import History
-from headrace.errors import HeadraceError, JobExists, told
+from headrace.errors import HeadraceError, JobExists, NotEnoughSlots, told
 from headrace.execution.bad_places import remember
 from headrace.execution.delivery import save_report
 from headrace.execution.master import JobMaster, Result
@@ -36,10 +36,12 @@ STORE_SECONDS = 1.0
 
 
 class RunningJob:
-    """Made when a job is taken, over when `done` is set."""
+    """Made when a job is taken, over when `done` is set. unplaced: see Submitted."""
 
-    def __init__(self, service: "JobService", record: JobRecord, plan: Plan) -> None:
-        self.record, self.plan = record, plan
+    def __init__(
+        self, service: "JobService", record: JobRecord, plan: Plan, unplaced: NotEnoughSlots | None = None
+    ) -> None:
+        self.record, self.plan, self._unplaced = record, plan, unplaced
         self.done, self.canceled = threading.Event(), threading.Event()
         self._service = service
         self._master: JobMaster | None = None
@@ -163,6 +165,8 @@ class RunningJob:
 
     def _run(self) -> None:
         try:
+            if self._unplaced is not None:
+                raise self._unplaced
             if self._service.take_slots(self):
                 self._run_with_slots()
             else:

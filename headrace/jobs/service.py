@@ -116,11 +116,15 @@ class Submission:
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job that was taken. record: None when a job of this id was already running, which changes nothing."""
+    """A job that was taken. record: None when a job of this id was already running, which changes nothing.
+
+    unplaced: why no node may run it, where its tags fit none; it fails then, as in SeaTunnel.
+    """
 
     job_id: int
     name: str
     record: JobRecord | None
+    unplaced: NotEnoughSlots | None = None
 
 
 @dataclass(frozen=True)
@@ -216,17 +220,17 @@ class JobService:
         while True:
             taken = [self._taken(submission) for submission in submissions]
             pairs = list(zip(taken, submissions, strict=True))
-            new = [(one.record, submission.job) for one, submission in pairs if one.record is not None]
+            new = [(one.record, submission.job, one.unplaced) for one, submission in pairs if one.record is not None]
             if not new:
                 return taken
-            keys = {record.key for record, _ in new}
+            keys = {record.key for record, _, _ in new}
             with self._lock:
                 self._taking |= keys
             try:
-                if self.store.add_all([(record, job.text) for record, job in new]).result():
-                    for record, job in new:
+                if self.store.add_all([(record, job.text) for record, job, _ in new]).result():
+                    for record, job, unplaced in new:
                         if record.owner == self.id:
-                            self._start(record, job.plan)
+                            self._start(record, job.plan, unplaced=unplaced)
                     return taken
             finally:
                 with self._lock:
@@ -246,6 +250,7 @@ class JobService:
         before = None if job_id is None else self.check_id(job_id, savepoint=savepoint)
         if before is not None and not before.status.is_end:
             return Submitted(before.job_id, name, None)
+        owner, unplaced = self._owner_of(submission.job)
         record = JobRecord(
             job_id=job_id if job_id is not None else self.store.new_id(),
             run=1 if before is None else before.run + 1,
@@ -257,18 +262,26 @@ class JobService:
             created=time.time(),
             restore=savepoint,
             from_savepoint=savepoint,
-            owner=self._owner_of(submission.job),
+            owner=owner,
             recover=config.env.recover or self.settings.recover,
         )
-        return Submitted(record.job_id, name, record)
+        return Submitted(record.job_id, name, record, unplaced)
 
-    def _owner_of(self, job: PreparedJob) -> str:
-        """The service that shall run a new job. Raises NotEnoughSlots where none can."""
+    def _owner_of(self, job: PreparedJob) -> tuple[str, NotEnoughSlots | None]:
+        """The service that shall run a new job, or end it for that reason: its tags fit no node.
+
+        Raises NotEnoughSlots where none has room.
+        """
         tags = {name: str(value) for name, value in job.plan.job.env.tag_filter.items()}
         if not self.settings.cluster and not tags:
-            return self.id
+            return self.id, None
         nodes = self.nodes() if self.settings.cluster else [replace(self._node(), slots=None)]
-        return self._placement.choose(nodes, job.outline.slots(), tags)
+        try:
+            return self._placement.choose(nodes, job.outline.slots(), tags), None
+        except NotEnoughSlots as error:
+            if not tags:
+                raise
+            return self.id, error
 
     def _name(self, given: str | None, config: JobConfig) -> str:
         if given and given not in DEFAULT_NAMES:
@@ -276,8 +289,8 @@ class JobService:
         own = config.env.job_name if "job_name" in config.env.model_fields_set else ""
         return own or self.settings.default_name
 
-    def _start(self, record: JobRecord, plan: Plan, note: str = "") -> None:
-        job = RunningJob(self, record, plan)
+    def _start(self, record: JobRecord, plan: Plan, note: str = "", *, unplaced: NotEnoughSlots | None = None) -> None:
+        job = RunningJob(self, record, plan, unplaced)
         if note:
             job.log("info", note)
         with self._lock:

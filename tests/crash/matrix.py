@@ -118,9 +118,10 @@ def _rows(folder: Path) -> Iterator[str]:
     if database.exists():
         with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):
             yield from (repr(row) for row in connection.execute("SELECT * FROM people"))
-    for file in (folder / "out.d").rglob("*"):
-        if file.is_file() and ".headrace-staging" not in file.parts:
-            yield from file.read_text().splitlines()
+    for place, folders, files in os.walk(folder / "out.d"):  # a folder that goes meanwhile is no trouble to it
+        folders[:] = [name for name in folders if name != ".headrace-staging"]
+        for name in files:
+            yield from (Path(place) / name).read_text().splitlines()
 
 
 def leftovers(folder: Path, mode: str) -> list[str]:

@@ -74,6 +74,15 @@ def test_counts_of_a_job_do_not_replace_those_of_its_end(service, monkeypatch):
     assert record.metrics.report is not None
 
 
+def test_a_job_whose_tags_fit_no_node_is_taken_and_fails_with_those_of_each(service):
+    service.set_tags({"zone": "a"})
+    ended = service.wait(submit(service, job(env={"tag_filter": {"zone": "b"}})).job_id, 30)
+    assert ended.status is JobStatus.FAILED
+    assert re.fullmatch(r"no node .* has the tags zone=b of env.tag_filter: \S+ has zone=a", ended.error)
+    fits = service.wait(submit(service, job(env={"tag_filter": {"zone": "a"}})).job_id, 60)
+    assert fits.status is JobStatus.FINISHED
+
+
 def test_a_job_whose_counts_stand_still_is_not_written_again(service):
     taken = submit(service, job(5, env={"job.mode": "STREAMING"}))
     wait_until(lambda: sum(counts.rows for counts in service.job(taken.job_id).metrics.counts.values()) == 10)
