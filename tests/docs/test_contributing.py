@@ -17,7 +17,7 @@ def test_what_the_page_adds_works_as_it_stands(tmp_path, monkeypatch):
     stands_for = {"pytest -q": f"pytest -q -p no:xdist -p no:cacheprovider --basetemp={files}"}
     here = Terminal(tmp_path, stands_for, alone=True)
     shutil.copytree(
-        ROOT / "headrace", tmp_path / "headrace", ignore=shutil.ignore_patterns("page_files", "__pycache__")
+        ROOT / "headrace", tmp_path / "headrace", ignore=shutil.ignore_patterns("page_files", "__pycache__", "duckdb")
     )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     there = tmp_path / "tests"
@@ -27,7 +27,7 @@ def test_what_the_page_adds_works_as_it_stands(tmp_path, monkeypatch):
         copy(ROOT / "tests" / name, there / name)
     added = [block for block in blocks(PAGE) if block.name]
     for block in added:
-        assert not (ROOT / block.name).exists(), f"{block.name} is there already"
+        assert not (tmp_path / block.name).exists(), f"{block.name} is there already"
         here.save(block)
     assert len(added) == 6
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

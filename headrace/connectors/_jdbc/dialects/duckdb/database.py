@@ -227,7 +227,7 @@ class Duckdb(Database):
 
     def is_of_row(self, error: Exception) -> bool:
         """Whether a row's values are the cause."""
-        return type(error).__name__ in _OF_ROWS
+        return type(error) in [getattr(self.driver, name) for name in _OF_ROWS]
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -242,18 +242,18 @@ class Duckdb(Database):
             raise self._meaning(error) from error
 
     def _meaning(self, error: Exception) -> Rejected | Unavailable:
-        kind, text = type(error).__name__, str(error).partition("\n")[0]
-        if kind == "OutOfMemoryException":
+        text = str(error).partition("\n")[0]
+        if isinstance(error, self.driver.OutOfMemoryException):
             return Unavailable(f"{self.shown}: {text}; raise --memory, or memory_limit in the url")
-        if kind in ("IOException", "InternalException", "FatalException"):
+        if isinstance(error, self.driver.IOException | self.driver.InternalException | self.driver.FatalException):
             free = ""
             with contextlib.suppress(OSError):
                 disk = os.statvfs(Path(self.shown).absolute().parent)
                 free = f"; {disk.f_bavail * disk.f_frsize >> 20} MiB are free there"
             return Unavailable(f"cannot use {self.shown}: {text}{free}")
-        if kind == "TransactionException" and "onflict" in text:
+        if isinstance(error, self.driver.TransactionException) and "onflict" in text:
             return Unavailable(f"{self.shown}: {text}")
-        if kind == "PermissionException":
+        if isinstance(error, self.driver.PermissionException):
             return Rejected(f"cannot use other files than {self.shown}: {text}")
         return Rejected(f"{self.shown}: {text}")
 
