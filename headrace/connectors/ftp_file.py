@@ -13,7 +13,6 @@ from headrace.connectors._files.servers import (
     one_place,
 )
 from headrace.options import PATH, LocalPath
-from headrace.storage.contract import Storage
 from headrace.storage.ftp import FtpPlace, FtpStorage
 
 
@@ -114,10 +113,7 @@ class FtpFileSource(ServerSource):
 
     Options = FtpFileSourceOptions
     example = EXAMPLE % "source"
-
-    def storage(self) -> Storage:
-        """The server's files."""
-        return FtpStorage(one_place(self.options.tables()))
+    storage_at = FtpStorage
 
 
 class FtpFileSinkOptions(FtpOptions, ServerSinkOptions):
@@ -133,13 +129,5 @@ class FtpFileSink(ServerSink):
     """
 
     Options = FtpFileSinkOptions
-    options: FtpFileSinkOptions
     example = EXAMPLE % "sink"
-
-    def place(self) -> FtpPlace:
-        """The server, and who logs in there."""
-        return self.options.place()
-
-    def storage(self) -> Storage:
-        """The server's files."""
-        return FtpStorage(self.place())
+    storage_at = FtpStorage

@@ -13,7 +13,6 @@ from headrace.connectors._files.servers import (
     one_place,
 )
 from headrace.options import PATH, LocalPath
-from headrace.storage.contract import Storage
 from headrace.storage.sftp import SftpPlace, SftpStorage, check_host_key
 
 
@@ -106,10 +105,7 @@ class SftpFileSource(ServerSource):
 
     Options = SftpFileSourceOptions
     example = EXAMPLE % "source"
-
-    def storage(self) -> Storage:
-        """The server's files."""
-        return SftpStorage(one_place(self.options.tables()))
+    storage_at = SftpStorage
 
 
 class SftpFileSinkOptions(SftpOptions, ServerSinkOptions):
@@ -125,13 +121,5 @@ class SftpFileSink(ServerSink):
     """
 
     Options = SftpFileSinkOptions
-    options: SftpFileSinkOptions
     example = EXAMPLE % "sink"
-
-    def place(self) -> SftpPlace:
-        """The server, and who logs in there."""
-        return self.options.place()
-
-    def storage(self) -> Storage:
-        """The server's files."""
-        return SftpStorage(self.place())
+    storage_at = SftpStorage

@@ -83,16 +83,41 @@ def new_folder(prefix: str) -> Path:
 
 
 @dataclass
-class Sshd:
-    """One server. Can be killed and started again on the same port and files."""
+class FileServerProcess:
+    """A server of files. Can be killed and started again on the same port and files."""
 
-    folder: Path = field(default_factory=lambda: new_folder("headrace-sshd-"))
+    folder: Path
     port: int = 0
     process: subprocess.Popen | None = field(default=None, repr=False)
 
     @property
     def home(self) -> Path:
         return self.folder / "home"
+
+    def break_lines(self) -> None:
+        """End the processes that serve its connections."""
+        assert self.process is not None
+        for child in _children(self.process.pid):
+            _kill_with_children(child)
+
+    def stop(self) -> None:
+        """With all its connections, as a power cut does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)
+            self.break_lines()
+            self.process.kill()
+            self.process.wait()
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass
+class Sshd(FileServerProcess):
+    """OpenSSH's."""
+
+    folder: Path = field(default_factory=lambda: new_folder("headrace-sshd-"))
 
     def make(self) -> "Sshd":
         folder, runner = self.folder, account()
@@ -142,33 +167,10 @@ class Sshd:
         wait_for(self.port, self.process)
         return self
 
-    def break_lines(self) -> None:
-        """All connections, as they are."""
-        assert self.process is not None
-        break_lines(self.process)
-
-    def stop(self) -> None:
-        """With all its connections, as a power cut does."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGSTOP)
-            self.break_lines()
-            self.process.kill()
-            self.process.wait()
-
-    def remove(self) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def place(self, port: int = 0, **changes) -> SftpPlace:
         told = (self.folder / "host.pub").read_text()
         given = {"user": USER, "password": PASSWORD, "host_key": told, **changes}
         return SftpPlace("127.0.0.1", port or self.port, **given)
-
-
-def break_lines(server: subprocess.Popen) -> None:
-    """End the processes that serve its connections."""
-    for child in _children(server.pid):
-        _kill_with_children(child)
 
 
 def _children(process: int) -> list[int]:

@@ -4,15 +4,13 @@ Without rights vsftpd takes anonymous users alone; who they are is told by the l
 """
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.storage.ftp import FtpPlace
-from tests.storage.sshd import account, as_account, break_lines, free_port, new_folder, wait_for
+from tests.storage.sshd import FileServerProcess, account, as_account, free_port, new_folder, wait_for
 
 VSFTPD = Path("/usr/sbin/vsftpd")
 
@@ -25,18 +23,12 @@ def why_not() -> str:
 
 
 @dataclass
-class Vsftpd:
-    """One server. Can be killed and started again on the same port and files."""
+class Vsftpd(FileServerProcess):
+    """vsftpd."""
 
     folder: Path = field(default_factory=lambda: new_folder("headrace-ftp-"))
-    port: int = 0
-    process: subprocess.Popen | None = field(default=None, repr=False)
     options: str = ""
     password: str = PASSWORD
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
 
     def make(self) -> "Vsftpd":
         folder = self.folder
@@ -73,23 +65,6 @@ class Vsftpd:
             )
         wait_for(self.port, self.process)
         return self
-
-    def break_lines(self) -> None:
-        """All connections, as they are."""
-        assert self.process is not None
-        break_lines(self.process)
-
-    def stop(self) -> None:
-        """With all its connections, as a power cut does."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGSTOP)
-            self.break_lines()
-            self.process.kill()
-            self.process.wait()
-
-    def remove(self) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def place(self, **changes) -> FtpPlace:
         return FtpPlace("127.0.0.1", self.port, **{"user": USER, "password": PASSWORD, **changes})

@@ -3,12 +3,11 @@
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from headrace.connector import TableSchema
 from headrace.connectors._files.options import FileTableOptions, refuse_local_options
 from headrace.connectors._files.sink import FileSink, FileSinkOptions
 from headrace.connectors._files.source import FileSource
@@ -150,10 +149,6 @@ class BucketSink(FileSink):
     def rooted(self, path: str) -> str:
         """With the bucket before it, and the store before that."""
         return _url(self.options.place(), path)
-
-    def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
-        """Rows that are set aside are read back from files of this machine only."""
-        return None
 
 
 def told_idle(properties: Mapping[str, str], known: Sequence[str]) -> Iterator[str]:

@@ -3,16 +3,18 @@
 import posixpath
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from headrace.connector import Options, TableSchema
+from headrace.connector import Options
 from headrace.connectors._files.options import FileTableOptions, refuse_local_options
 from headrace.connectors._files.sink import FileSink, FileSinkOptions
 from headrace.connectors._files.source import FileSource
 from headrace.options import HOST, STORE_PATH
+from headrace.storage.contract import Storage
+from headrace.storage.server import ServerStorage
 
 
 def server_path(text: str) -> str:
@@ -87,6 +89,10 @@ class ServerSinkOptions(FileSinkOptions):
         description="Staging, on the server; a hidden folder in `path` where files cannot be renamed from there.",
     )
 
+    @abstractmethod
+    def place(self) -> Any:
+        """The server, and who logs in there. Raises ValueError."""
+
 
 def one_place(tables: Sequence[FileTableOptions]) -> Any:
     """The server of all tables. Raises ValueError where they are on several."""
@@ -98,7 +104,13 @@ def one_place(tables: Sequence[FileTableOptions]) -> Any:
 
 
 class ServerSource(FileSource):
-    """Reads files of a server."""
+    """Reads files of a server. storage_at: the server's files, by its place."""
+
+    storage_at: ClassVar[type[ServerStorage]]
+
+    def storage(self) -> Storage:
+        """The server's files."""
+        return self.storage_at(one_place(self.options.tables()))
 
     def rooted(self, path: str) -> str:
         """With the server before it."""
@@ -106,19 +118,18 @@ class ServerSource(FileSource):
 
 
 class ServerSink(FileSink):
-    """Writes files onto a server."""
+    """Writes files onto a server. storage_at: the server's files, by its place."""
 
-    @abstractmethod
-    def place(self) -> Any:
-        """The server, and who logs in there."""
+    options: ServerSinkOptions
+    storage_at: ClassVar[type[ServerStorage]]
+
+    def storage(self) -> Storage:
+        """The server's files."""
+        return self.storage_at(self.options.place())
 
     def rooted(self, path: str) -> str:
         """With the server before it."""
-        return _url(self.place(), path)
-
-    def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
-        """Rows that are set aside are read back from files of this machine only."""
-        return None
+        return _url(self.options.place(), path)
 
 
 def _url(place: Any, path: str) -> str:

@@ -185,7 +185,9 @@ class FileSink(Sink):
         return self.storage().lacks
 
     def source_of_bad_rows(self, table: TableSchema) -> Mapping[str, Any] | None:
-        """The files of the table's directory, with the same delimiters."""
+        """The files of the table's directory, with the same delimiters; those of this machine only."""
+        if not self.storage().is_of_one_machine:
+            return None
         options: FileSinkOptions = self.options_for(table)
         if options.file_format_type == "csv" and options.quote_mode.upper() == "NONE":
             return None
