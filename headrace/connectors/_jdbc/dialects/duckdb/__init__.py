@@ -41,6 +41,7 @@ class DuckdbDialect(Dialect):
     name, title, kinds = "duckdb", "DuckDB", ("duckdb",)
     url_form = "jdbc:duckdb:FILE"
     drivers = ("duckdb",)
+    is_of_one_machine = True
     streams = False
     bulk = True
     usual_schema = "main"
