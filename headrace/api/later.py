@@ -73,12 +73,13 @@ def _pending(routes: APIRouter, state: State, listener: Listener) -> None:
     def resource_workers() -> Response:
         """The slots and attributes of every node; SeaTunnel 3."""
         found = workers()
-        measured = {_bracketed(state.service.settings.address): state.monitor.resources()}
+        mine = state.monitor.resources()
+        measured = {_bracketed(state.service.settings.address): mine}
         for address, reply in state.neighbours.ask_each(state.neighbours.others(listener), "/resource/workers").items():
             if isinstance(reply, Reply) and reply.status == 200:
                 theirs = {worker["address"]: worker for worker in orjson.loads(reply.content)["workers"]}
                 own = theirs.get(_bracketed(address), {})
-                measured[_bracketed(address)] = {name: own[name] for name in state.monitor.resources() if name in own}
+                measured[_bracketed(address)] = {name: own[name] for name in mine if name in own}
         for worker in found:
             worker |= {"usedSlots": worker["totalSlots"] - worker["freeSlots"]}
             worker |= measured.get(worker["address"], {})

@@ -12,7 +12,7 @@ from headrace.api import documents, models
 from headrace.api.listener import Listener
 from headrace.api.log_files import page
 from headrace.api.looking import query_value
-from headrace.api.neighbours import unknown
+from headrace.api.neighbours import owner_among, unknown
 from headrace.api.problems import BadRequest, Json
 from headrace.api.state import State
 from headrace.cluster.peers import Unanswered
@@ -42,8 +42,9 @@ def log_routes(routes: APIRouter, state: State, listener: Listener) -> None:
         others = neighbours.others(listener)
         job = JOB_LOG.match(name) if neighbours.are_there(listener) else None
         record = state.operations.job(int(job[1])) if job else None
-        owner = neighbours.owner(record, listener)
-        if name in logs.names() and owner is None:
+        owner = None if record is None else owner_among(others, record)
+        is_here = name in logs.names()
+        if is_here and owner is None:
             return None
         silent = ""
         for other in sorted(others, key=lambda one: owner is None or one.id != owner.id):
@@ -54,7 +55,7 @@ def log_routes(routes: APIRouter, state: State, listener: Listener) -> None:
                 continue
             if answer.status_code == 200:
                 return answer
-        if name in logs.names():
+        if is_here:
             return None
         if record is not None and owner is None and record.owner != state.service.id:
             silent = silent or str(unknown("the node that ran the job does not live"))

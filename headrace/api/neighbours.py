@@ -63,8 +63,12 @@ class Neighbours:
 
     def owner(self, record: JobRecord | None, listener: Listener) -> Node | None:
         """The other living node that runs a job, or has run it last; None where this node knows most of it."""
-        others = self.others(listener) if record is not None else []
-        return next((node for node in others if record is not None and node.id == record.owner), None)
+        return None if record is None else owner_among(self.others(listener), record)
+
+
+def owner_among(nodes: Sequence[Node], record: JobRecord) -> Node | None:
+    """The one of the nodes that runs a job, or has run it last."""
+    return next((node for node in nodes if node.id == record.owner), None)
 
 
 def unknown(reason: str) -> BadRequest:

@@ -68,9 +68,10 @@ _RIGHTS = {
 _OF_POSITIONS = (Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE)
 
 
-def check_rights(database: Database, name: Name, wanted: Sequence[Right], what: str) -> Iterator[Problem]:
+def check_rights(
+    database: Database, name: Name, wanted: Sequence[Right], what: str, *, exists: bool
+) -> Iterator[Problem]:
     """What the login may not do with a table, or the making of it where it is missing. what: the table, for people."""
-    exists = database.table(name) is not None
     lacking = ", ".join(database.lacks(name, wanted if exists else [Right.CREATE]))
     if lacking:
         quoted = database.dialect.quoted(name)
@@ -83,12 +84,10 @@ def check_positions(database: Database, tables: PositionsTables) -> Iterator[Pro
     """Whether the login may keep the positions."""
     for name in (tables.positions, tables.epochs):
         what = f"table {database.dialect.shown_name(name)}, which keeps the job's positions"
-        for problem in check_rights(database, name, _OF_POSITIONS, what):
-            yield (
-                problem
-                if database.table(name) is not None
-                else replace(problem, cure=f"{problem.cure}, or make it with the statements of the page on Jdbc")
-            )
+        exists = database.table(name) is not None
+        for problem in check_rights(database, name, _OF_POSITIONS, what, exists=exists):
+            made = "" if exists else ", or make it with the statements of the page on Jdbc"
+            yield replace(problem, cure=problem.cure + made)
 
 
 def check_table(options: JdbcSinkOptions, table: TableSchema, database: Database | None) -> Iterator[Problem]:
@@ -116,7 +115,7 @@ def check_table(options: JdbcSinkOptions, table: TableSchema, database: Database
         text = f"there is no table {shown} in {where}, and schema_save_mode is {options.schema_save_mode}"
         yield Problem("schema_save_mode", text, "create the table, or use CREATE_SCHEMA_WHEN_NOT_EXIST")
     elif database is not None:
-        yield from check_rights(database, name, _RIGHTS[mode], f"table {shown}")
+        yield from check_rights(database, name, _RIGHTS[mode], f"table {shown}", exists=found is not None)
     if found is not None and options.schema_save_mode is not SchemaSaveMode.RECREATE_SCHEMA:
         assert database is not None
         yield from _check_target(options, table, database, found, key, mode)
