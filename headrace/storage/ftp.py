@@ -278,6 +278,19 @@ class _Line(ftplib.FTP_TLS):
         self.welcome = self.getresp()
         return self.welcome
 
+    def makeport(self) -> socket.socket:
+        """A socket for the server to connect to; ftplib leaves it open where the server does not take it."""
+        listening = socket.create_server(("", 0), family=self.af, backlog=1)
+        try:
+            assert self.sock is not None, "it is connected"
+            host, port = self.sock.getsockname()[0], listening.getsockname()[1]
+            self.sendport(host, port) if self.af == socket.AF_INET else self.sendeprt(host, port)
+            listening.settimeout(_SECONDS)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
     def ntransfercmd(self, cmd: str, rest: Any = None) -> tuple[socket.socket, int | None]:
         """With the host of the connection, in its TLS session, as servers ask for against theft of transfers."""
         found, size = ftplib.FTP.ntransfercmd(self, cmd, rest)

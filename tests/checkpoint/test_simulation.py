@@ -134,7 +134,11 @@ def forgets_what_moved_before_a_late_answer(monkeypatch):
 
 def reads_finished_splits_again(monkeypatch):
     real = SplitAssigner.__init__
-    monkeypatch.setattr(SplitAssigner, "__init__", lambda self, splits, positions, _: real(self, splits, positions, ()))
+
+    def init(self, splits, positions, _finished, **kinds):
+        real(self, splits, positions, (), **kinds)
+
+    monkeypatch.setattr(SplitAssigner, "__init__", init)
 
 
 def forgets_savepoints(monkeypatch):

@@ -174,7 +174,7 @@ class Scene:
         env = {"HEADRACE_CHECKPOINT_RETAIN": "1"} if point == "retention" else {}
         run = self.start(*arguments, HEADRACE_CRASH=str(place), **env)
         if phase is Phase.SAVEPOINT:
-            run.until(lambda: stage.handled == BEFORE_A_SAVEPOINT * SPLITS * PARALLELISM)
+            run.until(lambda: stage.handled == BEFORE_A_SAVEPOINT * PARALLELISM)
             run.process.send_signal(signal.SIGTERM)
         run.until(stage.reached.exists)
         return stage

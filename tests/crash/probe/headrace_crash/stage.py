@@ -19,7 +19,7 @@ QUIET_AFTER = 2
 """Before a last checkpoint or a savepoint so many are taken, and then none: what follows has rows for certain."""
 
 BEFORE_A_SAVEPOINT = 6
-"""Batches that each split gives before a savepoint; it has more."""
+"""Batches that the split of each task gives before a savepoint; it has more."""
 
 KINDS = {
     Phase.CHECKPOINT: CheckpointKind.CHECKPOINT,
@@ -75,7 +75,7 @@ class Stage:
         return batches <= _size(self._ticks)
 
     def has_rows(self, splits: int, checkpoint_id: int) -> bool:
-        """Whether the checkpoint has new rows of so many splits, which are all that are read."""
+        """Whether the checkpoint has new rows of so many splits, which are all that are read: one for each task."""
         return self.reached.exists() or self.handled >= splits * checkpoint_id
 
 
@@ -132,8 +132,8 @@ def _direct(stage: Stage, phase: Phase) -> None:
         def wrapped(self):
             if phase is not Phase.CHECKPOINT and self.last.id >= QUIET_AFTER:
                 return None
-            read = len(self._finished.splits) if phase is Phase.SAVEPOINT else self.tasks
-            return inner(self) if stage.has_rows(read, self._next_id) else max(inner(self), time.monotonic() + 0.02)
+            due = inner(self)
+            return due if stage.has_rows(self.tasks, self._next_id) else max(due, time.monotonic() + 0.02)
 
         return wrapped
 
