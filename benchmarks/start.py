@@ -2,6 +2,8 @@
 
 import argparse
 import importlib.metadata
+import importlib.util
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -12,10 +14,14 @@ from benchmarks.measure import HEADRACE, PYTHON, Usage, in_turn
 
 NOTHING = "python -c pass"
 
+BARE = Path(__file__).parent.parent / "tests" / "bare"
+ALONE = ["env", f"PYTHONPATH={BARE}:{os.environ.get('PYTHONPATH', '')}"]
+"""Hides pandas, which pyarrow imports where it finds it: `pip install headrace` brings none."""
+
 JOB = """
 env {{ job.mode = BATCH }}
 source {{ FakeSource {{ row.num = 5, schema {{ fields {{ id = bigint, name = string }} }} }} }}
-sink {{ LocalFile {{ path = "{target}", file_format_type = csv }} }}
+sink {{ LocalFile {{ path = "{folder}/out", tmp_path = "{folder}/tmp", file_format_type = csv }} }}
 """
 
 
@@ -52,15 +58,17 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder, "job.conf")
-        job.write_text(JOB.format(target=f"{folder}/out"))
+        job.write_text(JOB.format(folder=folder))
         run = [*HEADRACE, "run", "--quiet", "--runner", "embedded", "--home", f"{folder}/home", str(job)]
         commands = {
             NOTHING: [PYTHON, "-c", "pass"],
             "python -c 'import pyarrow'": [PYTHON, "-c", "import pyarrow"],
             "import headrace": [PYTHON, "-c", "import headrace"],
             "headrace --help": [*HEADRACE, "--help"],
-            "headrace run, 5 rows": run,
+            "headrace run, 5 rows": [*ALONE, *run],
         }
+        if importlib.util.find_spec("pandas"):
+            commands["the same beside pandas"] = run
         print(f"\nfrom start to exit, medians of {given.runs}")
         show(in_turn(commands, given.runs))
     sizes = installed()

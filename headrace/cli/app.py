@@ -1,5 +1,6 @@
 """The commands and their options; what they do is in the other modules of this package."""
 
+import gc
 import io
 import os
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+
+from headrace.cli.starting import uncollected
 
 app = typer.Typer(
     name="headrace",
@@ -109,7 +112,8 @@ def run(
     Exit code 0: it FINISHED. 1: it FAILED. 2: the command or the job file is wrong. 3: it FINISHED, and all rows were
     rejected. 130: it was canceled.
     """
-    from headrace.cli.run import run_job
+    with uncollected():
+        from headrace.cli.run import run_job
 
     where = {"home": home, "config": config}
     overrides = {**where, "runner": runner, "memory": memory, "log_format": log_format}
@@ -156,8 +160,9 @@ def copy(
     Passwords come from HEADRACE_SOURCE_PASSWORD and HEADRACE_TARGET_PASSWORD, from --ask-password, or from where the
     database's own programs look.
     """
-    from headrace.cli.copy import Wish
-    from headrace.cli.copy import copy as copy_rows
+    with uncollected():
+        from headrace.cli.copy import Wish
+        from headrace.cli.copy import copy as copy_rows
 
     def parts(text: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -362,7 +367,7 @@ def server(
     log_format: LogFormat = None,
     v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
     role: Annotated[
-        str | None, typer.Option("--role", help="In a cluster: master (runs no jobs) or worker (is no master).")
+        str | None, typer.Option("--role", help="In a cluster: master (runs no jobs) or worker (the last to be it).")
     ] = None,
 ) -> None:
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""
@@ -572,6 +577,7 @@ def main() -> NoReturn:
 
         drop_output()
         code = BROKEN_PIPE
+    gc.freeze()  # else the interpreter looks through everything once more before it ends
     sys.exit(code)
 
 

@@ -11,11 +11,11 @@ SILENT_SECONDS = 4
 """Without a sign of life for so long after a signal, no Python code runs any more."""
 
 _WATCH = f"""
-head -c 1 > /dev/null
+[ -n "$(head -c 1)" ] || exit
 while sign=$(timeout {SILENT_SECONDS} head -c 1); code=$?; [ -n "$sign" ]; do :; done
 if [ $code = 124 ]; then
   echo "error: a plugin holds the interpreter, so the job cannot be ended in good order: its process is killed." \
-    "Nothing that is not committed will be visible. With --runner processes only its worker is killed" >&2
+    "Uncommitted rows are discarded. With --runner processes only its worker is killed" >&2
   kill -9 $PPID
 fi
 """

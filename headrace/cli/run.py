@@ -19,6 +19,7 @@ from headrace.cli.exits import BROKEN_PIPE, INTERRUPTED, exit_code
 from headrace.cli.guard import Guard
 from headrace.cli.history import Record
 from headrace.cli.output import amount, duration, failure_json, print_error, print_warnings, problems_of, say, tell
+from headrace.cli.starting import uncollected
 from headrace.cli.terminal import Screen, drop_output, fit, is_terminal, only_for_the_answer, width_of
 from headrace.cli.variables import parse_variables
 from headrace.config.job import JobConfig, load_job
@@ -109,8 +110,10 @@ class _Run:
             settings = load_settings(self._overrides, on_warning=notes.append)
             if settings.log_format is LogFormat.JSON:
                 json_to_stderr(settings.log_level)
-            config = self._job if isinstance(self._job, JobConfig) else load_job(self._job, parse_variables(variables))
-            plan = make_plan(config, strict=strict)
+            with uncollected():
+                job = self._job
+                config = job if isinstance(job, JobConfig) else load_job(job, parse_variables(variables))
+                plan = make_plan(config, strict=strict)
             self._name = self._name or plan.job.env.job_name
             _check_slots(plan, settings.slots)
             local, self._write, close_log = make_local(

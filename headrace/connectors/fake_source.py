@@ -444,7 +444,7 @@ def _pick(values: pa.Array) -> Make:
 def _letter_pool() -> Any:
     """Random letters that all texts are cut from, each block elsewhere: making them anew costs ten times more."""
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
-    return letters[_random("letters", 0).integers(0, len(letters), 1 << 21)]
+    return letters[_random("letters", 0).integers(0, len(letters), 1 << 21, np.uint8)]
 
 
 def _letters(random: np.random.Generator, n: int, length: int, dtype: pa.DataType) -> pa.Array:
