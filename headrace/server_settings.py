@@ -125,7 +125,8 @@ class ServerSettings(Settings):
     )
     role: Role = Field(
         default=Role.BOTH,
-        description="master: this member runs no jobs; worker: it is no master; left out: it does both.",
+        description="master: this member runs no jobs; worker: it is the master only where no other is left; left out: "
+        "it does both.",
     )
     lease: float = Field(default=5.0, gt=0, description="Seconds without a sign of life after which a server is dead.")
     telemetry: bool = Field(default=False, description="Whether /hazelcast/rest/instance/metrics tells anything.")

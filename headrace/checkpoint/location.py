@@ -28,7 +28,7 @@ def _blobs(place: str | None, default: Path, options: Mapping[str, str]) -> Blob
     bucket = rest.partition("/")[0]
     if scheme not in SCHEMES or not bucket or "@" in bucket:
         cure = "name a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
-        raise ConfigError([Problem("checkpoint_store", f"{place!r} is no place for checkpoints", cure)])
+        raise ConfigError([Problem("checkpoint_store", f"{place!r} is not a place for checkpoints", cure)])
     if scheme in ("s3", "s3a"):
         return ObjectBlobs(f"s3://{rest}", _s3(bucket, options))
     if options:

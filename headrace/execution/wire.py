@@ -59,7 +59,7 @@ def read_message(content: bytes) -> Any:
     try:
         version, name, values = load_values(content)
     except (ValueError, TypeError) as error:
-        raise Unreadable(f"sent {len(content)} bytes that are no message") from error
+        raise Unreadable(f"sent {len(content)} bytes that are not a message") from error
     if name == _REFUSED:
         raise Unreadable(values[0])
     if version != VERSION:

@@ -436,7 +436,7 @@ def _fields(line: str) -> tuple[str, int, str] | None:
         return None if unix[3] in (".", "..") or unix[1] in "bcps" else (unix[1], int(unix[2]), unix[3])
     if (dos := _DOS.fullmatch(line)) is not None:
         return ("d", 0, dos[2]) if dos[1] == "<DIR>" else ("-", int(dos[1]), dos[2])
-    raise ftplib.error_perm(f"{line!r}, which is no line of a listing that is known")
+    raise ftplib.error_perm(f"{line!r}, which is not a line of a listing that is known")
 
 
 def _seconds(text: str) -> int:

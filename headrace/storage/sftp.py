@@ -407,7 +407,7 @@ def check_host_key(given: str) -> None:
     except binascii.Error:
         right = False
     if not right:
-        raise ValueError(f"host_key {given!r} is no key, such as 'ssh-ed25519 AAAA…' or 'SHA256:…'")
+        raise ValueError(f"host_key {given!r} is not a key, such as 'ssh-ed25519 AAAA…' or 'SHA256:…'")
 
 
 def fingerprint(line: str) -> str:

@@ -317,9 +317,9 @@ class TestGateway(S3Contract):
 @pytest.mark.parametrize(
     ("place", "options", "problem"),
     [
-        ("ftp://host/x", {}, "is no place for checkpoints"),
-        ("s3://", {}, "is no place for checkpoints"),
-        ("s3://user:pass@bucket/x", {}, "is no place for checkpoints"),
+        ("ftp://host/x", {}, "is not a place for checkpoints"),
+        ("s3://", {}, "is not a place for checkpoints"),
+        ("s3://user:pass@bucket/x", {}, "is not a place for checkpoints"),
         ("gs://bucket/x", {"access_key": "k"}, "access_key: only for s3://"),
     ],
 )

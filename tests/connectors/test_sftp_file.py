@@ -50,7 +50,7 @@ class TestJobs(StoreJobs):
         ({"user": ""}, "user: required option is missing"),
         ({"password": ""}, "password or private_key_path is needed"),
         ({"port": 0}, "port"),
-        ({"host_key": "x"}, "host_key 'x' is no key"),
+        ({"host_key": "x"}, "host_key 'x' is not a key"),
         ({"path": "sftp://sftp.example.com/out"}, "is a URL; give the path alone"),
         ({"path": "../out"}, "leads upwards"),
     ],

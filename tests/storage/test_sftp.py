@@ -129,7 +129,7 @@ def test_who_may_logs_in(server, root, monkeypatch, tmp_path, change):
 
 @pytest.mark.parametrize("given", ["ssh-ed25519", "ssh-ed25519 x", "MD5:aa:bb", "SHA1:xx"])
 def test_what_is_no_key_of_a_server_is_refused(given):
-    with pytest.raises(ValueError, match="is no key, such as"):
+    with pytest.raises(ValueError, match="is not a key, such as"):
         check_host_key(given)
 
 

@@ -175,7 +175,7 @@ class _Reader:
         for i, column in enumerate(found.columns):
             infinity = infinite(column)
             if infinity is not None:
-                yield i, _numpy(infinity), "infinity is no date or time elsewhere"
+                yield i, _numpy(infinity), "infinity is not a date or time elsewhere"
 
 
 def _selected(database: "Duckdb", entry: Entry) -> tuple[list[str], list[int]]:
