@@ -13,7 +13,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 ORDERS = "order_id,amount\n1,9.50\n2,20.00\n"
 JOB = "source { FakeSource { schema { fields { id = bigint } } } }\nsink { Console {} }\n"
 
-RUN_HERE = ("README.md", "docs/getting-started.md", "docs/cli.md", "docs/memory.md")
+RUN_HERE = ("README.md", "docs/getting-started.md", "docs/cli.md", "docs/memory.md", "docs/monitoring.md")
 
 ELSEWHERE = {
     "docs/recipes.md": "test_recipes.py",
@@ -23,6 +23,7 @@ ELSEWHERE = {
     "docs/python.md": "test_python.py",
     "docs/connectors/": "test_connector_examples.py",
     "docs/sql-job-files.md": "test_docs.py",
+    "docs/server.md": "test_server_page.py",
 }
 
 NOT_RUN = {
@@ -35,10 +36,6 @@ NOT_RUN = {
     ("docs/rest.md", "REST v2"): "v2 answers what v1 does, by the recordings of tests/api",
     ("docs/rest.md", "Events"): "a stream without an end: tests/api/test_events.py",
     ("docs/rest.md", "An example of each"): "tests/api/test_examples.py asks a server each of them",
-    (
-        "docs/server.md",
-        "Server",
-    ): "names directories that only root may make; tests/api starts servers with both options",
     (
         "docs/checkpoints.md",
         "Where they are kept",
