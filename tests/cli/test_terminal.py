@@ -145,6 +145,18 @@ def test_a_pipe_gets_no_control_characters_and_no_colours(tmp_path, job):
     assert b"\r" not in done.stdout + done.stderr
 
 
+def test_a_pipe_gets_a_line_of_progress_for_ten_of_a_terminal(tmp_path, slow):
+    """At the pace of 20 ms instead of a second."""
+    code = "from headrace.cli import main, run; run.PROGRESS_SECONDS = 0.02; main()"
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", str(slow)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("RUNNING")]
+    assert done.returncode == 0, done.stderr
+    assert 1 <= len(lines) <= (time.monotonic() - began) / 0.2
+
+
 def test_the_start_tells_the_id_and_the_log(tmp_path, job):
     first = in_pipe(tmp_path, "run", job()).stderr.decode().splitlines()[0]
     log = re.fullmatch(r"job \d+ SeaTunnel_Job: its log is (.*)", first)[1]

@@ -1,9 +1,13 @@
 """What `check` finds without opening anything, and broken plugin packages."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from headrace.cli.app import app
 
 FAKE = "FakeSource { plugin_output = t, schema { fields { id = int } } }"
 CSV = 'LocalFile { path = "PATH", file_format_type = csv, plugin_output = t, schema { fields { id = int } } }'
@@ -77,3 +81,55 @@ def test_a_broken_plugin_package_ends_no_command_and_is_named(tmp_path, broken):
     (tmp_path / "job.conf").write_text(f"source {{ {FAKE} }}\nsink {{ Broken {{}} }}")
     done = headrace(tmp_path, "check", "job.conf", **broken)
     assert (done.returncode, said in done.stderr) == (2, True)
+
+
+JOB = """
+env {{ {0} }}
+source {{
+  FakeSource {{ {1}, plugin_output = a, schema {{ fields {{ id = int, name = string }} }} }}
+  LocalFile {{ path = "{2}", file_format_type = csv, plugin_output = b, schema {{ fields {{ id = {3} }} }} }}
+}}
+transform {{
+  Sql {{ plugin_input = a, plugin_output = c, query = "{4}" }}
+  Sql {{ plugin_input = b, plugin_output = d, query = "{5}" }}
+  Filter {{ plugin_input = a, plugin_output = e, include_fields = [{6}] }}
+}}
+sink {{
+  {7} {{ plugin_input = c }}
+  LocalFile {{ plugin_input = d, path = "/data/{8}", file_format_type = csv }}
+  Console {{ plugin_input = {9} }}
+}}
+"""
+SLIPS = [
+    ("parallelism = none", "parallelism = 1"),
+    ("row.nun = 5", "row.num = 5"),
+    ("/data/${day}/a.csv", "/data/a.csv"),
+    ("integr", "int"),
+    ("select nope from a", "select id from a"),
+    ("selec id from b", "select id from b"),
+    ("nobody", "name"),
+    ("Consle", "Console"),
+    ("${night}", "night"),
+    ("f", "e"),
+]
+"""(what is wrong, what is right) in each place of the job."""
+
+
+def problems_of(folder, wrong):
+    """The places of what `check` finds in the job with these slips."""
+    texts = [slip[0] if i in wrong else slip[1] for i, slip in enumerate(SLIPS)]
+    (folder / "job.conf").write_text(JOB.format(*texts))
+    done = CliRunner().invoke(app, ["check", "--json", str(folder / "job.conf")])
+    return sorted((problem["place"], problem["message"]) for problem in json.loads(done.stdout)["problems"])
+
+
+COLUMNS = {4, 6}
+"""Those that are of the columns, which are known once the rest is right."""
+
+
+def test_mending_what_is_shown_brings_nothing_of_its_kind_to_light(tmp_path):
+    everything = set(range(len(SLIPS)))
+    alone = {i: problems_of(tmp_path, {i}) for i in everything}
+    assert [i for i, found in alone.items() if len(found) != 1] == []
+    for left, shown in ((everything, everything - COLUMNS), (COLUMNS, COLUMNS), (set(), set())):
+        assert problems_of(tmp_path, left) == sorted(alone[i][0] for i in shown)
