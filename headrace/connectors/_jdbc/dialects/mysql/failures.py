@@ -8,10 +8,10 @@ from headrace.errors import Rejected, Unavailable, told
 
 _ROW = {
     1022, 1048, 1062, 1136, 1138, 1169, 1216, 1217, 1261, 1262, 1263, 1264, 1265, 1292, 1300, 1364, 1365, 1366, 1367,
-    1369, 1406, 1411, 1416, 1425, 1441, 1451, 1452, 1525, 1557, 1586, 1644, 1690, 1761, 1762, 1906, 3140, 3141, 3143,
-    3156, 3617, 3819, 3903, 3908, 4025, 4038, 4079,
+    1369, 1406, 1411, 1416, 1425, 1441, 1451, 1452, 1525, 1526, 1557, 1586, 1591, 1644, 1690, 1761, 1762, 1906, 3140,
+    3141, 3143, 3156, 3617, 3819, 3903, 3908, 4025, 4038, 4079,
 }  # fmt: skip
-"""A row's values are at fault: null, a key that is there, foreign keys, checks, triggers, what does not fit a type."""
+"""A row's values are at fault: null, keys, foreign keys, checks, triggers, partitions, what does not fit a type."""
 
 _AGAIN = {
     1021, 1040, 1041, 1042, 1053, 1077, 1078, 1079, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161,

@@ -1,5 +1,6 @@
 """Reading MySQL: each part is one SELECT whose rows are taken off the connection as they come, in a key's order."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from select import select
@@ -132,6 +133,8 @@ class Packets:
             self._database.end_statement()
             while not self.is_done:
                 self.take(1_000_000, 1 << 24)
+            with contextlib.suppress(self._database.driver.Error):  # else the next statement may be ended in its place
+                self._connection.query("DO 0")
         except (HeadraceError, self._database.driver.Error, OSError):
             if not self.is_done:
                 self._connection._force_close()
