@@ -219,6 +219,8 @@ class TaskContext:
     """
     verifier: Verifier | None = None
     """Where a sink says what it wrote and what it reads back before the commit; None when the job does not ask."""
+    accepts: frozenset[str] = frozenset()
+    """Encodings in which a source may hand rows on undecoded, see `Encoded`: the sinks behind it pass them on."""
 
     def fitting_rows(self, rows: pa.RecordBatch | pa.Table) -> int:
         """How many rows of this width make a batch."""
@@ -361,6 +363,13 @@ class Source(ABC):
 
     def lacks(self, parallelism: int) -> Iterable[str]:
         """What what it reads cannot promise to so many tasks, a sentence each, by the options alone; opens nothing."""
+        return ()
+
+    def advice(self) -> Iterable[Problem]:
+        """What of the outside system's settings could serve the job better, each with its cure. Read-only.
+
+        Asked by `headrace check --connect`, after `tables`, and shown as warnings.
+        """
         return ()
 
     @abstractmethod
@@ -582,6 +591,8 @@ class Sink(ABC):
     runs_code: ClassVar[bool] = False
     """Whether job files give it code to run: a server takes it only where `allowed_plugins` names it."""
     kind: SinkKind = SinkKind.PLAIN
+    accepts: frozenset[str] = frozenset()
+    """Encodings that its writers pass on as they come, see `Encoded`; by the options alone."""
     memory_bytes: ClassVar[int] = 8 * 1024 * 1024
     """What the writers of one task need, at least, beside the batch they are given; a job that has less is refused."""
     example: ClassVar[str] = ""
@@ -641,6 +652,10 @@ class Sink(ABC):
 
     def lacks(self, parallelism: int) -> Iterable[str]:
         """What the target cannot promise to so many tasks, a sentence each, by the options alone; opens nothing."""
+        return ()
+
+    def advice(self) -> Iterable[Problem]:
+        """See Source.advice; asked after `check`."""
         return ()
 
     def is_repeatable(self) -> bool:

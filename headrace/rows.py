@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -405,11 +405,93 @@ class Batch:
         """Bytes of the rows' buffers; a shared buffer counts for the part the batch refers to."""
         return self.rows.nbytes
 
+    @property
+    def estimated_bytes(self) -> int:
+        """See `estimate_bytes`."""
+        return estimate_bytes(self.rows)
+
+
+class Encoded(Protocol):
+    """Rows as an outside system gave them, for a sink that can pass them on as they are. All of them can be decoded.
+
+    form: names the encoding. types: what the outside system calls the type of each column. estimated_bytes: of
+    `estimate_bytes`.
+    """
+
+    form: str
+    types: tuple[str, ...]
+
+    @property
+    def num_rows(self) -> int: ...  # noqa: D102
+
+    @property
+    def nbytes(self) -> int: ...  # noqa: D102
+
+    @property
+    def estimated_bytes(self) -> int: ...  # noqa: D102
+
+    def slice(self, offset: int, length: int) -> "Encoded":
+        """A part of the rows, without copying."""
+
+    def decode(self) -> pa.RecordBatch:
+        """The rows as columns."""
+
+
+class EncodedBatch(Batch):
+    """Rows that are decoded when somebody asks for `rows`: all are inserts, and they have no metadata."""
+
+    __slots__ = ("_decoded", "encoded")
+    encoded: Encoded
+
+    def __init__(self, encoded: Encoded, table: str) -> None:
+        for name, value in (("encoded", encoded), ("_decoded", None), ("table", table)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "kinds", None)
+        object.__setattr__(self, "metadata", None)
+
+    @property
+    def rows(self) -> pa.RecordBatch:
+        """The rows, decoded once."""
+        found: pa.RecordBatch | None = self._decoded  # type: ignore[attr-defined]
+        if found is None:
+            found = self.encoded.decode()
+            object.__setattr__(self, "_decoded", found)
+        return found
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return self.encoded.num_rows
+
+    def slice(self, offset: int, length: int | None = None) -> Batch:
+        """A part of the rows, without copying or decoding."""
+        left = self.num_rows - offset
+        return EncodedBatch(self.encoded.slice(offset, left if length is None else min(length, left)), self.table)
+
+    def with_rows(self, rows: pa.RecordBatch) -> Batch:
+        """The same table with other columns."""
+        return Batch(rows, self.table)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows as they came."""
+        return self.encoded.nbytes
+
+    @property
+    def estimated_bytes(self) -> int:
+        """See `estimate_bytes`."""
+        return self.encoded.estimated_bytes
+
 
 _WIDTHS = {
     "BOOLEAN": 1, "TINYINT": 1, "SMALLINT": 2, "INT": 4, "FLOAT": 4, "BIGINT": 8, "DOUBLE": 8,
     "DATE": 24, "TIME": 12, "TIMESTAMP": 48, "TIMESTAMP_TZ": 48, "NULL": 0,
 }  # fmt: skip
+
+
+def estimated_width(dtype: pa.DataType) -> int | None:
+    """Bytes of each value in `estimate_bytes`; None where they depend on the value."""
+    return 36 if pa.types.is_decimal(dtype) else _WIDTHS.get(type_name(dtype))
 
 
 def estimate_bytes(rows: pa.RecordBatch) -> int:
@@ -420,11 +502,9 @@ def estimate_bytes(rows: pa.RecordBatch) -> int:
     total = 0
     for column in rows.columns:
         dtype = column.type
-        width = _WIDTHS.get(type_name(dtype))
+        width = estimated_width(dtype)
         if width is not None:
             total += width * (len(column) - column.null_count)
-        elif pa.types.is_decimal(dtype):
-            total += 36 * (len(column) - column.null_count)
         elif pa.types.is_string(dtype) or pa.types.is_binary(dtype):
             lengths = pc.binary_length(column)
             total += pc.sum(lengths).as_py() or 0

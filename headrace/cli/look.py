@@ -20,13 +20,13 @@ from headrace.cli.exits import FINISHED, WRONG, exit_code
 from headrace.cli.output import print_error, print_warnings, problem_json, problems_of
 from headrace.cli.terminal import only_for_the_answer
 from headrace.cli.variables import parse_variables
-from headrace.config.job import load_job
+from headrace.config.job import load_job, placed
 from headrace.connector import Registry, Sink, Source, Transform, sinks, sources, transforms
 from headrace.errors import ConfigError, HeadraceError, Problem
 from headrace.execution.calls import LoadedJob, describe
 from headrace.options import Options, option_names
 from headrace.plan.kinds import kind_mismatches
-from headrace.plan.plan import Plan, make_plan
+from headrace.plan.plan import Plan, Step, make_plan
 from headrace.plan.render import render
 from headrace.plan.schemas import describe_offline
 from headrace.settings import load_settings
@@ -35,11 +35,13 @@ from headrace.settings import load_settings
 def check_job(job: Path, variables: Sequence[str], *, connect: bool, as_json: bool) -> int:
     """Validate, print the plan; unknown options are errors here. The exit code: 0, or 2 when the job file is wrong."""
     with only_for_the_answer() if as_json else nullcontext(print) as answer:
+        advice = list[Problem]()
         try:
             plan = make_plan(load_job(job, parse_variables(variables)), strict=True)
             if connect:
                 tables = dict(describe(LoadedJob(plan)))
                 problems = kind_mismatches(plan, tables)
+                advice += [] if problems else _advice(plan)
             else:
                 tables, problems = describe_offline(plan)
             if problems:
@@ -51,7 +53,7 @@ def check_job(job: Path, variables: Sequence[str], *, connect: bool, as_json: bo
                 answer(json.dumps({"valid": False, "exitCode": code, "problems": found, "warnings": [], "plan": None}))
             print_error(error)
             return code
-        tree, found_warnings = render(plan, tables), [*plan.warnings, *_hints(plan)]
+        tree, found_warnings = render(plan, tables), [*plan.warnings, *_hints(plan), *advice]
         if as_json:
             warnings = [problem_json(warning) for warning in found_warnings]
             answer(json.dumps({"valid": True, "exitCode": 0, "problems": [], "warnings": warnings, "plan": tree}))
@@ -61,10 +63,22 @@ def check_job(job: Path, variables: Sequence[str], *, connect: bool, as_json: bo
     return FINISHED
 
 
+def _plugged(plan: Plan) -> dict[str, Step]:
+    """The place of each plugin → a step of it."""
+    return {step.plugin.place: step for pipeline in plan.pipelines for step in pipeline.all_steps()}
+
+
 def _hints(plan: Plan) -> Iterator[Problem]:
-    for plugin, step in {step.plugin.place: step for p in plan.pipelines for step in p.all_steps()}.items():
+    for plugin, step in _plugged(plan).items():
         for text, cure in step.instance.options.hints():
             yield Problem(plugin, text, cure, plan.job.file, step.plugin.line())
+
+
+def _advice(plan: Plan) -> Iterator[Problem]:
+    """What the outside systems say of their settings."""
+    for step in _plugged(plan).values():
+        if isinstance(step.instance, Source | Sink):
+            yield from (placed(problem, step.plugin, plan.job.file) for problem in step.instance.advice())
 
 
 def show_connectors(name: str | None, *, json_schema: bool) -> int:

@@ -18,7 +18,7 @@ from headrace.connector import Batch, Sink, Source, Transform, Verifier, Written
 from headrace.errors import Undelivered
 from headrace.execution.progress import Counts, Flow
 from headrace.plan.plan import Pipeline, Step
-from headrace.rows import RowKind, estimate_bytes
+from headrace.rows import EncodedBatch, RowKind
 
 
 @dataclass
@@ -209,8 +209,9 @@ class Tally:
 
     def _size(self, batch: Batch) -> int:
         """SeaTunnel's estimate; the same rows are estimated once for the source and all sinks."""
-        if self._sized[0] is not batch.rows:
-            self._sized = (batch.rows, estimate_bytes(batch.rows))
+        rows = batch.encoded if isinstance(batch, EncodedBatch) else batch.rows
+        if self._sized[0] is not rows:
+            self._sized = (rows, batch.estimated_bytes)
         return self._sized[1]
 
     def _checksum(self, batch: Batch) -> int:

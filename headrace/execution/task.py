@@ -16,6 +16,7 @@ from typing import Any
 
 from headrace.checkpoint.coordinator import Ack
 from headrace.checkpoint.shares import source_split
+from headrace.config.env import Verify
 from headrace.config.error_handlers import Stage
 from headrace.connector import (
     Committable,
@@ -61,7 +62,7 @@ from headrace.execution.set_aside import BadRowSinks, Collected
 from headrace.execution.staged_at import with_machine
 from headrace.execution.tally import Tally
 from headrace.plan.plan import Pipeline, Step
-from headrace.rows import TARGET_ROWS, Batch, TableSchema, estimate_bytes
+from headrace.rows import TARGET_ROWS, Batch, TableSchema
 
 REPORT_SECONDS = 0.5
 EAGER_TABLES = 16
@@ -116,6 +117,7 @@ class Task:
             held_bytes=share.held_bytes(sum(min(len(tables.get(s.id, ())), MAX_WRITERS) for s in pipeline.sinks())),
             print=lambda text: send(Printed(job, text)),
             log=logging.getLogger("headrace.plugin"),
+            accepts=_accepted(pipeline, spec.verify),
         )
         self._rejects: Collected | None = None
         if pipeline.bad_rows:
@@ -587,6 +589,14 @@ class Task:
             )
 
 
+def _accepted(pipeline: Pipeline, verify: Verify) -> frozenset[str]:
+    """The encodings that all sinks pass on as they come: nothing between them and the source looks at the rows."""
+    if verify is not Verify.COUNT or any(isinstance(step.instance, Transform) for step in pipeline.steps()):
+        return frozenset()
+    accepted = [step.sink.accepts for step in pipeline.sinks()]
+    return frozenset.intersection(*accepted) if accepted else frozenset()
+
+
 def _batches(result: Batch | list[Batch]) -> list[Batch]:
     return [result] if isinstance(result, Batch) else result
 
@@ -632,7 +642,7 @@ class _Limiter:
         if self._rows:
             seconds = batch.num_rows / self._rows
         if self._bytes:
-            seconds = max(seconds, estimate_bytes(batch.rows) / self._bytes)
+            seconds = max(seconds, batch.estimated_bytes / self._bytes)
         if seconds:
             with self._lock:
                 now = time.monotonic()

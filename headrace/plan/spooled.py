@@ -72,6 +72,10 @@ class SpooledSink(Sink):
         """See Sink.lacks."""
         return self.inner.lacks(parallelism)
 
+    def advice(self) -> Iterable[Problem]:
+        """See Sink.advice."""
+        return self.inner.advice()
+
     def save_mode(self, table: TableSchema) -> None:
         """See Sink.save_mode."""
         self.inner.save_mode(table)

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -13,10 +14,13 @@ from cryptography.x509.oid import NameOID
 
 
 class Line:
-    """Passes bytes between whoever connects to `port` and a server of this machine, until it is cut."""
+    """Passes bytes between whoever connects to `port` and a server of this machine, until it is cut.
 
-    def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
+    change: what becomes of bytes that come from the server.
+    """
+
+    def __init__(self, server_port: int, change: Callable[[bytes], bytes] = bytes) -> None:
+        self._server_port, self._change = server_port, change
         self._ends: list[socket.socket] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -61,14 +65,14 @@ class Line:
                 continue
             with self._lock:
                 self._ends += [near, far]
-            for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(a, b), daemon=True).start()
+            for a, b, change in ((near, far, bytes), (far, near, self._change)):
+                threading.Thread(target=self._pass, args=(a, b, change), daemon=True).start()
 
     @staticmethod
-    def _pass(a: socket.socket, b: socket.socket) -> None:
+    def _pass(a: socket.socket, b: socket.socket, change: Callable[[bytes], bytes]) -> None:
         with contextlib.suppress(OSError):
             while data := a.recv(65_536):
-                b.sendall(data)
+                b.sendall(change(data))
         with contextlib.suppress(OSError):
             b.shutdown(socket.SHUT_RDWR)
 

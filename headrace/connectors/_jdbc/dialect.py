@@ -58,6 +58,14 @@ class Settings(Protocol):
 
 
 @dataclass(frozen=True)
+class Uses:
+    """What a job does with a database. inserts: whether it writes. sql: the user's own statements and conditions."""
+
+    inserts: bool
+    sql: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One table or query to read. name: the table's, None for a query. sql: a SELECT, or the table's quoted name.
 
@@ -210,6 +218,13 @@ class Database(ABC):
         Raises Undone, once at most.
         """
 
+    def add(self, statements: Statements, batch: Batch) -> bool:
+        """Insert rows in the quickest way there is, all or none, within the transaction that is open.
+
+        False when nothing of them is in: a row was refused or its key is there already, or there is no such way.
+        """
+        return False
+
     # ------------------------------------------------------------------------------------------------- tables
 
     @abstractmethod
@@ -269,6 +284,12 @@ class Database(ABC):
         """What of the server's version, state and settings keeps a sink from writing, each with its cure."""
         return ()
 
+    def advise(self, uses: Uses) -> Iterable[Problem]:
+        """Settings by which a job is slower, or by which something means what the user may not expect, each with its
+        cure.
+        """
+        return ()
+
 
 class Dialect(ABC):
     """What differs from one database to another. Has no state; makes connections.
@@ -299,6 +320,9 @@ class Dialect(ABC):
     """The statement that empties a table, before its name."""
     sqlglot: ClassVar[str] = ""
     """What the parser of queries calls it."""
+
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    """Encodings in which `Database.add` takes rows."""
 
     is_of_one_machine: ClassVar[bool] = False
     """Whether the database may be out of reach for other machines, as a file on a disk that they need not share."""

@@ -31,23 +31,33 @@ from headrace.connectors._jdbc.spool import Spool
 from headrace.connectors._jdbc.statements import Action, Mode, Statements
 from headrace.connectors._jdbc.targets import statements_of
 from headrace.errors import Unavailable
+from headrace.rows import EncodedBatch
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.sink import JdbcSink
 
 
-@dataclass(frozen=True)
+REST = 15
+"""How many batches are written row by row, or by their keys, after one that could not be added as a whole."""
+
+
+_ADDING = (Mode.APPEND, Mode.INSERT, Mode.BY_KIND, Mode.UPSERT)
+"""Where a row whose key is not there yet is inserted."""
+
+
+@dataclass
 class _Target:
     """A table of the target. declared: the types of its columns by the rows' names, where they are known.
 
     never_null: columns of the rows that must not be null, as they are found by them. read_back: where what is written
-    is compared; None where the job does not ask, or it cannot be.
+    is compared; None where the job does not ask, or it cannot be. rest: batches that are not tried to be added.
     """
 
     statements: Statements
     declared: Mapping[str, str]
     never_null: Sequence[str] = ()
     read_back: ReadBack | None = None
+    rest: int = 0
 
 
 class JdbcSession(SinkSession):
@@ -106,6 +116,8 @@ class JdbcSession(SinkSession):
 
     def take(self, batch: Batch) -> None:
         """Write rows, or keep them for the commit; those that the target would change are set aside at once."""
+        if isinstance(batch, EncodedBatch) and self._passed_on(batch):
+            return
         batch = self._fitting(batch)
         if not batch.num_rows:
             return
@@ -114,6 +126,18 @@ class JdbcSession(SinkSession):
             return
         self._begin()
         self._write_all([batch])
+
+    def _passed_on(self, batch: EncodedBatch) -> bool:
+        """Whether undecoded rows are in. Columns of the same types change no value; what is refused is looked at."""
+        target = self._targets[batch.table]
+        if list(target.declared.values()) != list(batch.encoded.types):
+            return False
+        self._begin()
+        try:
+            return self._added(batch, target)
+        except BaseException:
+            self._roll_back()
+            raise
 
     def _fitting(self, batch: Batch) -> Batch:
         target = self._targets[batch.table]
@@ -161,6 +185,8 @@ class JdbcSession(SinkSession):
     def _write_batch(self, batch: Batch) -> Iterator[tuple[Batch, str]]:
         """Write the rows; gives back those that the target refuses, one by one, with the reason."""
         target, refused = self._targets[batch.table], list[tuple[Batch, str]]()
+        if self._added(batch, target):
+            return
         if target.read_back is not None:
             target.read_back.begin()
         for actions, rows in target.statements.plan(batch):
@@ -171,6 +197,19 @@ class JdbcSession(SinkSession):
             target.read_back.compare(batch.table, target.statements.replaced, self.task.verifier)
         if behind is not None:
             yield from self._write_batch(behind)
+
+    def _added(self, batch: Batch, target: _Target) -> bool:
+        """Whether the rows went in as a whole: new ones, of which none is refused. Where they did not, none did."""
+        if batch.kinds is not None or target.read_back is not None or target.statements.mode not in _ADDING:
+            return False
+        if target.rest:
+            target.rest -= 1
+            return False
+        if self.database.add(target.statements, batch):
+            self._executed[batch.table] += batch.num_rows
+            return True
+        target.rest = REST
+        return False
 
     def _write(self, actions: Sequence[Action], batch: Batch, target: _Target) -> Iterator[tuple[Batch, str]]:
         for action in actions:

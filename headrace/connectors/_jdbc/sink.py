@@ -16,7 +16,7 @@ from headrace.connector import (
     TaskContext,
 )
 from headrace.connectors._jdbc import addresses
-from headrace.connectors._jdbc.dialect import Database
+from headrace.connectors._jdbc.dialect import Database, Uses
 from headrace.connectors._jdbc.options import DataSaveMode, JdbcSinkOptions, SchemaSaveMode, place_of
 from headrace.connectors._jdbc.pages import notes
 from headrace.connectors._jdbc.positions import PositionsTables, TargetRecord
@@ -108,6 +108,17 @@ sink {
     def lacks(self, parallelism: int) -> Iterable[str]:
         """What the database says."""
         return self.options.connection().dialect.lacks(parallelism, writes=True)
+
+    @property
+    def accepts(self) -> frozenset[str]:  # type: ignore[override]
+        """What the database takes, unless each row goes through a statement of the user's own."""
+        return frozenset() if self.options.query else self.options.connection().dialect.accepts
+
+    def advice(self) -> Iterable[Problem]:
+        """What the database says of its settings."""
+        if self.options.connection().is_there:
+            with self.database() as database:
+                yield from database.advise(Uses(inserts=True, sql=self.options.query or ""))
 
     def check(self, tables: Sequence[TableSchema]) -> Iterator[Problem]:
         """Keys and columns that the options or the target name must be there."""

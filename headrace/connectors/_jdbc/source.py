@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.connector import Position, Read, Source, Split, TableSchema, TaskContext
 from headrace.connectors._jdbc import addresses
-from headrace.connectors._jdbc.dialect import Database, Entry, Right, Snapshot, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Right, Snapshot, Splitting, Uses
 from headrace.connectors._jdbc.options import JdbcSourceOptions, JdbcTableOptions, place_of
 from headrace.errors import ConfigError, Problem, Rejected
 from headrace.javaregex import compile_regex
@@ -61,6 +61,12 @@ source {
     def lacks(self, parallelism: int) -> Iterable[str]:
         """What the database says."""
         return self.options.connection().dialect.lacks(parallelism, writes=False)
+
+    def advice(self) -> Iterable[Problem]:
+        """What the database says of its settings."""
+        said = [self.options.where_condition, *(options.query for options in self.options.entries())]
+        with self._database() as database:
+            yield from database.advise(Uses(inserts=False, sql="\n".join(filter(None, said))))
 
     too_many_splits = "lower partition_num, or raise split.size"
 

@@ -25,6 +25,13 @@ class MysqlDialect(Dialect):
     held for a moment (it needs the right RELOAD). Without the right, or with tasks in several processes, the log says
     that they see states of different moments; with `parallelism = 1` there is only one.
 
+    New rows are loaded by LOAD DATA LOCAL, out of memory: no file is read, whatever the server asks for. The server
+    turns errors of a load into warnings and goes on with other values, so a load counts only where it told of no
+    warning and took every row; else it is undone, and rows are inserted, many a statement. So they are where the server
+    takes no loads (`local_infile = OFF`), where the table has triggers or columns that must be given and are not, and
+    where the text of a value could mean another one (bit, year, numbers for enum). Rows whose key is there already are
+    updated.
+
     Sessions are strict, and warnings count as errors: what the target would change is set aside with its reason, the
     other rows arrive. Rows are committed with their positions, so tables of engines without transactions, such as
     MyISAM, are refused unless `is_exactly_once = false`: then rows may come twice after a crash. DDL is committed by

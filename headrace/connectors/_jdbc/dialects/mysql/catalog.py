@@ -1,5 +1,6 @@
 """What a database holds: its tables, their columns, keys, engines and comments, by information_schema."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.connectors._jdbc.dialect import Name
@@ -19,6 +20,16 @@ WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position
 _KEYS = """
 SELECT index_name, column_name, nullable, sub_part FROM information_schema.statistics
 WHERE table_schema = ? AND table_name = ? AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index
+"""
+
+_NEEDED = """
+SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ? AND is_nullable = 'NO'
+AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AND extra NOT LIKE '%GENERATED%'
+"""
+
+_TRIGGERS = """
+SELECT count(*) FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ?
+AND event_manipulation = 'INSERT'
 """
 
 TRANSACTIONAL = ("innodb", "rocksdb", "tokudb", "ndbcluster", "ndb", "xtradb")
@@ -103,6 +114,17 @@ class Catalog:
         for index, column, _, _ in self._database.execute(_KEYS, self.place(name)):
             indexes.setdefault(index, set()).add((column or "").lower())
         return list(indexes.values())
+
+    def loads(self, name: Name, given: Collection[str]) -> bool:
+        """Whether LOAD DATA means the same as INSERT to a table. given: the columns written, in small letters.
+
+        It does not where other values than those of the rows come in: by triggers, or for columns without a default.
+        """
+        relation, place = self.relation(name), self.place(name)
+        if relation is None or relation.engine.lower() != "innodb":
+            return False
+        needed = {str(row[0]).lower() for row in self._database.execute(_NEEDED, place)}
+        return needed <= set(given) and self._database.execute(_TRIGGERS, place) == [(0,)]
 
     def made(self, name: Name) -> set[str]:
         """Columns whose values the database makes itself, in small letters."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, needs
-from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting, Uses
 from headrace.connectors._jdbc.dialects.mysql import looking, reading, splitting
 from headrace.connectors._jdbc.dialects.mysql.catalog import TRANSACTIONAL, Catalog
 from headrace.connectors._jdbc.dialects.mysql.connection import MysqlSettings
@@ -21,7 +21,7 @@ from headrace.connectors._jdbc.dialects.mysql.writing import Writing
 from headrace.connectors._jdbc.positions import EPOCHS, POSITIONS
 from headrace.connectors._jdbc.statements import Action, Statements
 from headrace.errors import Rejected
-from headrace.rows import Column, TableSchema
+from headrace.rows import Batch, Column, TableSchema
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.mysql import MysqlDialect
@@ -32,9 +32,11 @@ QUERY, PREPARE, CLOSE, OPTION = 0x03, 0x16, 0x19, 0x1B
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', sql_notes = 1, max_error_count = 1000, "
-    "wait_timeout = 604800, net_write_timeout = 86400, net_read_timeout = 86400"
+    "wait_timeout = 604800, net_write_timeout = 86400, net_read_timeout = 86400 "
+    "/*M!100101 , max_statement_time = 0 */ /*M!100300 , idle_transaction_timeout = 0, "
+    "idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0 */ /*!50708 , max_execution_time = 0 */"
 )
-"""Nothing is changed silently; a reader that is waited for is not ended."""
+"""Nothing is changed silently; a reader that is waited for is not ended. The comments are for who understands them."""
 
 OLDER_STARTS = 128
 """Tasks of older starts whose connections are looked for."""
@@ -57,6 +59,7 @@ class Mysql(Database):
         self._database = settings.database if database is None else database
         self.catalog = Catalog(self)
         self._writing = Writing(self)
+        self._rights: looking.Rights | None = None
         self.connection: Any = None
         self._connect()
 
@@ -195,6 +198,10 @@ class Mysql(Database):
         """See Database.write."""
         return self._writing.write(action, statements, rows)
 
+    def add(self, statements: Statements, batch: Batch) -> bool:
+        """See Database.add: rows are loaded."""
+        return self._writing.add(statements, batch.rows)
+
     # ------------------------------------------------------------------------------------------------- tables
 
     def names(self) -> list[Name]:
@@ -249,8 +256,17 @@ class Mysql(Database):
 
     def lacks(self, name: Name, rights: Sequence[Right]) -> Iterable[Right]:
         """See Database.lacks."""
-        return looking.lacks(self, name, rights)
+        self._rights = self._rights or looking.Rights(self)
+        return self._rights.lacking(name, rights)
 
     def look(self) -> Iterable[Problem]:
         """See Database.look."""
         return looking.look(self)
+
+    def advise(self, uses: Uses) -> Iterable[Problem]:
+        """See Database.advise."""
+        return looking.advise(self, uses)
+
+    def does_not_load(self) -> tuple[str, str] | None:
+        """Why rows are inserted where they could be loaded, and the cure; None where the server takes loads."""
+        return self._writing.loading.forbidden()

@@ -1,6 +1,7 @@
 """Values as SQL, column by column, and which of them a column of the target would change without a word."""
 
 import re
+from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,33 +12,54 @@ from headrace.formats.json_lines import values_as_json
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
 
 
-def as_literals(column: pa.Array, source_type: str, zone: str = "UTC") -> pa.Array:
-    """A column as SQL, in bytes; null where the value is. source_type: of the target's column; empty unknown.
+class Form(StrEnum):
+    """What the text of a value is to the database."""
 
-    zone: of timestamps without one that go into a column of points in time.
+    NUMBER = "number"
+    TEXT = "text"
+    BYTES = "bytes"
+
+
+def as_literals(column: pa.Array, source_type: str, zone: str = "UTC") -> pa.Array:
+    """A column as SQL, in bytes; null where the value is. See `as_plain`."""
+    plain, form = as_plain(column, source_type, zone)
+    if form is Form.NUMBER:
+        return plain
+    return _quoted(plain, b"_binary'" if form is Form.BYTES else b"'")
+
+
+def as_plain(column: pa.Array, source_type: str, zone: str = "UTC") -> tuple[pa.Array, Form]:
+    """The text of each value, neither quoted nor escaped, in bytes; null where the value is.
+
+    source_type: of the target's column; empty unknown. zone: of timestamps without one that go into a column of points
+    in time.
     """
     dtype = column.type
     if pa.types.is_dictionary(dtype):
-        return as_literals(column.cast(dtype.value_type), source_type, zone)
+        return as_plain(column.cast(dtype.value_type), source_type, zone)
     if pa.types.is_null(dtype):
-        return pa.nulls(len(column), pa.large_binary())
+        return pa.nulls(len(column), pa.large_binary()), Form.NUMBER
     if pa.types.is_boolean(dtype):
-        return pc.if_else(column, "1", "0").cast(pa.large_binary())
+        return pc.if_else(column, "1", "0").cast(pa.large_binary()), Form.NUMBER
     if pa.types.is_integer(dtype) or pa.types.is_decimal(dtype):
-        return _decimals(column).cast(pa.large_string()).cast(pa.large_binary())
+        return _decimals(column).cast(pa.large_string()).cast(pa.large_binary()), Form.NUMBER
     if pa.types.is_floating(dtype):
-        return column.cast(pa.float64()).cast(pa.large_string()).cast(pa.large_binary())
+        return column.cast(pa.float64()).cast(pa.large_string()).cast(pa.large_binary()), Form.NUMBER
     if pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_fixed_size_binary(dtype):
-        return _quoted(column.cast(pa.binary() if pa.types.is_fixed_size_binary(dtype) else dtype), b"_binary'")
+        found = column.cast(pa.binary()) if pa.types.is_fixed_size_binary(dtype) else column
+        return found.cast(pa.large_binary()), Form.BYTES
+    form = Form.TEXT
     if pa.types.is_timestamp(dtype):
-        return _quoted(_in_utc(column, source_type, zone).cast(pa.string()))
-    if pa.types.is_date(dtype):
-        return _quoted(column.cast(pa.date32()).cast(pa.string()))
-    if pa.types.is_time(dtype):
-        return _quoted(column.cast(pa.time64("us"), safe=dtype != pa.time64("ns")).cast(pa.string()))
-    if pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
-        return _quoted(column, b"_binary'" if _is_bytes(source_type) else b"'")
-    return _quoted(pa.array(values_as_json(column), pa.string()))
+        texts = _in_utc(column, source_type, zone).cast(pa.string())
+    elif pa.types.is_date(dtype):
+        texts = column.cast(pa.date32()).cast(pa.string())
+    elif pa.types.is_time(dtype):
+        texts = column.cast(pa.time64("us"), safe=dtype != pa.time64("ns")).cast(pa.string())
+    elif pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
+        texts, form = column, Form.BYTES if _is_bytes(source_type) else Form.TEXT
+    else:
+        texts = pa.array(values_as_json(column), pa.string())
+    return texts.cast(pa.large_binary()), form
 
 
 def _decimals(column: pa.Array) -> pa.Array:
@@ -60,8 +82,7 @@ def _in_utc(column: pa.Array, source_type: str, zone: str) -> pa.Array:
     return plain.cast(pa.timestamp("us"))
 
 
-def _quoted(column: pa.Array, begin: bytes = b"'") -> pa.Array:
-    plain = column.cast(pa.large_binary())
+def _quoted(plain: pa.Array, begin: bytes) -> pa.Array:
     for sign in (b"\\", b"'"):
         if pc.any(pc.match_substring(plain, sign)).as_py():
             plain = pc.replace_substring(plain, sign, sign + sign)

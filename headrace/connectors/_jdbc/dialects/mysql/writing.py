@@ -1,18 +1,20 @@
-"""Writing MySQL: many rows a statement for what is added, one for what is found by its key, many statements at once.
+"""Writing MySQL: rows that are added are loaded, or inserted many at once; a statement for each that its key finds.
 
-A statement of many rows is all or nothing, and its warnings are read: what would have been changed is refused.
+A statement of many rows is all or nothing, and its warnings are read: what would have been changed is refused. A load
+that is not sure to have written every row as it is leaves nothing, and the rows are inserted (`loading`).
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.connectors._jdbc.dialect import Refused
 from headrace.connectors._jdbc.dialects.mysql.failures import is_of_row, reason_in, row_in, text_of
+from headrace.connectors._jdbc.dialects.mysql.lines import Lines, joined, listed
+from headrace.connectors._jdbc.dialects.mysql.loading import Loading
 from headrace.connectors._jdbc.dialects.mysql.text import pieces
 from headrace.connectors._jdbc.dialects.mysql.values import as_literals
 from headrace.connectors._jdbc.statements import Action, Statements
@@ -43,7 +45,8 @@ class Writing:
 
     def __init__(self, database: "Mysql") -> None:
         self._database = database
-        self._known: dict[tuple[str, ...], _Table] = {}
+        self._known: dict[tuple[str, ...], Table] = {}
+        self.loading = Loading(database)
         self._packet = 0
         self._knows_rows: bool | None = None
 
@@ -61,6 +64,10 @@ class Writing:
             return sorted(self._many(action, of, table, rows))
         return sorted(self._one_by_one(action, of, table, rows))
 
+    def add(self, of: Statements, rows: pa.RecordBatch) -> bool:
+        """See Database.add."""
+        return self.loading.load(of, self._table(of), rows, self._most())
+
     def _by_key_alone(self, of: Statements, rows: pa.RecordBatch) -> Refused:
         """ON DUPLICATE KEY UPDATE would change a row that is the same in another unique index: never the right one."""
         refused = dict(self.write(Action.UPDATE, of, rows) if of.others else [])
@@ -68,12 +75,12 @@ class Writing:
         found = self.write(Action.INSERT_MISSING, of, rows.take(pa.array(left, pa.int64())))
         return sorted([*refused.items(), *((left[number], reason) for number, reason in found)])
 
-    def _table(self, of: Statements) -> "_Table":
+    def _table(self, of: Statements) -> "Table":
         if of.table not in self._known:
-            self._known[of.table] = _Table(self._database, of)
+            self._known[of.table] = Table(self._database, of)
         return self._known[of.table]
 
-    def _literals(self, of: Statements, table: "_Table", rows: pa.RecordBatch) -> dict[str, pa.Array]:
+    def _literals(self, of: Statements, table: "Table", rows: pa.RecordBatch) -> dict[str, pa.Array]:
         zone = self._database.settings.zone
         return {
             name: as_literals(rows.column(name), table.declared.get(of.columns.get(name, name).lower(), ""), zone)
@@ -82,18 +89,18 @@ class Writing:
 
     # ----------------------------------------------------------------------------------------------- many at once
 
-    def _many(self, action: Action, of: Statements, table: "_Table", rows: pa.RecordBatch) -> Iterator[tuple[int, str]]:
+    def _many(self, action: Action, of: Statements, table: "Table", rows: pa.RecordBatch) -> Iterator[tuple[int, str]]:
         """`INSERT … VALUES (…), (…)`, of about a mebibyte each."""
         database, values = self._database, self._literals(of, table, rows)
         columns = database.dialect.columns(of)
         begin = f"INSERT INTO {database.dialect.quoted(of.table)} ({', '.join(columns.values())}) VALUES ".encode()
         end = f" {database.dialect.on_conflict(of)}".encode() if action is Action.UPSERT else b""
-        lines = _lines([values[name] for name in columns])
+        inner = listed([values[name] for name in columns], b",", "NULL")
         most = STATEMENT_BYTES if table.is_atomic else 0
-        batch = _Lines(lines)
+        batch = Lines(joined([b"(", inner, b"),"], rows.num_rows))
 
         def run(low: int, high: int) -> int:
-            return self._run([begin, batch.between(low, high), end])
+            return self._run([begin, batch.between(low, high)[:-1], end])  # without the comma at the end
 
         for low, high in batch.parts(most):
             yield from self._attempted(table, run, low, high)
@@ -113,7 +120,7 @@ class Writing:
         return self._packet
 
     def _attempted(
-        self, table: "_Table", run: Callable[[int, int], int], start: int, end: int
+        self, table: "Table", run: Callable[[int, int], int], start: int, end: int
     ) -> Iterator[tuple[int, str]]:
         """Run the rows; where one is refused, those before it are run, then those behind it."""
         waiting = [(start, end)]
@@ -134,7 +141,7 @@ class Writing:
             waiting += [(bad + 1, high), (low, bad)]
 
     def _attempt(
-        self, table: "_Table", run: Callable[[int, int], int], low: int, high: int
+        self, table: "Table", run: Callable[[int, int], int], low: int, high: int
     ) -> tuple[int | None, str] | None:
         """Run rows; None when all are in, else the row at fault, None unknown, and why: then nothing of them is."""
         database = self._database
@@ -182,7 +189,7 @@ class Writing:
     # ------------------------------------------------------------------------------------------- a statement a row
 
     def _one_by_one(
-        self, action: Action, of: Statements, table: "_Table", rows: pa.RecordBatch
+        self, action: Action, of: Statements, table: "Table", rows: pa.RecordBatch
     ) -> Iterator[tuple[int, str]]:
         """The statements of many rows go to the server together, and stop at the first that is refused."""
         sql, names = self._database.dialect.sql(action, of)
@@ -190,7 +197,7 @@ class Writing:
         if len(parts) != len(names) + 1:
             raise Unavailable(f"the statement has {len(parts) - 1} `?` for {len(names)} values")
         columns = [pc.fill_null(values[name], b"NULL") for name in names]
-        lines = _joined(
+        lines = joined(
             [part for pair in itertools.zip_longest(parts, columns) for part in pair if part is not None], rows.num_rows
         ).to_pylist()
         at = 0
@@ -202,7 +209,7 @@ class Writing:
                 done += 1
             at += done
 
-    def _together(self, table: "_Table", lines: Sequence[bytes]) -> tuple[int, str | None]:
+    def _together(self, table: "Table", lines: Sequence[bytes]) -> tuple[int, str | None]:
         """How many of the statements were done before one was refused, and why."""
         done, reason, warned = self._sent(table, lines)
         if not warned:
@@ -213,7 +220,7 @@ class Writing:
                 return number, found[1]
         return done, reason
 
-    def _sent(self, table: "_Table", lines: Sequence[bytes]) -> tuple[int, str | None, bool]:
+    def _sent(self, table: "Table", lines: Sequence[bytes]) -> tuple[int, str | None, bool]:
         """Send statements as one; gives back also whether there were warnings, after which nothing of them is left."""
         database, connection = self._database, self._database.connection
         chosen, size = list[bytes](), 0
@@ -258,62 +265,28 @@ def _answer(packet: Any) -> int:
     return int(OKPacketWrapper(packet).warning_count)
 
 
-class _Table:
-    """What is known of a target. declared: its columns' types, by their names in small letters."""
+class Table:
+    """What is known of a target. declared: its columns' types, by their names in small letters.
+
+    never_null: columns that hold no null, in small letters. loads: whether rows can be loaded.
+    """
 
     def __init__(self, database: "Mysql", of: Statements) -> None:
         self.declared: dict[str, str] = {}
         self.is_atomic = True
+        self.never_null = frozenset[str]()
+        self.loads = False
         self._indexes: list[set[str]] = []
         if of.table:
             found = database.table(of.table)
-            self.declared = {c.name.lower(): c.source_type or "" for c in (found.columns if found else ())}
+            columns = found.columns if found else ()
+            self.declared = {c.name.lower(): c.source_type or "" for c in columns}
+            self.never_null = frozenset(c.name.lower() for c in columns if not c.nullable)
             self.is_atomic = not database.not_atomic(of.table)
+            self.loads = database.catalog.loads(of.table, [name.lower() for name in of.columns.values()])
             self._indexes = database.catalog.unique_indexes(of.table)
 
     def has_other_keys(self, of: Statements) -> bool:
         """Whether there is a unique index beside that of the key."""
         key = {of.columns[name].lower() for name in of.key}
         return any(index != key for index in self._indexes)
-
-
-# ---------------------------------------------------------------------------------------------------------- rows as SQL
-
-
-def _joined(parts: Sequence[Any], count: int) -> pa.Array:
-    """Texts and columns, joined row by row."""
-    made = [part if isinstance(part, pa.Array) else pa.scalar(part, pa.large_binary()) for part in parts]
-    if not any(isinstance(part, pa.Array) for part in made):
-        return pa.array([b"".join(parts)] * count, pa.large_binary())
-    return pc.binary_join_element_wise(*made, pa.scalar(b"", pa.large_binary()))
-
-
-def _lines(columns: Sequence[pa.Array]) -> pa.Array:
-    """`(1,'a'),` for each row."""
-    comma = pa.scalar(b",", pa.large_binary())
-    inner = pc.binary_join_element_wise(*columns, comma, null_handling="replace", null_replacement="NULL")
-    return _joined([b"(", inner, b"),"], len(inner))
-
-
-class _Lines:
-    """Rows as SQL, one after the other in one buffer."""
-
-    def __init__(self, lines: pa.Array) -> None:
-        if lines.offset:
-            lines = pa.concat_arrays([lines])
-        _, offsets, self._data = lines.buffers()
-        self._ends = np.frombuffer(offsets, np.int64, len(lines) + 1)
-        self._bytes = memoryview(self._data)
-
-    def between(self, low: int, high: int) -> memoryview:
-        """The rows from `low` to below `high`, without the comma at the end."""
-        return self._bytes[int(self._ends[low]) : int(self._ends[high]) - 1]
-
-    def parts(self, most: int) -> Iterator[tuple[int, int]]:
-        """Ranges of rows of about so many bytes, or of one row."""
-        low, count = 0, len(self._ends) - 1
-        while low < count:
-            high = int(np.searchsorted(self._ends, self._ends[low] + most, "right")) - 1
-            high = min(max(high, low + 1), count)
-            yield low, high
-            low = high

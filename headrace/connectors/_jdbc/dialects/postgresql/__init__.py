@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from headrace.connectors._jdbc.dialect import Dialect, Login, Name, Sql
 from headrace.connectors._jdbc.dialects.postgresql.connection import PostgresqlSettings, settings_of
 from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
+from headrace.connectors._jdbc.dialects.postgresql.encoded import COPY_BINARY
 from headrace.connectors._jdbc.dialects.postgresql.text import literal
 from headrace.connectors._jdbc.dialects.postgresql.types import TABLE, declare
 from headrace.errors import Rejected
@@ -18,9 +19,11 @@ class PostgresqlDialect(Dialect):
     nothing is read before the first row. A table without a key is read in ranges of its blocks; views, queries and
     foreign tables in one part. A restart goes on after the last key, with a snapshot of its own.
 
-    Rows are written by COPY; upserts, updates and deletes through a temporary table. What the database refuses is set
-    aside with its reason, the other rows arrive. Jobs that stop in the middle of a transaction, by a deadlock or a lost
-    connection, go on after the last commit, up to `job.retry.times`.
+    Rows are written by COPY; upserts with a key that is there already, updates and deletes through a temporary table.
+    From PostgreSQL to PostgreSQL rows are handed on as they come, undecoded, where no transform stands between, the
+    columns have the same built-in types and `verify = count`: they are counted, not hashed. What the database refuses
+    is set aside with its reason, the other rows arrive. Jobs that stop in the middle of a transaction, by a deadlock or
+    a lost connection, go on after the last commit, up to `job.retry.times`.
 
     Needs `pip install 'headrace[postgresql]'`.
     """
@@ -31,6 +34,7 @@ class PostgresqlDialect(Dialect):
     sqlglot = "postgres"
     bulk = True
     usual_schema = "public"
+    accepts = frozenset({COPY_BINARY})
     types = TABLE
     uses = frozenset({"table_options"})
     idle: ClassVar[Mapping[str, str]] = {}

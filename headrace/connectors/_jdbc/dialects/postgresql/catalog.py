@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.connectors._jdbc.dialect import Name
-from headrace.connectors._jdbc.dialects.postgresql.types import KEYS, Wire, length, wire
+from headrace.connectors._jdbc.dialects.postgresql.types import KEYS, Wire, length, native, wire
 from headrace.rows import Column, ConstraintKey, PrimaryKey, TableSchema
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Shape(NamedTuple):
     wire: Wire
     is_made: bool
     """Whether the database makes the values itself, and takes none."""
+    native: Wire | None
+    """See `types.native`."""
 
 
 class Catalog:
@@ -87,7 +89,7 @@ class Catalog:
         for name, base, modifier, required, declared, comment, is_made in self._database.execute(_COLUMNS, (oid,)):
             way = wire(base, modifier)
             column = Column(name, way.type, not required, length(base, modifier), comment=comment, source_type=declared)
-            found.append(Shape(column, base, way, is_made))
+            found.append(Shape(column, base, way, is_made, native(base, modifier)))
         return found
 
     def table(self, name: Name) -> TableSchema | None:

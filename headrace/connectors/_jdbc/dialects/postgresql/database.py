@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.connector import JobContext, Position, Problem, Read, TaskContext, needs
-from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting
+from headrace.connectors._jdbc.dialect import Database, Entry, Name, Part, Refused, Right, Splitting, Uses
 from headrace.connectors._jdbc.dialects.postgresql import looking, reading
 from headrace.connectors._jdbc.dialects.postgresql.catalog import Catalog
 from headrace.connectors._jdbc.dialects.postgresql.connection import PostgresqlSettings
@@ -19,7 +19,7 @@ from headrace.connectors._jdbc.dialects.postgresql.writing import Writing
 from headrace.connectors._jdbc.positions import EPOCHS, POSITIONS
 from headrace.connectors._jdbc.statements import Action, Statements
 from headrace.errors import Rejected
-from headrace.rows import Column, TableSchema
+from headrace.rows import Batch, Column, TableSchema
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.postgresql import PostgresqlDialect
@@ -144,6 +144,10 @@ class Postgresql(Database):
         """See Database.write."""
         return self._writing.write(action, statements, rows)
 
+    def add(self, statements: Statements, batch: Batch) -> bool:
+        """See Database.add: rows are copied straight into the table."""
+        return self._writing.add(statements, batch)
+
     # ------------------------------------------------------------------------------------------------- tables
 
     def names(self) -> list[Name]:
@@ -202,3 +206,7 @@ class Postgresql(Database):
     def look(self) -> Iterable[Problem]:
         """See Database.look."""
         return looking.look(self)
+
+    def advise(self, uses: Uses) -> Iterable[Problem]:
+        """See Database.advise."""
+        return looking.advise(self, uses)

@@ -31,6 +31,11 @@ def is_of_row(error: Any) -> bool:
     return state.startswith(_ROW) or state in _ROW_CODES
 
 
+def is_of_statement(error: Any) -> bool:
+    """Whether the server does not take such a statement there: a feature that is missing, no right, a wrong type."""
+    return state_of(error).startswith(("0A", "42"))
+
+
 def reason_of(error: Any) -> str:
     """The server's words for a refused row."""
     found = error.diag

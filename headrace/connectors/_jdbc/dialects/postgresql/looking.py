@@ -1,10 +1,11 @@
-"""What of a PostgreSQL server keeps a sink from writing, with its cure."""
+"""What of a PostgreSQL server keeps a sink from writing, or ends what a job does, with its cure."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headrace.connector import Problem
-from headrace.connectors._jdbc.dialect import Name, Right
+from headrace.connectors._jdbc.dialect import Name, Right, Uses
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
@@ -15,9 +16,7 @@ OLDEST = 120_000
 
 def look(database: "Postgresql") -> Iterator[Problem]:
     """The version, and whether the server and the login take writes."""
-    version = database.connection.info.server_version
-    if version < OLDEST:
-        yield Problem("url", f"{database.shown} is PostgreSQL {version // 10_000}", "use 12 or newer")
+    yield from _too_old(database)
     [(is_standby, read_only)] = database.execute(
         "SELECT pg_is_in_recovery(), (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only')"
     )
@@ -27,6 +26,41 @@ def look(database: "Postgresql") -> Iterator[Problem]:
     elif read_only == "on":
         cure = "ALTER ROLE or ALTER DATABASE … SET default_transaction_read_only = off"
         yield Problem("url", f"{database.shown} is only read (default_transaction_read_only)", cure)
+
+
+def _too_old(database: "Postgresql") -> Iterator[Problem]:
+    version = database.connection.info.server_version
+    if version < OLDEST:
+        yield Problem("url", f"{database.shown} is PostgreSQL {version // 10_000}", "use 12 or newer")
+
+
+_ENDS = {
+    "statement_timeout": "a part of a table whose reading, or rows whose writing, takes longer",
+    "transaction_timeout": "a read, or what is written between two checkpoints, that takes longer",
+    "idle_session_timeout": "a connection that waits longer for rows",
+    "lock_timeout": "a statement that waits longer for others",
+}
+"""Settings that end what a job does, and what that is."""
+
+_NOW = re.compile(r"\b(current_date|current_time|localtime|localtimestamp)\b", re.IGNORECASE)
+"""What depends on the time zone of a session."""
+
+
+def advise(database: "Postgresql", uses: Uses) -> Iterator[Problem]:
+    """The settings that matter to a job, as its sessions have them; they have a time zone of their own."""
+    if not uses.inserts:
+        yield from _too_old(database)
+    marks = ", ".join("?" * len(_ENDS))
+    for name, setting in database.execute(
+        f"SELECT name, current_setting(name) FROM pg_settings WHERE name IN ({marks}) AND setting <> '0' ORDER BY name",
+        tuple(_ENDS),
+    ):
+        text = f"{name} is {setting} in {database.shown}, which ends {_ENDS[name]}"
+        yield Problem("url", text, f"ALTER ROLE {database.dialect.quote(database.connection.info.user)} SET {name} = 0")
+    [(zone,)] = database.execute("SELECT reset_val FROM pg_settings WHERE name = 'log_timezone'")
+    if zone not in ("UTC", "Etc/UTC", "GMT") and (found := _NOW.search(uses.sql)):
+        text = f"{found[0]} is told in UTC here, though {database.shown} keeps its log in {zone}"
+        yield Problem("query", text, f"write now() AT TIME ZONE '{zone}' where the clock there is meant")
 
 
 def lacks(database: "Postgresql", name: Name, rights: Sequence[Right]) -> list[Right]:

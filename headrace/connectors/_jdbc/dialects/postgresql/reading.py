@@ -1,6 +1,7 @@
 """Reading PostgreSQL: each part is one binary COPY, in the order of a key or of the table's blocks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from select import select
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,11 +11,13 @@ from headrace.connector import Batch, Position, Read, TaskContext
 from headrace.connectors._jdbc.decoding import BadValues, set_aside
 from headrace.connectors._jdbc.dialect import Entry, Part, Splitting
 from headrace.connectors._jdbc.dialects.postgresql.decode import HEADER, Rows
+from headrace.connectors._jdbc.dialects.postgresql.encoded import COPY_BINARY, as_they_came, is_built_in
 from headrace.connectors._jdbc.dialects.postgresql.splitting import split
 from headrace.connectors._jdbc.dialects.postgresql.text import literal
-from headrace.connectors._jdbc.dialects.postgresql.types import Wire, wire
+from headrace.connectors._jdbc.dialects.postgresql.types import Wire, native, wire
 from headrace.connectors._jdbc.parts import SIGNS
 from headrace.errors import Rejected
+from headrace.rows import EncodedBatch
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
@@ -47,71 +50,79 @@ class _Reader:
         self._database, self._entry, self._task = database, entry, task
         self._quote = database.dialect.quote
         self._columns = entry.schema.columns
-        self._wires = self._ways()
         self._position = position
         self._by_block = entry.number == "ctid"
         self._key: list[str] = entry.number if isinstance(entry.number, list) else []
+        ways = self._ways()
+        self._types = self._passing(ways)
+        self._wires = [(own or usual) if self._types else usual for _, usual, own in ways]
 
-    def _ways(self) -> list[Wire]:
-        """How each column travels, as it is now."""
+    def _ways(self) -> list[tuple[str, Wire, Wire | None]]:
+        """What each column is declared, how it travels as it is now, and how where its own bytes are wanted."""
         entry, catalog = self._entry, self._database.catalog
         if entry.name is None:
             found = self._database.describe(entry.sql[1:-1])
             types = catalog.query_types([(found.ftype(i), found.fmod(i)) for i in range(found.nfields)])
-            return [wire(base, modifier) for base, modifier, _ in types]
+            return [(declared, wire(base, modifier), native(base, modifier)) for base, modifier, declared in types]
         relation = catalog.relation(entry.name)
         if relation is None:
             raise Rejected(f"there is no table {'.'.join(entry.name)} in {self._database.shown} any more")
-        there = {shape.column.name: shape.wire for shape in catalog.shapes(relation.oid)}
+        there = {s.column.name: (s.column.source_type or "", s.wire, s.native) for s in catalog.shapes(relation.oid)}
         return [there[column.name] for column in self._columns]
+
+    def _passing(self, ways: Sequence[tuple[str, Wire, Wire | None]]) -> tuple[str, ...]:
+        """The types of rows that are handed on undecoded; empty where they are decoded."""
+        is_wanted = COPY_BINARY in self._task.accepts and not self._by_block
+        encoding = self._database.connection.info.parameter_status("server_encoding")
+        if not is_wanted or encoding == "SQL_ASCII":  # whose texts may be no texts
+            return ()
+        is_known = all(own is not None and is_built_in(declared) for declared, _, own in ways)
+        return tuple(declared for declared, _, _ in ways) if is_known else ()
 
     def read(self, data: Mapping[str, Any]) -> Iterator[Any]:
         """The batches, after a None for each time that there is nothing yet."""
         sql = self._select(data)
         self._database.describe(sql)  # it is one statement, so nothing in it can end the parentheses of the COPY
-        buffer, ends = bytearray(), list[int]()
-        database, most_rows, most_bytes = self._database, self._task.batch_rows, self._task.batch_bytes
+        database = self._database
         statement = f"COPY ({sql}\n) TO STDOUT (FORMAT binary)".encode()
         with database.translated(), database.connection.cursor() as cursor, cursor.copy(statement) as copy:
             while (first := self._first()) is None:
                 yield None
-            if first != _END:
-                buffer += first
-                ends.append(len(buffer))
-                total = len(buffer)
-                for row in self._rows(copy):
-                    if total >= most_bytes or len(ends) >= most_rows:
-                        yield from self._batch(buffer, ends)
-                        buffer, ends, total = bytearray(), [], 0
-                        most_rows = self._task.batch_rows
-                    buffer += row
-                    total += len(row)
-                    ends.append(total)
-        if ends:
-            yield from self._batch(buffer, ends)
+            pieces, sizes, is_end = [first], [len(first)], first == _END
+            while not is_end:
+                is_end = self._take(copy, pieces, sizes)
+                if pieces:
+                    yield from self._batch(bytearray().join(pieces), list(accumulate(sizes)))
+                pieces, sizes = [], []
 
-    def _rows(self, copy: Any) -> Iterator[Any]:
-        """The rows behind the first, each as it came.
+    def _take(self, copy: Any, pieces: list[Any], sizes: list[int]) -> bool:
+        """Take rows behind those that are there until they make a batch; True when the last one has come.
 
         Libpq is asked directly: psycopg's own iteration takes five calls a row, and more time than all the rest. The
         end and its checks are psycopg's again.
         """
-        connection = self._database.connection
+        connection, most_bytes = self._database.connection, self._task.batch_bytes
         pgconn, wait_for = connection.pgconn, [connection.fileno()]
-        get = pgconn.get_copy_data
-        while True:
+        get, add, add_size, total = pgconn.get_copy_data, pieces.append, sizes.append, sum(sizes)
+        for _ in range(self._task.batch_rows - len(pieces)):
+            if total >= most_bytes:
+                break
             size, data = get(1)
-            if size > 2 or (size > 0 and data != _END):
-                yield data
-            elif size == 0:
+            while size == 0:
                 select(wait_for, [], [], WAIT_SECONDS)
                 pgconn.consume_input()
+                size, data = get(1)
+            if size > 2 or (size > 0 and data != _END):
+                add(data)
+                add_size(size)
+                total += size
             elif size > 0:
                 for _ in copy:  # nothing comes but the result
                     pass
-                return
+                return True
             else:
                 raise self._failure()
+        return False
 
     def _failure(self) -> Exception:
         """What has ended the COPY too early."""
@@ -164,6 +175,12 @@ class _Reader:
     # ---------------------------------------------------------------------------------------------------- rows
 
     def _batch(self, buffer: bytearray, ends: list[int]) -> Iterator[Read]:
+        path = self._entry.schema.path
+        if self._types and (came := as_they_came(buffer, ends, self._wires, self._types, self._all_good)) is not None:
+            last = came.slice(came.num_rows - 1, 1).decode()
+            self._position = self._after_key(last) or int(self._position or 0) + came.num_rows
+            yield Read(EncodedBatch(came, path), self._position)
+            return
         rows = Rows(buffer, ends)
         arrays, bad = [], list[BadValues]()
         for way, column in zip(self._wires, self._columns, strict=True):
@@ -175,16 +192,23 @@ class _Reader:
         self._position = self._after(rows, found)
         if bad:
             cure = "; cast it in a query, or change the column's type"
-            found = set_aside(found, bad, self._entry.schema.path, self._task.rejects, cure)
-        yield Read(Batch(found, self._entry.schema.path), self._position)
+            found = set_aside(found, bad, path, self._task.rejects, cure)
+        yield Read(Batch(found, path), self._position)
+
+    def _all_good(self, rows: Rows) -> pa.RecordBatch:
+        """Rows without a bad value."""
+        arrays = [rows.column(way)[0] for way in self._wires]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._entry.schema.arrow)
 
     def _after(self, rows: Rows, found: pa.RecordBatch) -> Position:
         if self._by_block:
             place = rows.column(_CTID)[0][-1].as_py()
             return f"({int.from_bytes(place[:4], 'big')},{int.from_bytes(place[4:], 'big')})"
-        if self._key:
-            return [_as_text(found.column(name)[-1]) for name in self._key]
-        return int(self._position or 0) + found.num_rows
+        return self._after_key(found) or int(self._position or 0) + found.num_rows
+
+    def _after_key(self, found: pa.RecordBatch) -> list[str]:
+        """The key of the last row; empty without a key."""
+        return [_as_text(found.column(name)[-1]) for name in self._key]
 
 
 def _as_text(value: pa.Scalar) -> str:

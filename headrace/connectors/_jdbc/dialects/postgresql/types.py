@@ -12,12 +12,16 @@ OPEN_DECIMAL = pa.decimal128(38, 18)
 """What a numeric without precision is read as, as in SeaTunnel; a value that does not fit is a bad row."""
 
 
+SMALL_DECIMAL = 18
+"""Digits up to which numbers are decoded from their own bytes; the database makes texts of bigger ones."""
+
+
 @dataclass(frozen=True)
 class Wire:
     """How a column travels in a binary COPY. as_sql: what is selected, `{}` for the column; width: bytes, 0 any.
 
-    kind: what the bytes are: `>i8` and the like, `bool`, `date`, `timestamp`, `time`, `text`, `bytes`, `decimal`
-    (a text) or `list` (JSON).
+    kind: what the bytes are: `>i8` and the like, `bool`, `date`, `timestamp`, `time`, `text`, `bytes`, `numeric`,
+    `decimal` (a text), `list` (JSON), `uuid` or `jsonb`.
     """
 
     type: pa.DataType
@@ -56,10 +60,23 @@ KEYS = ("int2", "int4", "int8", "text", "varchar", "bpchar", "uuid", "date", "nu
 def wire(name: str, modifier: int) -> Wire:
     """How a type is read. name: of pg_type, without a domain around it. modifier: its atttypmod, below 0 without."""
     if name == "numeric":
-        return Wire(_numeric(modifier), "decimal", "{}::text")
+        dtype = _numeric(modifier)
+        is_small = modifier >= 0 and dtype.precision <= SMALL_DECIMAL
+        return Wire(dtype, "numeric") if is_small else Wire(dtype, "decimal", "{}::text")
     if name.startswith("_") and name[1:] in _IN_ARRAYS:
         return Wire(pa.list_(_PLAIN[name[1:]].type), "list", "array_to_json({})::text")
     return _PLAIN.get(name, _TEXT)
+
+
+def native(name: str, modifier: int) -> Wire | None:
+    """How a type is read where its own bytes are wanted; None where they are not known."""
+    if name == "numeric":
+        return Wire(_numeric(modifier), "numeric")
+    found = _NATIVE.get(name) or wire(name, modifier)
+    return found if found.as_sql == "{}" else None
+
+
+_NATIVE = {"uuid": Wire(pa.string(), "uuid"), "jsonb": Wire(pa.string(), "jsonb")}
 
 
 def _numeric(modifier: int) -> pa.DataType:

@@ -4,7 +4,7 @@ CSV is the form of the COPY: Arrow writes it as fast as anything, and PostgreSQL
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from headrace.connectors._jdbc.dialect import Refused
-from headrace.connectors._jdbc.dialects.postgresql.failures import is_of_row, line_of, reason_of
+from headrace.connectors._jdbc.dialects.postgresql.encoded import BEGIN, END, CopiedRows
+from headrace.connectors._jdbc.dialects.postgresql.failures import is_of_row, is_of_statement, line_of, reason_of
 from headrace.connectors._jdbc.dialects.postgresql.text import with_places
 from headrace.connectors._jdbc.dialects.postgresql.values import as_text
-from headrace.connectors._jdbc.statements import Action, Statements
+from headrace.connectors._jdbc.statements import Action, Mode, Statements
+from headrace.rows import Batch, EncodedBatch
 
 if TYPE_CHECKING:
     from headrace.connectors._jdbc.dialects.postgresql.database import Postgresql
@@ -53,6 +55,43 @@ class Writing:
             return self._copied(of, target, columns, rows)
         names = list(of.key) if action is Action.DELETE else list(columns)
         return self._staged_rows(action, of, {name: columns[name] for name in names}, rows.select(names))
+
+    def add(self, of: Statements, batch: Batch) -> bool:
+        """See Database.add. Rows that need no key are copied by `write`, which finds those that are refused."""
+        columns = self._database.dialect.columns(of)
+        target = self._database.dialect.quoted(of.table)
+        if isinstance(batch, EncodedBatch):
+            came = cast("CopiedRows", batch.encoded)
+            return self._tried(lambda: self._pass_on(target, columns, came))
+        if of.mode is not Mode.UPSERT:
+            return False
+        texts = self._texts(of, batch.rows)
+        return self._tried(lambda: self._copy(target, columns, texts))
+
+    def _tried(self, work: Callable[[], None]) -> bool:
+        """Do it within a savepoint; False when the table does not take a row, or no COPY: then nothing is left."""
+        database = self._database
+        database.execute("SAVEPOINT headrace")
+        try:
+            with database.translated():
+                try:
+                    work()
+                except database.driver.Error as error:
+                    if not (is_of_row(error) or is_of_statement(error)):
+                        raise
+                    database.execute("ROLLBACK TO SAVEPOINT headrace")
+                    return False
+        finally:
+            database.release("headrace")
+        return True
+
+    def _pass_on(self, target: str, columns: dict[str, str], rows: "CopiedRows") -> None:
+        """COPY rows as another COPY gave them."""
+        statement = f"COPY {target} ({', '.join(columns.values())}) FROM STDIN (FORMAT binary)".encode()
+        with self._database.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(BEGIN)
+            copy.write(rows.data)
+            copy.write(END)
 
     # ------------------------------------------------------------------------------------------------------ COPY
 
