@@ -19,6 +19,7 @@ HeadraceError
 │   ├── StoreUnavailable  the place of checkpoints cannot be used now; the engine tries again
 │   └── Replaced       another start of the pipeline has taken over
 ├── HomeUnusable       the directory of locks, logs and saved state cannot be written
+├── JobStoreUnavailable  the store of jobs cannot be read or written now
 ├── JobNotFound        no job has this id
 ├── JobExists          the id belongs to another job
 ├── NotEnoughSlots     no worker has room for the job
@@ -201,6 +202,10 @@ class StoreUnavailable(CheckpointError):
 
 class Replaced(CheckpointError):
     """Another start of the pipeline has taken over: this one may change nothing any more (guarantee 9)."""
+
+
+class JobStoreUnavailable(HeadraceError):
+    """The store of jobs is away, full or refuses; whoever asked may ask again."""
 
 
 class JobNotFound(HeadraceError):

@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 
 from headrace.api.operations import ID_TOO_SMALL, ID_TWICE, NO_BLOCK, NO_ID_TO_GO_ON, Refused
-from headrace.errors import ConfigError, HeadraceError, JobExists, NotEnoughSlots, Problem
+from headrace.errors import ConfigError, HeadraceError, JobExists, JobStoreUnavailable, NotEnoughSlots, Problem
 from headrace.secrets import mask_urls
 from headrace.server_settings import Wire
 from headrace.texts import storable_values
@@ -42,6 +42,9 @@ class Json(Response):
             return json.dumps(storable_values(content), ensure_ascii=False, separators=(",", ":")).encode()
 
 
+RETRY_SECONDS = "1"
+"""When whoever was told that the store of jobs is away may ask again: each node looks for it as often."""
+
 MISTAKES = (BadRequest, ConfigError, JobExists, NotEnoughSlots, Refused)
 """Errors that whoever asks can mend."""
 
@@ -56,6 +59,11 @@ def failure(message: str, problems: Sequence[Problem] = (), status: int = 400) -
 
 def answer_to(error: HeadraceError, wire: Wire) -> Json:
     """The answer that an error of ours becomes."""
+    if isinstance(error, JobStoreUnavailable):
+        text, cure = str(error), "ask again in a moment"
+        answer = failure(f"{text}; {cure}", [Problem("", text, cure)], 503)
+        answer.headers["Retry-After"] = RETRY_SECONDS
+        return answer
     status = error.status if isinstance(error, BadRequest) else 400 if isinstance(error, MISTAKES) else 500
     return failure(*told(error, wire), status)
 

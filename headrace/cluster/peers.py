@@ -41,12 +41,37 @@ class Peers:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._tls = None if certificates is None else ssl.create_default_context(cafile=certificates)
         self._kept: dict[str, list[http.client.HTTPConnection]] = {}
+        self._hanging: dict[str, bool] = {}  # address of a member that did not answer → whether it is being asked
         self._lock = threading.Lock()
 
     def ask(
         self, address: str, method: str, path: str, body: bytes | None = None, seconds: float = ANSWER_SECONDS
     ) -> Reply:
-        """One request to the member at host:port. Raises Unanswered."""
+        """One request to the member at host:port. Raises Unanswered.
+
+        While a member hangs, one request at a time waits for it, and all others are told at once.
+        """
+        if seconds > ANSWER_SECONDS:
+            return self._asked(address, method, path, body, seconds)
+        with self._lock:
+            if self._hanging.get(address):
+                raise Unanswered(f"{address} does not answer at the moment")
+            if address in self._hanging:
+                self._hanging[address] = True
+        hangs = False
+        try:
+            return self._asked(address, method, path, body, seconds)
+        except Unanswered as error:
+            hangs = isinstance(error.__cause__, TimeoutError)
+            raise
+        finally:
+            with self._lock:
+                if hangs:
+                    self._hanging[address] = False
+                else:
+                    self._hanging.pop(address, None)
+
+    def _asked(self, address: str, method: str, path: str, body: bytes | None, seconds: float) -> Reply:
         connection = self._taken(address, seconds)
         for is_last in (True,) if connection.sock is None else (False, True):
             try:

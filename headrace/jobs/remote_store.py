@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from headrace.errors import HeadraceError, told
+from headrace.errors import HeadraceError, JobStoreUnavailable, told
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.seal import Seal
 from headrace.jobs.store import (
@@ -171,11 +171,11 @@ class RemoteStore:
     # ------------------------------------------------------------------------------------------------------ inside
 
     def _read(self, name: str, *arguments: Any) -> Any:
-        """Raises HeadraceError when the store cannot be read now."""
+        """Raises JobStoreUnavailable when the store cannot be read now."""
         try:
             return _result(self._send([_call("", name, arguments)])[0])
         except HeadraceError as error:
-            raise HeadraceError(f"cannot read the store of jobs, which {self._place} serves: {error}") from error
+            raise JobStoreUnavailable(f"cannot read the store of jobs, which {self._place} serves: {error}") from error
 
     def _write(self, name: str, *arguments: Any, made: Callable[[Any], Any] = lambda result: result) -> "Future[Any]":
         future: Future[Any] = Future()
@@ -205,8 +205,10 @@ class RemoteStore:
         for (_, future, made), result in zip(batch, results, strict=True):
             try:
                 future.set_result(made(_result(result)))
-            except HeadraceError as error:
+            except JobStoreUnavailable as error:
                 future.set_exception(_unwritten(self._place, error))
+            except HeadraceError as error:  # what the database refuses for its content, again and again
+                future.set_exception(error)
 
     def _sent(self, calls: Sequence[bytes]) -> list[Any]:
         deadline = time.monotonic() + WRITE_SECONDS
@@ -233,8 +235,8 @@ class RemoteStore:
 AnyStore = JobStore | RemoteStore
 
 
-def _unwritten(place: str, error: HeadraceError) -> HeadraceError:
-    return HeadraceError(f"cannot write to the store of jobs, which {place} serves: {error}")
+def _unwritten(place: str, error: HeadraceError) -> JobStoreUnavailable:
+    return JobStoreUnavailable(f"cannot write to the store of jobs, which {place} serves: {error}")
 
 
 def _call(number: str, name: str, arguments: Sequence[Any]) -> bytes:
@@ -243,7 +245,7 @@ def _call(number: str, name: str, arguments: Sequence[Any]) -> bytes:
 
 def _result(found: Mapping[str, Any]) -> Any:
     if "error" in found:
-        raise HeadraceError(found["error"])
+        raise (JobStoreUnavailable if found.get("away") else HeadraceError)(found["error"])
     return found["result"]
 
 
@@ -318,4 +320,4 @@ def _outcome(give: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"result": give()}
     except HeadraceError as error:
-        return {"error": told(error)}
+        return {"error": told(error), "away": isinstance(error, JobStoreUnavailable)}

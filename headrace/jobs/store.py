@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, JobStoreUnavailable, Problem
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Metrics, Node
 from headrace.jobs.schema import IDENTITY, JOBS, NODES, prepare
@@ -294,12 +294,12 @@ class JobStore:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """Raises HeadraceError when the store cannot be read now."""
+        """Raises JobStoreUnavailable when the store cannot be read now."""
         try:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise HeadraceError(f"cannot read the store of jobs: {_reason(error)}") from error
+            raise JobStoreUnavailable(f"cannot read the store of jobs: {_reason(error)}") from error
 
     def _read(self, statement: Any, values: Mapping[str, Any] | None = None) -> list[JobRecord]:
         with self._reading() as connection:
@@ -333,10 +333,16 @@ class JobStore:
                     self._write_batch([item])
                 return
             for _, future, _ in batch:
-                future.set_exception(HeadraceError(f"cannot write to the store of jobs: {_reason(error)}"))
+                future.set_exception(_unwritten(error))
             return
         for (_, future, _), result in zip(batch, results, strict=True):
             future.set_result(result)
+
+
+def _unwritten(error: Exception) -> HeadraceError:
+    """Away or full, as far as that can mend itself; else what the database refuses for its content."""
+    text = f"cannot write to the store of jobs: {_reason(error)}"
+    return JobStoreUnavailable(text) if isinstance(error, OperationalError) else HeadraceError(text)
 
 
 def change_of(record: JobRecord, values: Mapping[str, Any]) -> tuple[JobRecord, dict[str, Any], bool]:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, JobStoreUnavailable
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.remote_store import RemoteStore, ServedStore
@@ -112,6 +112,24 @@ def test_what_cannot_be_asked_is_told_with_the_node_that_does_not_answer(stores)
         remote.add(record(10), JobText("t")).result()
     wire.cut = False
     assert remote.get(10) is None
+
+
+def test_only_what_may_mend_itself_is_told_as_away(stores):
+    local, remote, wire = stores
+    with pytest.raises(HeadraceError, match="cannot write to the store of jobs") as refused:
+        remote.request(2**63, "cancel").result()
+    assert not isinstance(refused.value, JobStoreUnavailable), "the same value is refused again"
+    wire.cut = True
+    with pytest.raises(JobStoreUnavailable):
+        remote.request(1, "cancel").result()
+    wire.cut = False
+    with local._write_engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs RENAME TO elsewhere")
+    for store in (local, remote):
+        with pytest.raises(JobStoreUnavailable):
+            store.get(1)
+        with pytest.raises(JobStoreUnavailable):
+            store.request(1, "cancel").result()
 
 
 def test_another_version_of_the_messages_is_refused_with_both(stores):
