@@ -28,7 +28,7 @@ _MOVED = {
 }
 
 
-class Totals:
+class Moved:
     """What the jobs of this node have moved since it started. They never go down: a job that ends stays counted."""
 
     def __init__(self, service: JobService) -> None:
@@ -69,11 +69,11 @@ class JobMetrics:
         self, service: JobService, budget: int, workers: Callable[[], Sequence[int]], report: EventReport | None
     ) -> None:
         self._service, self._budget, self._workers, self._report = service, budget, workers, report
-        self._totals = Totals(service)
+        self._moved = Moved(service)
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
-        progresses, moved, ends = self._totals.now()
+        progresses, moved, ends = self._moved.now()
         yield from self._of_node(ends)
         if self._report is not None:
             yield from _of_report(self._report)

@@ -12,7 +12,7 @@ from headrace.connector import JobContext, SinkKind, Split, TargetPositions
 from headrace.errors import CheckpointError
 from headrace.execution.notes import FoundNotes
 from headrace.execution.saving import Saving
-from headrace.execution.terms import Job, PipelineSettings
+from headrace.execution.terms import JobOfPipeline, PipelineSettings
 from headrace.plan.plan import Pipeline
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Beginning:
 
     def __init__(
         self,
-        job: Job,
+        job: JobOfPipeline,
         pipeline: Pipeline,
         store: CheckpointStore,
         settings: PipelineSettings,

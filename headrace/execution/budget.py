@@ -35,7 +35,7 @@ MEASURE_SECONDS = 0.01
 RELEASE_SECONDS = 0.5
 
 
-class Share:
+class MemoryShare:
     """What one task may use; it shrinks when others start and grows when they end."""
 
     def __init__(self, budget: "Budget") -> None:
@@ -71,13 +71,13 @@ class Budget:
     def __init__(self, limit: int | None = None, measure: Callable[[], int] = resident_bytes) -> None:
         self._limit, self._measure = limit or default_budget(), measure
         self._lock = threading.Lock()
-        self._shares: set[Share] = set()
+        self._shares: set[MemoryShare] = set()
         self._idle, self._expected = 0, 1
         self._measured_at, self._released_at = 0.0, 0.0
         self._tight = False
         self.share_bytes = Source.memory_bytes
 
-    def join(self, expected: int = 1) -> Share:
+    def join(self, expected: int = 1) -> MemoryShare:
         """A share for a task that starts. What the process holds without any task is not divided.
 
         expected: how many tasks there will be at once, as far as the task's job tells.
@@ -87,7 +87,7 @@ class Budget:
             if not self._shares:
                 release_unused()
                 self._idle = self._measure()
-            share = Share(self)
+            share = MemoryShare(self)
             self._shares.add(share)
             self._divide()
             if self.share_bytes < FRUGAL_BYTES:
@@ -99,7 +99,7 @@ class Budget:
         """What a call beside the tasks may keep: half of what a process has beside what it takes without any task."""
         return max(self._limit - max(self._idle, PROCESS_BYTES), 0) // 2
 
-    def leave(self, share: Share) -> None:
+    def leave(self, share: MemoryShare) -> None:
         """The task has ended."""
         with self._lock:
             self._shares.discard(share)
@@ -111,7 +111,7 @@ class Budget:
         self.share_bytes = max(free // max(len(self._shares), self._expected), Source.memory_bytes)
 
     def is_tight(self) -> bool:
-        """See Share. Measured now and then; what allocators only keep is given back first."""
+        """See MemoryShare. Measured now and then; what allocators only keep is given back first."""
         now = time.monotonic()
         if now - self._measured_at >= MEASURE_SECONDS:
             self._measured_at = now

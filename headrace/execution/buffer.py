@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import Any
 
-from headrace.execution.budget import Share
+from headrace.execution.budget import MemoryShare
 
 MAX_ITEMS = 4
 """Batches of normal size a reader may run ahead; more only wait longer in memory."""
@@ -23,7 +23,7 @@ class Buffer:
     never held back and come out before any data.
     """
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: MemoryShare) -> None:
         self._share = share
         self._items: deque[tuple[Any, int]] = deque()
         self._control: deque[Any] = deque()

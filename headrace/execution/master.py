@@ -544,7 +544,7 @@ class JobMaster:
     # ------------------------------------------------------------------------------------ what pipelines need of a job
 
     def call(self, name: str, *arguments: Any, deadline: float | None = CALL_SECONDS, machine: str = "") -> Any:
-        """See terms.Job.call."""
+        """See terms.JobOfPipeline.call."""
         if name not in FINAL_CALLS and self._canceled.is_set():
             raise JobCanceled(f"job {self.job_id} was canceled")
         canceled = self._canceled.is_set()
@@ -560,7 +560,7 @@ class JobMaster:
                     raise
 
     def call_sink(self, name: str, step: Step, *arguments: Any, deadline: float | None = CALL_SECONDS) -> None:
-        """See terms.Job.call_sink."""
+        """See terms.JobOfPipeline.call_sink."""
         for machine in self._machines_of(step):
             self.call(name, step.id, *arguments, deadline=deadline, machine=machine)
 
@@ -590,11 +590,11 @@ class JobMaster:
                 _settle(future, Unavailable(f"{name} did not end with the job"))
 
     def tables_of(self, step: int) -> list[str]:
-        """See terms.Job.tables_of."""
+        """See terms.JobOfPipeline.tables_of."""
         return [table.path for table in self._tables.get(step, ())]
 
     def lanes(self, count: int, machine: str = "") -> list[Lane]:
-        """See terms.Job.lanes. machine: see Runner.attach."""
+        """See terms.JobOfPipeline.lanes. machine: see Runner.attach."""
         lanes = self._runner.attach(self._key, self.plan, count, self._take_event, machine)
         for lane in lanes:
             if self._tables and lane.name not in self._known_tables:
@@ -607,11 +607,11 @@ class JobMaster:
         return self._runner.replace(self._key, lane)
 
     def is_spared(self, lane: Lane) -> bool:
-        """See terms.Job.is_spared."""
+        """See terms.JobOfPipeline.is_spared."""
         return lane.name in self._spared
 
     def check_bad_rows(self) -> None:
-        """See terms.Job.check_bad_rows."""
+        """See terms.JobOfPipeline.check_bad_rows."""
         limits = self.plan.job.error_handlers.limits
         if limits:
             runs = list(self._pipelines.values())
@@ -619,7 +619,7 @@ class JobMaster:
             check_limits(limits, self.plan, counts, [reason for run in runs for reason in run.account.reasons])
 
     def log(self, level: str, text: str) -> None:
-        """See terms.Job.log."""
+        """See terms.JobOfPipeline.log."""
         self._on_log(level, text)
 
     def _take_event(self, event: Event) -> None:

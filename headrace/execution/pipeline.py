@@ -65,7 +65,7 @@ from headrace.execution.restarts import Restarts
 from headrace.execution.runner import Lane
 from headrace.execution.savepoints import Decision, Savepoint
 from headrace.execution.saving import Saving, Stored
-from headrace.execution.terms import Job, PipelineSettings
+from headrace.execution.terms import JobOfPipeline, PipelineSettings
 from headrace.plan.plan import Pipeline, Step
 from headrace.rows import TableSchema
 
@@ -97,7 +97,7 @@ class PipelineRun:
 
     def __init__(
         self,
-        job: Job,
+        job: JobOfPipeline,
         key: str,
         pipeline: Pipeline,
         context: JobContext,

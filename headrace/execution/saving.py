@@ -11,7 +11,7 @@ from headrace.errors import HeadraceError, Replaced, Undelivered
 from headrace.execution.account import Account
 from headrace.execution.messages import portable
 from headrace.execution.staged_at import by_machine
-from headrace.execution.terms import Job, PipelineSettings
+from headrace.execution.terms import JobOfPipeline, PipelineSettings
 from headrace.plan.plan import Step
 
 COMMIT_TIMEOUTS = 10
@@ -36,7 +36,12 @@ class Saving:
     """
 
     def __init__(
-        self, job: Job, sinks: dict[str, Step], store: CheckpointStore, settings: PipelineSettings, account: Account
+        self,
+        job: JobOfPipeline,
+        sinks: dict[str, Step],
+        store: CheckpointStore,
+        settings: PipelineSettings,
+        account: Account,
     ) -> None:
         self._job, self._sinks, self._store, self._settings, self._account = job, sinks, store, settings, account
         self._restorable = deque[tuple[int, int]](maxlen=max(settings.retain, 1))

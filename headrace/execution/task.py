@@ -36,7 +36,7 @@ from headrace.connector import (
 from headrace.errors import BadRow, HeadraceError, TooManyBadRows
 from headrace.execution.bad_rows import BadRecord
 from headrace.execution.blame import Blame
-from headrace.execution.budget import Share
+from headrace.execution.budget import MemoryShare
 from headrace.execution.buffer import Buffer
 from headrace.execution.limits import too_many
 from headrace.execution.messages import (
@@ -88,7 +88,7 @@ class _SplitEnd:
 
 
 class Task:
-    """One task of one epoch. `run` is its thread; `deliver` is called by others."""
+    """One task of one epoch. `run` is its thread; `put` is called by others."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Task:
         spec: TaskSpec,
         tables: Mapping[int, list[TableSchema]],
         send: Callable[[Event], None],
-        share: Share,
+        share: MemoryShare,
     ) -> None:
         self._address = (job, pipeline.id, spec.context.epoch, spec.index)
         self._pipeline, self._spec, self._send = pipeline, spec, send
@@ -151,7 +151,7 @@ class Task:
 
     # --------------------------------------------------------------------------------------------- from outside
 
-    def deliver(self, message: Assign | Barrier | Continue | StopTask) -> None:
+    def put(self, message: Assign | Barrier | Continue | StopTask) -> None:
         """Give the task a message; it takes it before the next batch."""
         if isinstance(message, StopTask):
             self._stop.set()

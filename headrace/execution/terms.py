@@ -11,7 +11,7 @@ from headrace.execution.runner import Lane
 from headrace.plan.plan import Step
 
 
-class Job(Protocol):
+class JobOfPipeline(Protocol):
     """What a pipeline needs of its job."""
 
     def call(self, name: str, *arguments: Any, deadline: float | None = ..., machine: str = ...) -> Any:

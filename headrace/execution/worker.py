@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from headrace.errors import HeadraceError, JobCanceled
-from headrace.execution.budget import Budget, Share
+from headrace.execution.budget import Budget, MemoryShare
 from headrace.execution.calls import CALLS, LoadedJob
 from headrace.execution.messages import (
     Call,
@@ -57,7 +57,7 @@ class Worker:
         elif isinstance(command, ToTask):
             task = self._tasks.get((command.job, command.pipeline, command.epoch, command.task))
             if task is not None:
-                task.deliver(command)
+                task.put(command)
         elif isinstance(command, Forget):
             loaded = self._jobs.pop(command.job, None)
             if loaded is not None:
@@ -114,7 +114,7 @@ class Worker:
         self._threads[key] = thread
         thread.start()
 
-    def _run(self, key: tuple[str, int, int, int], task: Task, share: Share) -> None:
+    def _run(self, key: tuple[str, int, int, int], task: Task, share: MemoryShare) -> None:
         OF_JOB.set(key[0].partition(".")[0])
         try:
             task.run()
