@@ -13,10 +13,10 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -27,6 +27,9 @@ from server import FIVE, alone, answers, many
 from headrace.client import Client
 from headrace.jobs.record import JobText
 from headrace.jobs.store import store_in
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ENDLESS = {
     "env": {"job.mode": "STREAMING", "checkpoint.interval": 10_000, "read_limit.rows_per_second": 200},
@@ -117,23 +120,59 @@ def listening(url: str, process: psutil.Process, pages: int, seconds: float) -> 
     return used
 
 
-def painted(url: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds until the list of jobs is there, and milliseconds of each frame while it is scrolled."""
+EMPTY = """data:text/html,<div class="jobs-body" style="height: 500px; overflow-y: auto">
+<div class="jobs-row" style="height: 200000px">nothing</div></div>"""
+"""A page that has to do nothing and scrolls: what the browser itself takes on this machine now."""
+
+
+def visited(browser: "Browser", address: str) -> dict[str, float]:
+    """One visit by a browser that knows nothing of the page: seconds and CPU seconds of all its processes until the
+    first rows are there; then milliseconds of each frame while they are scrolled, the longest and the median, and CPU.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    began, before = time.perf_counter(), _browser_cpu()
+    page.goto(address)
+    page.locator(".jobs-body .jobs-row").first.wait_for()
+    paint, paint_cpu = time.perf_counter() - began, _browser_cpu() - before
+    before = _browser_cpu()
+    frames = page.evaluate(SCROLL)
+    found = {
+        "paint_s": paint,
+        "paint_cpu_s": paint_cpu,
+        "frame_ms": statistics.median(frames),
+        "longest_frame_ms": max(frames),
+        "scroll_cpu_s": _browser_cpu() - before,
+    }
+    context.close()
+    return found
+
+
+def _browser_cpu() -> float:
+    used = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "chrom" in process.name():
+                used += sum(process.cpu_times()[:2])
+    return used
+
+
+def painted(url: str, rounds: int) -> dict[str, list[float]]:
+    """Visits of the list of jobs and of an empty page in turn: of each figure best and median, the same of the empty
+    page, and the ratio of the medians.
+    """
     from playwright.sync_api import sync_playwright
 
-    took, frames = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for _ in range(rounds):
-            page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-            began = time.perf_counter()
-            page.goto(f"{url}/#/jobs")
-            page.locator(".jobs-body .jobs-row").first.wait_for()
-            took.append(time.perf_counter() - began)
-            frames += page.evaluate(SCROLL)
-            page.context.close()
+        pairs = [(visited(browser, f"{url}/#/jobs"), visited(browser, EMPTY)) for _ in range(rounds)]
         browser.close()
-    return took, frames
+    found = {}
+    for name in pairs[0][0]:
+        ours, empty = ([pair[n][name] for pair in pairs] for n in (0, 1))
+        middle, least = statistics.median(ours), statistics.median(empty)
+        found[name] = [round(n, 2) for n in (min(ours), middle, min(empty), least, middle / max(least, 0.001))]
+    return found
 
 
 def load(home: Path, *, v2: bool, jobs: int) -> dict[str, float]:
@@ -170,6 +209,9 @@ def main() -> None:
     parser.add_argument("--running", type=int, default=20, help="jobs that run beside them")
     parser.add_argument("--pages", type=int, default=50, help="open pages")
     parser.add_argument("--pairs", type=int, default=3, help="servers with and without v2 and page")
+    parser.add_argument(
+        "--visits", type=int, default=5, help="of the list of jobs by a browser, each beside an empty page"
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="how long the open pages are measured")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -180,27 +222,18 @@ def main() -> None:
             print(
                 json.dumps({"pages_idle": round(listening(v2, process, options.pages, options.seconds), 3)}), flush=True
             )
-            took, frames = painted(v2, 5)
-            print(json.dumps(_paint("quiet", took, frames)), flush=True)
+            print(json.dumps({"quiet": painted(v2, options.visits)}), flush=True)
             numbers = [client.submit(ENDLESS) for _ in range(options.running)]
             while len(client.jobs()) < len(numbers) or any(job.status != "RUNNING" for job in client.jobs()):
                 time.sleep(0.2)
             alone_cpu = listening(v2, process, 0, options.seconds)
             shared = listening(v2, process, options.pages, options.seconds)
             print(json.dumps({"pages_running": round(shared, 3), "no_pages": round(alone_cpu, 3)}), flush=True)
-            took, frames = painted(v2, 5)
-            print(json.dumps(_paint("running", took, frames)), flush=True)
+            print(json.dumps({"running": painted(v2, options.visits)}), flush=True)
             for number in numbers:
                 client.stop(number)
         if options.pairs:
             print(json.dumps(compared(Path(folder), options.pairs, 100)), flush=True)
-
-
-def _paint(name: str, took: list[float], frames: list[float]) -> dict[str, Any]:
-    return {
-        f"paint_{name}_s": [round(min(took), 2), round(statistics.median(took), 2)],
-        f"frame_{name}_ms": [round(statistics.median(frames)), round(max(frames))],
-    }
 
 
 if __name__ == "__main__":

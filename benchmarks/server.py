@@ -25,6 +25,8 @@ FIVE = {
     "source": [{"plugin_name": "FakeSource", "row.num": 5, "schema": {"fields": {"id": "bigint", "name": "string"}}}],
     "sink": [{"plugin_name": "Console", "log.print.data": False}],
 }
+EARLY = 260
+"""Jobs that have run before the last ones: 10 to begin with, 50 alone, 200 at once."""
 BUSY = {
     "env": {"job.mode": "BATCH", "parallelism": os.cpu_count()},
     "source": [
@@ -96,10 +98,16 @@ def answers(client: Client, requests: int) -> list[float]:
     return sorted(took)
 
 
+def _many_jobs(text: str) -> int:
+    if int(text) <= EARLY:
+        raise argparse.ArgumentTypeError(f"{text} are too few: the memory after {EARLY} jobs is compared with the last")
+    return int(text)
+
+
 def main() -> None:
     """Print the figures, each beside its promise."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2000, help="how many jobs in all")
+    parser.add_argument("--jobs", type=_many_jobs, default=2000, help=f"how many jobs in all, at least {EARLY + 1}")
     parser.add_argument("--requests", type=int, default=500, help="how many requests while the cores are busy")
     options = parser.parse_args()
     with served() as (url, process), Client(url) as client:
@@ -108,10 +116,10 @@ def main() -> None:
         print(f"a job of 5 rows, alone      {alone(client, 50):8.1f} ms       (promise: under 70)")
         print(f"200 jobs at once            {many(client, 200, 60):8.1f} jobs/s   (promise: at least 50), none lost")
         early = process.memory_info().rss
-        many(client, options.jobs - 260, 260)
+        many(client, options.jobs - EARLY, EARLY)
         late = process.memory_info().rss
         print(
-            f"memory of the server        {late / early:8.2f} x after {options.jobs} jobs of that after 260, "
+            f"memory of the server        {late / early:8.2f} x after {options.jobs} jobs of that after {EARLY}, "
             f"{late / 2**20:.0f} MiB (promise: within 1.2)"
         )
         took = []

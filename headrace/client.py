@@ -5,8 +5,8 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -69,6 +69,13 @@ class LogPart:
 
 _IDS = 2**53 - 2
 """Ids that are made here are drawn from so many: no two are alike, and no client loses digits."""
+
+
+_SILENCE = 45.0
+"""Seconds without a word after which a server that tells of changes is gone: three times what it is silent for."""
+
+_BREATH = 1.0
+"""Seconds before a connection is made anew."""
 
 
 class _UnansweredError(Unavailable):
@@ -219,6 +226,58 @@ class Client:
                 raise Unavailable(f"job {job_id} is still {job.status} after {timeout} s")
             time.sleep(poll)
 
+    def watch(self, patience: float = 60.0) -> Iterator[Job]:
+        """Each job that has not ended, then each one as it begins, changes or ends; as the server tells, without end.
+
+        A connection that breaks is made anew, and nothing is missed. `raw` is the job as `/jobs` shows it. Raises
+        Unavailable when the server was away for `patience` seconds. Only v2 tells, or v1 where no v2 is on.
+        """
+        known: dict[str, dict[str, Any]] = {}
+        last_id = ""
+        away_since: float | None = None
+        while True:
+            reason = "it ended the connection"
+            with closing(self._connect()) as connection:
+                try:
+                    with self._listen(connection, last_id) as answer:
+                        away_since = None
+                        for event_id, event, data in _events(answer):
+                            yield from self._told(event, data, known)
+                            last_id = event_id or last_id
+                except (http.client.HTTPException, OSError, Unavailable) as error:
+                    reason = str(error)
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > patience:
+                raise Unavailable(f"cannot reach {self._url}: {reason}")
+            time.sleep(_BREATH)
+
+    def _listen(self, connection: http.client.HTTPConnection, last_id: str) -> http.client.HTTPResponse:
+        connection.timeout = max(connection.timeout or 0.0, _SILENCE)
+        headers = {**self._headers, "Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
+        connection.request("GET", f"{self._base}/events", headers=headers)
+        answer = connection.getresponse()
+        if answer.status == 503:
+            raise Unavailable(f"it answered 503: {answer.read().decode('utf-8', 'replace')}")
+        if answer.status != 200 or answer.headers.get_content_type() != "text/event-stream":
+            raise HeadraceError(f"{self._url} answered {answer.status} to /events; REST v2 of a Headrace has them")
+        return answer
+
+    def _told(self, event: str, data: Any, known: dict[str, dict[str, Any]]) -> Iterator[Job]:
+        """The jobs that an event is about. known: those that have not ended, changed here."""
+        if event == "jobs":  # how all is: what is not among them any more has ended while nobody listened
+            for job_id in set(known) - {job["jobId"] for job in data}:
+                with suppress(JobNotFound):
+                    yield self.job(int(job_id))
+                del known[job_id]
+        elif event != "changes":
+            return
+        for change in data:
+            job = known[change["jobId"]] = known.get(change["jobId"], {}) | change
+            found = _brief_job(job)
+            if found.is_ended:
+                del known[change["jobId"]]
+            yield found
+
     def overview(self) -> dict[str, str]:
         """The cluster's figures."""
         return dict(self._ask("GET", "/overview"))
@@ -356,6 +415,33 @@ def _refusal(url: str, status: int, answer: Any) -> HeadraceError:
     if status == 503:
         return _UnansweredError(f"{url}: {message or 'it answers nothing at the moment'}")
     return HeadraceError(f"{url} answered {status}: {message or 'no reason was given'}")
+
+
+def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]]:
+    """Server-sent events: id, empty where there is none, name and data. HTML Living Standard, 9.2.6."""
+    found: dict[str, str] = {}
+    while line := answer.readline():
+        name, _, value = line.decode().rstrip("\r\n").partition(":")
+        if name:
+            found[name] = value.removeprefix(" ")
+            continue
+        if not line.startswith(b":") and "data" in found:
+            yield found.get("id", ""), found.get("event", ""), json.loads(found["data"])
+        found = {}
+
+
+def _brief_job(answer: Mapping[str, Any]) -> Job:
+    return Job(
+        int(answer["jobId"]),
+        answer["jobName"],
+        answer["jobStatus"],
+        answer["createTime"],
+        answer["finishTime"],
+        int(answer["sourceReceivedCount"]),
+        int(answer["sinkWriteCount"]),
+        answer["errorMsg"],
+        answer,
+    )
 
 
 def _job(answer: Mapping[str, Any]) -> Job:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from starlette.responses import HTMLResponse, Response
@@ -45,6 +46,7 @@ class Page:
 
     def __init__(self, base: str, about: Mapping[str, Any]) -> None:
         self._base, self._about = base, {"version": __version__, **about}
+        self._parts: dict[str, Part] = {}
 
     def answer(self, method: str, path: str, *, start: bool = True) -> Response | None:
         """The page itself or a part of it; None for any other path. start: whether `/` is the page."""
@@ -57,33 +59,37 @@ class Page:
 
     def first(self, **about: Any) -> Response:
         """The page's HTML. about: what is told beside the rest."""
-        if self._parts is None:
+        start = self._packed(_START)
+        if start is None:
             return HTMLResponse(_NOT_BUILT, 503, _SAFE)
         nonce = secrets.token_urlsafe(16)
         told = html.escape(json.dumps({**self._about, **about}), quote=True)
-        text = gzip.decompress(self._parts[_START].content).decode("utf-8")
+        text = gzip.decompress(start.content).decode("utf-8")
         headers = {**_SAFE, "Cache-Control": "no-store", "Content-Security-Policy": _policy(nonce)}
         return HTMLResponse(text.replace(_ABOUT, told).replace(_NONCE, nonce), headers=headers)
 
     def _part(self, name: str) -> Response | None:
-        part = (self._parts or {}).get(f"{FOLDER}/{name}")
+        part = self._packed(f"{FOLDER}/{name}")
         if part is None:
             return None
         headers = {**_SAFE, "Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "gzip"}
         return Response(part.content, headers=headers, media_type=part.media_type)
 
+    def _packed(self, path: str) -> Part | None:
+        """A part, packed when it is first asked for: most visits need few of them."""
+        if path not in self._parts and (file := self._files.get(path)) is not None:
+            content = gzip.compress(file.read_bytes(), 6)
+            self._parts[path] = Part(content, mimetypes.guess_type(path)[0] or "application/octet-stream")
+        return self._parts.get(path)
+
     @cached_property
-    def _parts(self) -> dict[str, Part] | None:
-        """Path in the bundle → the part; None where the page was not built. Read when it is first asked for."""
+    def _files(self) -> dict[str, Traversable]:
+        """Path in the bundle → its file; nothing where the page was not built."""
         bundle = files("headrace.api").joinpath("page_files")
         if not bundle.joinpath(_START).is_file():
-            return None
-        found = {_START: bundle.joinpath(_START)}
-        found |= {f"{FOLDER}/{one.name}": one for one in bundle.joinpath(FOLDER).iterdir() if one.is_file()}
-        return {
-            name: Part(gzip.compress(file.read_bytes(), 6), mimetypes.guess_type(name)[0] or "application/octet-stream")
-            for name, file in found.items()
-        }
+            return {}
+        parts = {f"{FOLDER}/{one.name}": one for one in bundle.joinpath(FOLDER).iterdir() if one.is_file()}
+        return {_START: bundle.joinpath(_START), **parts}
 
 
 def _policy(nonce: str) -> str:

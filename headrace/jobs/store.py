@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +58,8 @@ _PROGRESS = {"status", "started", "outline", "metrics"}
 _Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
 """What to do, who waits for it, and whether it must be durable then."""
 READ_AT_ONCE = 100
+_SHORT_OUTLINE = 4096
+"""Characters of an outline that is kept when it was read; longer ones would take too much memory."""
 
 LONGEST_ERROR = 65_536
 """Characters of an error that are kept with a job; its log has them all."""
@@ -433,12 +435,22 @@ def _load(text: str) -> Any:
         return json.loads(text)
 
 
+def _outline(text: str) -> Outline:
+    """A job's outline hardly ever changes, and is read each time that anybody looks at the job."""
+    return _known_outline(text) if len(text) <= _SHORT_OUTLINE else Outline.from_json(_load(text))
+
+
+@lru_cache(maxsize=1024)
+def _known_outline(text: str) -> Outline:
+    return Outline.from_json(_load(text))
+
+
 _COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "name": (storable, str),
     "error": (partial(storable, most=LONGEST_ERROR), str),
     "status": (attrgetter("value"), JobStatus),
     "env": (_dump, _load),
-    "outline": (lambda value: _dump(value.to_json()), lambda text: Outline.from_json(_load(text))),
+    "outline": (lambda value: _dump(value.to_json()), lambda text: _outline(text)),
     "metrics": (lambda value: _dump(value.to_json()), lambda text: Metrics.from_json(_load(text))),
     "restore": (int, bool),
     "from_savepoint": (int, bool),

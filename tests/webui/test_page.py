@@ -253,6 +253,73 @@ def test_all_that_is_done_with_a_job_is_done_with_the_keyboard(server, visit):
     expect(page.get_by_title("CANCELED")).to_be_visible()
 
 
+def test_a_job_is_built_mended_looked_at_and_submitted_with_the_keyboard(server, visit):
+    looked = visit(url(server))
+    page = looked.open("/")
+    press_until(page, "Tab", page.get_by_role("link", name="New job").first)
+    page.keyboard.press("Enter")
+    press_until(page, "Tab", page.get_by_role("tab", name="Write"))
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Build", selected=True)).to_be_focused()
+    press_until(page, "Tab", page.get_by_role("textbox", name="Name", exact=True))
+    page.keyboard.press("Control+a")
+    page.keyboard.type("keys alone")
+    add_part(page, "source", "FakeSource")
+    source = page.get_by_role("region", name="source FakeSource")
+    rows = source.get_by_label("row.num", exact=True)
+    press_until(page, "Shift+Tab", rows)
+    page.keyboard.type("-7")
+    add_part(page, "sink", "Console")
+    expect(rows).to_have_attribute("aria-invalid", "true")  # said where it is wrong, and in the list, which is read out
+    said = page.get_by_role("listitem").filter(has_text="source[0].FakeSource.row.num").get_by_role("button")
+    expect(page.locator("[aria-live=polite]").filter(has=said)).to_be_visible()
+    described = rows.get_attribute("aria-describedby").split()
+    assert any("-7" in page.locator(f"[id='{one}']").inner_text() for one in described)
+    press_until(page, "Tab", said)
+    page.keyboard.press("Enter")
+    expect(rows).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("7")
+    press_until(page, "Shift+Tab", source.get_by_label("schema", exact=True))
+    page.keyboard.type('{"fields": {"id": "bigint", "name": "string"}}')
+    show = page.get_by_role("button", name="Show rows")
+    expect(show).to_be_enabled()
+    assert looked.faults() == []
+    press_until(page, "Tab", show)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("columnheader", name="id", exact=True)).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"#/job/\d+"))
+    expect(page.get_by_role("main")).to_be_focused()  # not lost with the form
+    expect(page).to_have_title("Jobs · Headrace")
+    number = int(page.url.rpartition("/job/")[2].partition("/")[0])
+    job = server.second().wait(number)
+    assert (job["jobName"], job["jobStatus"], job["metrics"]["SinkWriteCount"]) == ("keys alone", "FINISHED", "7")
+
+
+def add_part(page, kind, name):
+    press_until(page, "Tab", page.get_by_role("combobox", name=f"Add a {kind}"))
+    page.keyboard.type(name)
+    expect(page.get_by_role("option", name=name, exact=True)).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name=f"{kind} {name}")).to_be_visible()
+
+
+def test_the_text_of_a_job_does_not_hold_the_keys(server, visit):
+    page = visit(url(server)).open("/new")
+    editor = page.get_by_role("textbox", name="Job file")
+    expect(editor).to_be_visible()
+    told = page.locator(f"[id='{editor.get_attribute('aria-describedby')}']")
+    expect(told).to_contain_text("Escape, then Tab leaves the text")
+    editor.focus()
+    page.keyboard.press("Tab")
+    expect(editor).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(editor).not_to_be_focused()
+
+
 def press_until(page, key, wanted):
     """Press a key until what is wanted has the focus; a person gives up after forty times, too."""
     expect(wanted).to_be_visible()

@@ -1,7 +1,7 @@
 import { ActionIcon, AppShell, Burger, Group, Loader, NavLink, Text, useComputedColorScheme, useMantineColorScheme, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { createContext, lazy, Suspense, useContext, useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Route, Router, Switch, useLocation } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
 import { about, get, logIn, onLogin, Refused } from './api';
@@ -10,24 +10,15 @@ import { useLive } from './live';
 import { Icon } from './parts/Icon';
 import { Failure } from './parts/Failure';
 import { Jobs } from './views/Jobs';
-import { Login } from './views/Login';
 import { Overview } from './views/Overview';
+import { type Who, WhoContext } from './who';
 
 // what is looked at first comes first: the other views when they are asked for
 const Job = lazy(() => import('./views/Job'));
 const Plugins = lazy(() => import('./views/Plugins'));
 const NewJob = lazy(() => import('./views/NewJob'));
 const Api = lazy(() => import('./views/Api'));
-
-interface Who {
-  role: 'viewer' | 'operator';
-  login: boolean;
-}
-
-const WhoContext = createContext<Who>({ role: 'viewer', login: false });
-
-/** Whether whoever looks may also change something. */
-export const useMayChange = (): boolean => useContext(WhoContext).role === 'operator';
+const Login = lazy(() => import('./views/Login'));
 
 export function App() {
   if (about.only === 'api')
@@ -49,12 +40,14 @@ function Known() {
   const unknown = left || (who.error instanceof Refused && [401, 429].includes(who.error.status));
   if (unknown)
     return (
-      <Login
-        onDone={() => {
-          setLeft(false);
-          void client.resetQueries();
-        }}
-      />
+      <Suspense fallback={<Loader m="xl" />}>
+        <Login
+          onDone={() => {
+            setLeft(false);
+            void client.resetQueries();
+          }}
+        />
+      </Suspense>
     );
   if (who.error) return <Failure error={who.error} />;
   if (!who.data) return <Loader m="xl" />;
@@ -75,12 +68,21 @@ const VIEWS = [
   { path: '/api', name: 'API', icon: 'api' },
 ] as const;
 
+const isAt = (view: string, location: string): boolean =>
+  view === '/' ? location === '/' : location.startsWith(view) || (view === '/jobs' && location.startsWith('/job/'));
+
 function Shell({ who }: { who: Who }) {
   const [opened, { toggle, close }] = useDisclosure();
   const [location] = useLocation();
   const live = useLive();
   const client = useQueryClient();
   useEffect(close, [location]);
+  useEffect(() => {
+    const view = VIEWS.find((one) => isAt(one.path, location))?.name;
+    document.title = view ? `${view} · Headrace` : 'Headrace';
+    // what had the focus may be gone with the view before: the keys go on in the new one
+    if (!document.activeElement || document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });
+  }, [location]);
   return (
     <AppShell header={{ height: 56 }} navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !opened } }} padding={{ base: 'md', md: 'xl' }}>
       <a
@@ -126,7 +128,7 @@ function Shell({ who }: { who: Who }) {
       </AppShell.Header>
       <AppShell.Navbar p="sm" style={{ background: 'var(--card)' }}>
         {VIEWS.filter((view) => !('changes' in view) || who.role === 'operator').map((view) => {
-          const active = view.path === '/' ? location === '/' : location.startsWith(view.path) || (view.path === '/jobs' && location.startsWith('/job/'));
+          const active = isAt(view.path, location);
           return (
             <NavLink
               key={view.path}

@@ -100,11 +100,15 @@ export async function post<T>(path: string, body: string | object): Promise<T> {
   return (await ask(path, { method: 'POST', body: text, headers: { 'Content-Type': 'application/json' } })).json();
 }
 
-/** Server-sent events, read with fetch: an EventSource cannot say who asks. Comes back by itself until `signal`. */
+/**
+ * Server-sent events, read with fetch: an EventSource cannot say who asks. Comes back by itself until `signal`, and is told then
+ * what has changed since the last one that has come.
+ */
 export async function events(on: (name: string, data: string) => void, onState: (open: boolean) => void, signal: AbortSignal): Promise<void> {
+  let last = '';
   while (!signal.aborted) {
     try {
-      const answer = await ask('events', { signal, headers: { Accept: 'text/event-stream' } });
+      const answer = await ask('events', { signal, headers: { Accept: 'text/event-stream', ...(last ? { 'Last-Event-ID': last } : {}) } });
       onState(true);
       const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
       let rest = '';
@@ -116,6 +120,7 @@ export async function events(on: (name: string, data: string) => void, onState: 
         for (const part of parts) {
           const fields = new Map(part.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
           if (fields.has('data')) on(fields.get('event') ?? 'message', fields.get('data')!);
+          last = fields.get('id') ?? last;
         }
       }
     } catch {

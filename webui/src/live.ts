@@ -77,6 +77,20 @@ async function load(): Promise<void> {
   publish({ jobs: sorted(), loaded: true, error: '' });
 }
 
+/** The jobs as the stream of events has told them; what it tells next are their differences. */
+const streamed = new Map<string, BriefJob>();
+
+function hear(changes: (Partial<BriefJob> & { jobId: string })[]): void {
+  const at = Date.now();
+  for (const change of changes) {
+    const job = { ...streamed.get(change.jobId), ...change } as BriefJob;
+    if (hasEnded(job.jobStatus)) streamed.delete(job.jobId);
+    else streamed.set(job.jobId, job);
+    take(job, at);
+  }
+  publish({ jobs: sorted() });
+}
+
 let users = 0;
 let stop: AbortController | undefined;
 
@@ -87,17 +101,17 @@ function begin(): void {
   let first = true;
   void events(
     (name, data) => {
-      if (name === 'jobs') {
-        const at = Date.now();
-        for (const job of JSON.parse(data) as BriefJob[]) take(job, at);
-        publish({ jobs: sorted() });
-      } else if (name === 'counts') publish({ counts: JSON.parse(data) });
+      if (name === 'counts') publish({ counts: JSON.parse(data) });
+      else if (name === 'changes') hear(JSON.parse(data));
+      else if (name === 'jobs') {
+        // how all is: at the beginning, and when too much was missed, which the list may have missed, too
+        streamed.clear();
+        hear(JSON.parse(data));
+        if (!first) void again();
+        first = false;
+      }
     },
-    (open) => {
-      publish({ open });
-      if (open && !first) void again();
-      if (open) first = false;
-    },
+    (open) => publish({ open }),
     stop.signal,
   );
 }

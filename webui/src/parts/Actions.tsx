@@ -1,72 +1,107 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
-import { type ButtonHTMLAttributes, useState } from 'react';
+import { Button, Group } from '@mantine/core';
+import { lazy, type ReactNode, Suspense, useCallback, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
-import { useMayChange } from '../App';
 import { post } from '../api';
 import { hasEnded } from '../live';
+import { useMayChange } from '../who';
+import { tell } from './Notes';
 
-/** What may be done with a job. Nothing is shown to who may only look. small: in a row of a list. */
-export function Actions({ id, name, status, small = false }: { id: string; name: string; status: string; small?: boolean }) {
-  const may = useMayChange();
+const StopDialog = lazy(() => import('./StopDialog'));
+
+export type Act = 'savepoint' | 'stop' | 'restore' | 'copy';
+
+const ACTS: Record<Act, { word: string; title?: string }> = {
+  savepoint: { word: 'Savepoint', title: 'Save its state and stop it' },
+  stop: { word: 'Stop' },
+  restore: { word: 'Restore', title: 'Go on from its saved state' },
+  copy: { word: 'Copy', title: 'Submit an edited copy' },
+};
+
+export interface Named {
+  id: string;
+  name: string;
+}
+
+/** What may be done with a job in a state. */
+export function actsOf(status: string): Act[] {
+  if (!hasEnded(status)) return ['savepoint', 'stop'];
+  return status === 'FINISHED' ? ['copy'] : ['restore', 'copy'];
+}
+
+/** How it is done, and the dialog that asks before a job is stopped. */
+export function useActs(): { act: (act: Act, job: Named) => void; dialog: ReactNode } {
   const [, go] = useLocation();
-  const [asked, setAsked] = useState(false);
-  if (!may) return null;
-  if (hasEnded(status))
-    return (
-      <Group gap="xs" wrap="nowrap">
-        {status !== 'FINISHED' && (
-          <Act small={small} onClick={() => go(`/new/restore/${id}`)} title="Go on from its saved state" aria-label={`Restore ${name}`}>
-            Restore
-          </Act>
-        )}
-        <Act small={small} onClick={() => go(`/new/copy/${id}`)} title="Submit an edited copy" aria-label={`Copy ${name}`}>
-          Copy
-        </Act>
-      </Group>
-    );
+  const [job, setJob] = useState<Named>();
+  const [open, setOpen] = useState(false);
+  const asked = useRef<HTMLElement>(undefined);
+  const act = useCallback(
+    (wanted: Act, on: Named) => {
+      if (wanted === 'savepoint') void stop(on, true);
+      else if (wanted === 'stop') {
+        asked.current = document.activeElement as HTMLElement;
+        setJob(on);
+        setOpen(true);
+      } else go(`/new/${wanted}/${on.id}`);
+    },
+    [go],
+  );
+  const close = () => {
+    setOpen(false);
+    asked.current?.focus();
+  };
+  const dialog = job && (
+    <Suspense fallback={null}>
+      <StopDialog
+        name={job.name}
+        open={open}
+        onClose={close}
+        onStop={(savepoint) => {
+          close();
+          void stop(job, savepoint);
+        }}
+      />
+    </Suspense>
+  );
+  return { act, dialog };
+}
 
-  async function stop(savepoint: boolean) {
-    setAsked(false);
-    try {
-      await post('stop-job', { jobId: id, isStopWithSavePoint: savepoint });
-      notifications.show({ message: savepoint ? `${name} is being saved` : `${name} is being stopped` });
-    } catch (error) {
-      notifications.show({ color: 'red', title: `${name} was not stopped`, message: (error as Error).message });
-    }
+async function stop({ id, name }: Named, savepoint: boolean): Promise<void> {
+  try {
+    await post('stop-job', { jobId: id, isStopWithSavePoint: savepoint });
+    tell({ message: savepoint ? `${name} is being saved` : `${name} is being stopped` });
+  } catch (error) {
+    tell({ color: 'red', title: `${name} was not stopped`, message: (error as Error).message });
   }
+}
 
+/** The buttons of one job. Nothing is shown to who may only look. */
+export function Actions({ id, name, status }: Named & { status: string }) {
+  const may = useMayChange();
+  const { act, dialog } = useActs();
+  if (!may) return null;
   return (
     <>
       <Group gap="xs" wrap="nowrap">
-        <Act small={small} onClick={() => stop(true)} aria-label={`Savepoint ${name}`}>
-          Savepoint
-        </Act>
-        <Act small={small} onClick={() => setAsked(true)} aria-label={`Stop ${name}`}>
-          Stop
-        </Act>
+        {actsOf(status).map((one) => (
+          <Button key={one} size="xs" variant="default" onClick={() => act(one, { id, name })} title={ACTS[one].title} aria-label={`${ACTS[one].word} ${name}`}>
+            {ACTS[one].word}
+          </Button>
+        ))}
       </Group>
-      <Modal opened={asked} onClose={() => setAsked(false)} title={`Stop ${name}?`} centered lockScroll={false}>
-        <Stack>
-          <Text size="sm">It ends at once. What was not committed by a checkpoint is taken back where the target can; to go on later, take a savepoint.</Text>
-          <Group justify="flex-end">
-            <Button variant="default" onClick={() => setAsked(false)}>
-              Leave it
-            </Button>
-            <Button variant="default" onClick={() => stop(true)}>
-              Savepoint and stop
-            </Button>
-            <Button color="red" onClick={() => stop(false)}>
-              Stop now
-            </Button>
-          </Group>
-        </Stack>
-      </Modal>
+      {dialog}
     </>
   );
 }
 
-/** A button; in a list, where many come and go while it is scrolled, the browser's own. */
-function Act({ small, ...rest }: { small: boolean } & ButtonHTMLAttributes<HTMLButtonElement>) {
-  return small ? <button type="button" className="mini" {...rest} /> : <Button size="xs" variant="default" {...rest} />;
+/** The same in a row of a list, where many come and go while it is scrolled: the browser's own buttons, which the list hears. */
+export function RowActions({ id, name, status }: Named & { status: string }) {
+  return (
+    <span className="minis">
+      {actsOf(status).map((one) => (
+        <button key={one} type="button" className="mini" data-act={one} data-id={id} data-name={name} title={ACTS[one].title} aria-label={`${ACTS[one].word} ${name}`}>
+          {ACTS[one].word}
+        </button>
+      ))}
+    </span>
+  );
 }

@@ -71,7 +71,7 @@ export function Editor({ text, problems, onChange, jump }: { text: string; probl
           syntaxHighlighting(colours),
           look,
           EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ 'aria-label': 'Job file' }),
+          EditorView.contentAttributes.of({ 'aria-label': 'Job file', 'aria-describedby': 'editor-keys' }),
           keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) changed.current(update.state.doc.toString());
@@ -110,5 +110,12 @@ export function Editor({ text, problems, onChange, jump }: { text: string; probl
     editor.focus();
   }, [jump]);
 
-  return <div className="cm-host" ref={host} />;
+  return (
+    <>
+      <div className="cm-host" ref={host} />
+      <p className="quiet small" id="editor-keys">
+        Tab indents; Escape, then Tab leaves the text. Control+Enter submits the job.
+      </p>
+    </>
+  );
 }

@@ -1,8 +1,8 @@
 import { Button, Checkbox, Group, SegmentedControl, TextInput } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { useMayChange } from '../App';
 import { ask, post, type Replay } from '../api';
 import { Failure } from './Failure';
+import { useMayChange } from '../who';
 
 const MOST_LINES = 5000;
 const BAD = /bad row set aside by (\S+), table ([^:]*): (.*?)(?:; row: (\{.*\}))?$/;

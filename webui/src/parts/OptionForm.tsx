@@ -41,11 +41,17 @@ function plainOf(schema: Schema, defs: Record<string, Schema>): Schema {
 
 const FIRST = ['path', 'file_format_type', 'schema', 'row.num', 'url', 'query', 'table', 'database', 'table_path', 'topic', 'user', 'password', 'log.print.data'];
 
+/** Whether a problem is about an option or something in it: `source[0].FakeSource.schema.fields` is about `schema`. */
+export function isOf(option: string, problem: Problem): boolean {
+  const rest = problem.place.replace(/^\w+\[\d+\]\.[^.]+\.?/, '');
+  return rest === option || rest.startsWith(`${option}.`) || rest.startsWith(`${option}[`);
+}
+
 /** The options of a plugin as fields. Only what was filled in is in the values. */
 export function OptionForm({ plugin, values, onChange, problems }: { plugin: PluginSchema; values: Values; onChange: (values: Values) => void; problems: Problem[] }) {
   const [all, setAll] = useState(false);
   const options = optionsOf(plugin);
-  const shown = all ? options : options.filter((option) => option.required || FIRST.includes(option.name) || option.name in values);
+  const shown = all ? options : options.filter((option) => option.required || FIRST.includes(option.name) || option.name in values || problems.some((one) => isOf(option.name, one)));
   const set = (name: string, value: unknown) => {
     const { [name]: _, ...others } = values;
     onChange(value === undefined || value === '' || value === null ? others : { ...others, [name]: value });
@@ -59,7 +65,7 @@ export function OptionForm({ plugin, values, onChange, problems }: { plugin: Plu
             option={option}
             value={values[option.name]}
             onChange={(value) => set(option.name, value)}
-            error={problems.find((problem) => problem.place.endsWith(`.${option.name}`))?.message}
+            error={problems.find((problem) => isOf(option.name, problem))?.message}
           />
         ))}
       </SimpleGrid>
@@ -72,7 +78,7 @@ export function OptionForm({ plugin, values, onChange, problems }: { plugin: Plu
 
 function Field({ option, value, onChange, error }: { option: Option; value: unknown; onChange: (value: unknown) => void; error?: string }) {
   const { name, schema, type, required, choices, secret } = option;
-  const common = { label: name, description: schema.description, required, error };
+  const common = { label: name, description: schema.description, required, error, 'data-option': name };
   const usual = schema.default === undefined || schema.default === null ? '' : typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default);
   if (choices)
     return <Select {...common} data={choices} value={(value as string) ?? null} onChange={onChange} placeholder={usual} clearable searchable={choices.length > 8} />;

@@ -1,13 +1,13 @@
-import { Button, Group, Select, TextInput, Title } from '@mantine/core';
+import { Button, Group, NativeSelect, TextInput, Title } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, type MouseEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { useMayChange } from '../App';
 import { count, duration, rate } from '../format';
 import { hasEnded, type LiveJob, useLive } from '../live';
-import { Actions } from '../parts/Actions';
+import { type Act, RowActions, useActs } from '../parts/Actions';
 import { Failure } from '../parts/Failure';
 import { State, WORDS } from '../parts/State';
+import { useMayChange } from '../who';
 
 const ROW = 48;
 const STALE = 15_000;
@@ -17,7 +17,7 @@ export function Jobs({ state: wantedState }: { state?: string }) {
   const live = useLive();
   const may = useMayChange();
   const [text, setText] = useState('');
-  const [state, setState] = useState<string | null>(wantedState ?? null);
+  const [state, setState] = useState(wantedState ?? '');
   const now = useNow();
   const shown = useMemo(() => {
     const wanted = text.trim().toLowerCase();
@@ -26,9 +26,15 @@ export function Jobs({ state: wantedState }: { state?: string }) {
     );
   }, [live.jobs, text, state]);
   const body = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => body.current, estimateSize: () => ROW, overscan: 12, getItemKey: (at) => shown[at].jobId });
+  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => body.current, estimateSize: () => ROW, overscan: 6, getItemKey: (at) => shown[at].jobId });
+  const { act, dialog } = useActs();
+  const onClick = (event: MouseEvent) => {
+    const { act: wanted, id, name } = (event.target as HTMLElement).closest<HTMLElement>('[data-act]')?.dataset ?? {};
+    if (wanted && id) act(wanted as Act, { id, name: name ?? id });
+  };
   return (
     <>
+      {dialog}
       <Group justify="space-between" mb="md" align="end">
         <Title order={1} size="h2">
           Jobs
@@ -41,14 +47,12 @@ export function Jobs({ state: wantedState }: { state?: string }) {
       </Group>
       <Group mb="sm" align="end">
         <TextInput value={text} onChange={(e) => setText(e.currentTarget.value)} placeholder="Name or id" aria-label="Search jobs" w={260} />
-        <Select
+        <NativeSelect
           value={state}
-          onChange={setState}
-          placeholder="Every state"
+          onChange={(e) => setState(e.currentTarget.value)}
           aria-label="State"
-          clearable
           w={180}
-          data={Object.keys(WORDS).map((value) => ({ value, label: WORDS[value] }))}
+          data={[{ value: '', label: 'Every state' }, ...Object.keys(WORDS).map((value) => ({ value, label: WORDS[value] }))]}
         />
         <span className="quiet figures" role="status">
           {count(shown.length)} {shown.length === 1 ? 'job' : 'jobs'}
@@ -80,10 +84,10 @@ export function Jobs({ state: wantedState }: { state?: string }) {
             </span>
           </div>
         </div>
-        <div className="jobs-body" ref={body} role="rowgroup" tabIndex={0} aria-label="List of jobs">
+        <div className="jobs-body" ref={body} role="rowgroup" tabIndex={0} aria-label="List of jobs" onClick={onClick}>
           <div role="presentation" style={{ height: rows.getTotalSize() }} />
           {rows.getVirtualItems().map((row) => (
-            <Row key={row.key} job={shown[row.index]} index={row.index} top={row.start} now={hasEnded(shown[row.index].jobStatus) ? 0 : now} />
+            <Row key={row.key} job={shown[row.index]} index={row.index} top={row.start} now={hasEnded(shown[row.index].jobStatus) ? 0 : now} may={may} />
           ))}
         </div>
       </div>
@@ -95,15 +99,15 @@ export function Jobs({ state: wantedState }: { state?: string }) {
 }
 
 /** One job. now: 0 where it has ended, so that the row is not made anew each second. */
-const Row = memo(function Row({ job, index, top, now }: { job: LiveJob; index: number; top: number; now: number }) {
+const Row = memo(function Row({ job, index, top, now, may }: { job: LiveJob; index: number; top: number; now: number; may: boolean }) {
   const ended = hasEnded(job.jobStatus);
   const quick = ended || (job.seenAt !== undefined && now - job.seenAt < STALE) ? job.rate : 0;
   return (
     <div className="jobs-row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
       <span role="cell" className="cut">
-        <Link href={`/job/${job.jobId}`} title={job.jobId}>
+        <a href={`#/job/${job.jobId}`} title={job.jobId}>
           {job.jobName}
-        </Link>
+        </a>
       </span>
       <span role="cell">
         <State status={job.jobStatus} />
@@ -124,7 +128,7 @@ const Row = memo(function Row({ job, index, top, now }: { job: LiveJob; index: n
         {job.errorMsg ?? sideOf(job.slowSide)}
       </span>
       <span role="cell" className="wide">
-        <Actions id={job.jobId} name={job.jobName} status={job.jobStatus} small />
+        {may && <RowActions id={job.jobId} name={job.jobName} status={job.jobStatus} />}
       </span>
     </div>
   );

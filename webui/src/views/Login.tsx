@@ -4,7 +4,7 @@ import { basic, get, logIn } from '../api';
 import { Failure } from '../parts/Failure';
 
 /** Asks who looks: name and password, or a token. */
-export function Login({ onDone }: { onDone: () => void }) {
+export default function Login({ onDone }: { onDone: () => void }) {
   const [way, setWay] = useState('password');
   const [user, setUser] = useState('');
   const [secret, setSecret] = useState('');

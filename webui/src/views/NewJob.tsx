@@ -3,12 +3,12 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
-import { useMayChange } from '../App';
 import { type Checked, get, type PluginSchema, type Preview, post, type Problem } from '../api';
 import { Editor } from '../parts/Editor';
 import { Failure } from '../parts/Failure';
 import { Graph, vertexName } from '../parts/Graph';
-import { OptionForm, type Values } from '../parts/OptionForm';
+import { isOf, OptionForm, type Values } from '../parts/OptionForm';
+import { useMayChange } from '../who';
 
 const MASK = '******';
 const KINDS = ['source', 'transform', 'sink'] as const;
@@ -99,13 +99,25 @@ function Form({ start, restore, copied }: { start: { format: string; text: strin
     }
   }
 
+  // wherever the keys go at the moment: a button that has just been pressed has none
+  useEffect(() => {
+    function onKeys(event: KeyboardEvent) {
+      if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (ready && !busy) void submit();
+    }
+    window.addEventListener('keydown', onKeys, true);
+    return () => window.removeEventListener('keydown', onKeys, true);
+  });
+
   return (
     <>
       <Group justify="space-between" mb="md" align="start">
         <Title order={1} size="h2">
           {restore ? `Restore job ${restore}` : copied ? `Copy of job ${copied}` : 'New job'}
         </Title>
-        <Button onClick={submit} disabled={!ready} loading={busy}>
+        <Button onClick={submit} disabled={!ready} loading={busy} aria-keyshortcuts="Control+Enter" title="Control+Enter">
           {restore ? 'Restore' : 'Submit'}
         </Button>
       </Group>
@@ -164,7 +176,7 @@ function Form({ start, restore, copied }: { start: { format: string; text: strin
               <ul className="problems">
                 {problems.map((problem, index) => (
                   <li key={index}>
-                    <button type="button" onClick={() => way === 'write' && setJump({ line: problem.line })}>
+                    <button type="button" onClick={() => (way === 'write' ? setJump({ line: problem.line }) : goTo(problem))}>
                       <span className="state bad">{problem.message}</span>
                       {problem.cure && <div>{problem.cure}</div>}
                       <div className="place">
@@ -187,6 +199,13 @@ function Form({ start, restore, copied }: { start: { format: string; text: strin
       </SimpleGrid>
     </>
   );
+}
+
+/** Brings the keys to the field that a problem is about, or to the part where it has none. */
+function goTo(problem: Problem): void {
+  const part = [...document.querySelectorAll<HTMLElement>('[data-part]')].find((one) => problem.place.startsWith(one.dataset.part!));
+  const fields = [...(part?.querySelectorAll<HTMLElement>('[data-option]') ?? [])];
+  (fields.find((one) => isOf(one.dataset.option!, problem)) ?? fields[0] ?? part)?.focus();
 }
 
 /** The first rows that the sinks would get, when they are asked for. */
@@ -320,6 +339,7 @@ function Builder({ built, onChange, problems, onWrite }: { built: Built; onChang
               <PartForm
                 key={part.key}
                 part={part}
+                place={`${kind}[${index}]`}
                 problems={problems.filter((problem) => problem.place.startsWith(`${kind}[${index}]`))}
                 onChange={(values) => change(part, values)}
                 onRemove={() => onChange({ ...built, parts: built.parts.filter((one) => one.key !== part.key) })}
@@ -343,14 +363,14 @@ function Builder({ built, onChange, problems, onWrite }: { built: Built; onChang
   );
 }
 
-function PartForm({ part, problems, onChange, onRemove }: { part: Part; problems: Problem[]; onChange: (values: Values) => void; onRemove: () => void }) {
+function PartForm({ part, place, problems, onChange, onRemove }: { part: Part; place: string; problems: Problem[]; onChange: (values: Values) => void; onRemove: () => void }) {
   const plugin = useQuery({ queryKey: ['plugin', part.kind, part.name], queryFn: () => get<PluginSchema>(`plugins/${part.kind}/${part.name}`), staleTime: Infinity });
   const [values, setValues] = useState(part.values);
   useEffect(() => {
     if (values !== part.values) onChange(values);
   }, [values]);
   return (
-    <section className="card" style={{ marginBottom: '0.75rem' }} aria-label={`${part.kind} ${part.name}`}>
+    <section className="card" style={{ marginBottom: '0.75rem' }} aria-label={`${part.kind} ${part.name}`} data-part={place} tabIndex={-1}>
       <Group justify="space-between" mb="xs" className="card-head">
         <h2 style={{ margin: 0 }}>
           <span className="quiet">{part.kind}</span> {part.name}

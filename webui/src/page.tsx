@@ -1,11 +1,9 @@
-import './early';
-import './styles';
 import { createTheme, MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
 import { nonce, Refused } from './api';
+import { Notes } from './parts/Notes';
 
 const theme = createTheme({
   colors: { water: ['#f0fdfa', '#dcf5f0', '#b5e8df', '#7fd6c9', '#45b8aa', '#1f968a', '#13837a', '#0f766e', '#115e59', '#134e4a'] },
@@ -29,8 +27,8 @@ const client = new QueryClient({
 createRoot(document.getElementById('root')!).render(
   <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
     <QueryClientProvider client={client}>
-      <Notifications position="bottom-right" />
       <App />
+      <Notes />
     </QueryClientProvider>
   </MantineProvider>,
 );
