@@ -259,20 +259,13 @@ class Broadcast:
 
 def event_routes(routes: APIRouter, broadcast: Broadcast) -> None:
     """The one route."""
-    header = {
-        "name": LAST_EVENT_ID,
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The id of the last event that reached you: what has changed since is sent.",
-    }
 
-    @routes.get(
-        "/events",
-        responses={200: {"content": {"text/event-stream": {}}}, 503: {"description": "Full."}},
-        openapi_extra={"parameters": [header]},
-    )
+    @routes.get("/events", responses={200: {"content": {"text/event-stream": {}}}, 503: {"description": "Full."}})
     async def events(request: Request) -> Response:
-        """Server-sent events: `jobs`, all that have not ended; `changes`, the fields of jobs that changed; `counts`."""
+        """Server-sent events: `jobs`, all that have not ended; `changes`, the fields of jobs that changed; `counts`.
+
+        The header Last-Event-ID, the id of the last event that came, asks for what has changed since.
+        """
         if broadcast.is_full():
             text = f"{MOST_LISTENERS} listeners are there already"
             return failure(text, [Problem("", text, "ask for /running-jobs/summary now and then")], status=503)
