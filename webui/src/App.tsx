@@ -1,7 +1,7 @@
 import { ActionIcon, AppShell, Burger, Group, Loader, NavLink, Text, useComputedColorScheme, useMantineColorScheme, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { Link, Route, Router, Switch, useLocation } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
 import { about, get, logIn, onLogin, Refused } from './api';
@@ -76,11 +76,15 @@ function Shell({ who }: { who: Who }) {
   const [location] = useLocation();
   const live = useLive();
   const client = useQueryClient();
+  const shown = useRef<string>(undefined);
   useEffect(close, [location]);
   useEffect(() => {
     const view = VIEWS.find((one) => isAt(one.path, location))?.name;
     document.title = view ? `${view} · Headrace` : 'Headrace';
     // what had the focus may be gone with the view before: the keys go on in the new one
+    const began = shown.current === undefined;
+    shown.current = location;
+    if (began) return;
     if (!document.activeElement || document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });
   }, [location]);
   return (
