@@ -89,6 +89,11 @@ def is_guarded() -> bool:
     return _ENVIRONMENT in os.environ
 
 
+def is_named(host: str) -> bool:
+    """Whether the setting allowed_hosts of a guarded process names a host."""
+    return host.lower() in (name.lower() for name in json.loads(os.environ[_ENVIRONMENT]))
+
+
 def numeric(host: str, port: int) -> list[str]:
     """The addresses of a host, for a library that opens its sockets outside of Python.
 

@@ -44,3 +44,16 @@ def vsftpd():
     running = Vsftpd().make().start()
     yield running
     running.remove()
+
+
+@pytest.fixture(scope="session")
+def hdfs():
+    """HDFS, with a folder /home in which everybody may do everything."""
+    from tests.storage.hdfs import Hdfs, why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
+    running = Hdfs().make().start()
+    running.make_home()
+    yield running
+    running.remove()

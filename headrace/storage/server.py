@@ -274,7 +274,11 @@ class ServerStorage(Storage):
         area = _area(temporary if self._reaches(temporary, target, claim) else target)
         staged = f"{area}/{claim.name}/{secrets.token_hex(10)}"
         self._make(staged, b"")
-        return _ServerStagedFile(self, self._server, staged, final, after)
+        return self.staged_file(staged, final, after)
+
+    def staged_file(self, staged: str, final: str, after: int) -> "ServerStagedFile":
+        """What `stage` gives; the file is there, and empty."""
+        return ServerStagedFile(self, self._server, staged, final, after)
 
     def _reaches(self, temporary: str, target: str, claim: Claim) -> bool:
         """Whether a file of tmp_path can be renamed into the target, which one of another disk cannot. It is tried."""
@@ -323,7 +327,7 @@ class ServerStorage(Storage):
         found = self._server.stat(final)
         if found is None or found.size != after + item["size"]:
             return False
-        digest = hashlib.blake2b(digest_size=_DIGEST)
+        digest = hashlib.blake2b(digest_size=DIGEST)
         with self._server.open(final, found.size).stream() as stream:
             stream.seek(after)
             for part in iter(lambda: stream.read(1 << 20), b""):
@@ -400,7 +404,7 @@ class ServerStorage(Storage):
                     yield _Place(one.path, claim, one)
 
 
-_DIGEST = 20
+DIGEST = 20
 """Bytes of the digest of a staged file."""
 
 
@@ -410,13 +414,13 @@ class _Place(NamedTuple):
     stat: Stat
 
 
-class _ServerStagedFile(StagedFile):
+class ServerStagedFile(StagedFile):
     """Pieces are sent one after the other, while the next ones are written."""
 
     def __init__(self, storage: ServerStorage, server: FileServer, staged: str, final: str, after: int) -> None:
         self._storage, self._server = storage, server
         self._staged, self._final, self._after = staged, final, after
-        self._sent, self._digest = 0, hashlib.blake2b(digest_size=_DIGEST)
+        self._sent, self._digest = 0, hashlib.blake2b(digest_size=DIGEST)
         self._sending: Future[None] = Future()
         self._sending.set_result(None)
         self._spool = Spool(self._written)
@@ -439,13 +443,13 @@ class _ServerStagedFile(StagedFile):
             self._digest.update(part)
             self._sent += len(part)
 
-    def finish(self) -> Staged:
+    def finish(self) -> Staged:  # noqa: D102
         try:
             self._sending.result()
             self._spool.flush()
             size = self._spool.tell()
             self._send(size)
-            self._server.flush(self._staged)
+            self._end()
             found = self._server.stat(self._staged)
             if found is None or found.size != size:
                 there = "nothing" if found is None else f"{found.size} bytes"
@@ -459,10 +463,14 @@ class _ServerStagedFile(StagedFile):
         places = {"staged": self._staged, "final": self._final, "after": self._after}
         return {**places, "size": size, "digest": self._digest.hexdigest()}
 
-    def opened(self) -> Opened:
+    def _end(self) -> None:
+        """What was sent is durable."""
+        self._server.flush(self._staged)
+
+    def opened(self) -> Opened:  # noqa: D102
         return self._spool.opened(self._final)
 
-    def drop(self) -> None:
+    def drop(self) -> None:  # noqa: D102
         self._spool.close()
         if not self._sending.cancel():
             self._sending.exception()

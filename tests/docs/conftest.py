@@ -2,6 +2,7 @@ import psycopg
 import pymysql
 import pytest
 
+from headrace.storage.hdfs import server_of
 from headrace.storage.sftp import fingerprint
 from tests.api.servers import Server
 from tests.checkpoint.s3 import Imitation
@@ -18,6 +19,7 @@ PLACES = {
     'region = "ap-chengdu"': "cos_region",
     '"ftp.example.com"\n    port = 21': "ftp_address",
     '"sftp.example.com"\n    port = 22': "sftp_address",
+    "hdfs://namenode.example.com:9000": "hdfs_address",
     "SHA256:m2kTZbyW8bKYfVbqxNXfmJ2XU4SU7BKpMDBgIkhnUyM": "sftp_host_key",
 }
 """What the docs call a server → the fixture that starts one and gives its address."""
@@ -46,6 +48,14 @@ def postgresql_address():
     running.query("CREATE DATABASE shop TEMPLATE template0")
     yield f"127.0.0.1:{running.port}/shop"
     postgresql.remove(running)
+
+
+@pytest.fixture(scope="package")
+def hdfs_address(hdfs):
+    """The URL of a cluster in which `ann` may write into /warehouse."""
+    server_of(hdfs.place(user=hdfs.owner)).make_folder("/warehouse")
+    hdfs.set_mode("/warehouse", 0o777)
+    return hdfs.place().fs
 
 
 @pytest.fixture(scope="package")

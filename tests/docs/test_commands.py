@@ -53,6 +53,7 @@ NOT_RUN = {
     ("docs/file-formats.md", "Files in S3"): "the connector's own example is run",
     ("docs/file-formats.md", "Files in OSS, COS and OBS"): "likewise",
     ("docs/file-formats.md", "Files on an SFTP server"): "likewise; tests/storage/test_sftp.py logs in by keys",
+    ("docs/file-formats.md", "Files in HDFS"): "likewise; tests/storage/test_hdfs.py reads such a file of settings",
     ("docs/file-formats.md", "Files on an FTP server"): "likewise; tests/storage/test_ftp.py has all ways of transfer",
 }
 """(page, section) of blocks that nothing runs as they stand, and why."""

@@ -1,4 +1,4 @@
-"""Files on servers of files: what the options and connectors of SFTP and FTP have in common."""
+"""Files on servers of files: what the options and connectors of SFTP, FTP and HDFS have in common."""
 
 import posixpath
 import re
@@ -30,7 +30,24 @@ ServerPath = Annotated[str, AfterValidator(server_path)]
 """An option that names a file or folder of a server, absolute or from where the user logs in."""
 
 
-class ServerOptions(Options):
+class PlacedOptions(Options):
+    """Which server, however it is named."""
+
+    @abstractmethod
+    def place(self) -> Any:
+        """The server, and who logs in there. Raises ValueError."""
+
+    def check_place(self) -> None:
+        """Raises ValueError with what is missing or wrong."""
+        self.place()
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        self.check_place()
+        return self
+
+
+class ServerOptions(PlacedOptions):
     """Which server, and who logs in there."""
 
     host: str = Field(default="", json_schema_extra=HOST, description="Required: the server's name or address.")
@@ -43,24 +60,15 @@ class ServerOptions(Options):
         """`password`."""
         return self.password.get_secret_value()
 
-    @abstractmethod
-    def place(self) -> Any:
-        """The server, and who logs in there. Raises ValueError."""
-
     def check_place(self) -> None:
-        """Raises ValueError with what is missing or wrong."""
+        """Also where host or user is missing."""
         given = {"host": self.host, "user": self.user}
         if missing := [name for name, value in given.items() if not value]:
             raise ValueError("; ".join(f"{name}: required option is missing" for name in missing))
-        self.place()
-
-    @model_validator(mode="after")
-    def _check_place(self) -> Self:
-        self.check_place()
-        return self
+        super().check_place()
 
 
-class ServerTableOptions(ServerOptions, FileTableOptions):
+class ServerTableOptions(PlacedOptions, FileTableOptions):
     """Which files of a server make a table, and how they are read."""
 
     path: ServerPath = Field(
