@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib
 import logging
 import os
 import posixpath
@@ -80,14 +79,26 @@ class HdfsServer(FileServer):
         try:
             if start:
                 self.append(path, content)
-                return True
-            writer = self.create(path)
-            if content:
-                writer.write(content)
-            writer.close()
+            else:
+                self._put_whole(path, content)
         except FileNotFoundError:
             return False
         return True
+
+    def _put_whole(self, path: str, content: bytes) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                writer = self.create(path)
+                if content:
+                    writer.write(content)
+                writer.close()
+            except Unavailable as error:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                LOG.warning("%s; it is sent again", error)
+                time.sleep(0.1 * 2**attempt)
+            else:
+                return
 
     def rename(self, path: str, new: str) -> bool:  # noqa: D102
         while True:
@@ -201,7 +212,7 @@ class _HdfsStagedFile(ServerStagedFile):
                         raise Unavailable(f"{told}: it was removed while it was written") from error
                     raise
                 LOG.warning("%s; it is sent again", error)
-                time.sleep(0.1 * 2**attempt)
+                time.sleep(2**attempt)  # 15 s in all: so long a DataNode or another NameNode takes to come
             else:
                 return
 
@@ -426,7 +437,8 @@ def _panic() -> type[BaseException]:
 
 def _library() -> Any:
     try:
-        return importlib.import_module("hdfs_native")
+        import hdfs_native
     except ImportError as error:
         msg = "needs the Python package 'hdfs-native': pip install 'headrace[hdfs]'"
         raise MissingExtra(msg) from error
+    return hdfs_native

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from headrace.storage.hadoop import HdfsPlace
 from headrace.storage.hdfs import server_of
-from tests.storage.sshd import free_port
+from tests.storage.sshd import free_port, wait_for
 
 VERSION = "3.4.2"
 USER = "tester"
@@ -79,13 +79,15 @@ class Hdfs:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-hdfs-")))
     rpc: int = field(default_factory=free_port)
     web: int = field(default_factory=free_port)
+    data: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     def make(self) -> "Hdfs":
         conf = self.folder / "conf"
         for name in ("hdfs", "datanode"):
             (conf / "webapps" / name).mkdir(parents=True)  # the jars have none
-        data = {f"dfs.datanode.{name}address": f"127.0.0.1:{free_port()}" for name in ("", "http.", "ipc.")}
+        data = {f"dfs.datanode.{name}address": f"127.0.0.1:{free_port()}" for name in ("http.", "ipc.")}
+        data["dfs.datanode.address"] = f"127.0.0.1:{self.data}"
         core = {"fs.defaultFS": f"hdfs://127.0.0.1:{self.rpc}", "hadoop.tmp.dir": str(self.folder / "data")}
         core["hadoop.security.groups.cache.background.reload"] = "false"
         site = {
@@ -119,6 +121,7 @@ class Hdfs:
                     self.processes[main] = subprocess.Popen(
                         self._command(main), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
                     )
+        wait_for(self.data, self.processes["datanode.DataNode"])
         deadline = time.monotonic() + 120
         while self._living() < 1:
             assert time.monotonic() < deadline, "no DataNode"

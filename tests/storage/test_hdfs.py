@@ -112,6 +112,10 @@ class HdfsFaults(RenameFaults):
     def test_a_server_that_is_started_again_is_used_again(self, server, storage, root):
         super().test_a_server_that_is_started_again_is_used_again(server, storage, root)
 
+    @pytest.mark.slow
+    def test_a_full_disk_is_told_and_leaves_nothing(self, full, root):
+        super().test_a_full_disk_is_told_and_leaves_nothing(full, root)
+
 
 class TestRpcFaults(HdfsFaults):
     scheme = "hdfs"
