@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from headrace.storage.hadoop import HdfsPlace
@@ -153,8 +154,16 @@ class Hdfs:
     def set_quota(self, path: str, size: int) -> None:
         """The bytes that a folder may take; whole blocks count."""
         query = f"op=SETQUOTA&storagespacequota={size}&user.name={self.owner}"
-        with urlopen(Request(f"http://127.0.0.1:{self.web}/webhdfs/v1{path}?{query}", method="PUT"), timeout=30):
-            pass
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urlopen(
+                    Request(f"http://127.0.0.1:{self.web}/webhdfs/v1{path}?{query}", method="PUT"), timeout=30
+                ).close()
+                return
+            except HTTPError:  # as long as the NameNode is in safe mode
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
     def set_mode(self, path: str, mode: int) -> None:
         owner = server_of(self.place(user=self.owner))

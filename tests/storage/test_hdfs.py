@@ -124,6 +124,7 @@ class TestRpcFaults(HdfsFaults):
 @pytest.mark.slow
 class TestWebHdfsFaults(HdfsFaults):
     scheme = "webhdfs"
+    seen_bytes = 0  # a DataNode tells of a block when it is full and its client asks for the next
 
 
 # ------------------------------------------------------------------------------------------------- reaching a cluster
