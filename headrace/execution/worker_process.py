@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from headrace.connector import sinks, sources, transforms
 from headrace.execution.budget import Budget
+from headrace.execution.lanes import HEARTBEAT_SECONDS
 from headrace.execution.messages import Event, Heartbeat
-from headrace.execution.processes import HEARTBEAT_SECONDS, Channel
+from headrace.execution.processes import Channel
 from headrace.execution.wire import Unreadable, read_message, write_message, write_refusal
 from headrace.execution.worker import Worker
 from headrace.logs import worker_logs

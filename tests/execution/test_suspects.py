@@ -64,10 +64,10 @@ def test_a_job_that_has_ended_leaves_its_place_to_the_next():
 
 def test_a_worker_that_is_still_starting_is_no_frozen_one(monkeypatch):
     """On a busy machine its imports take longer than one that is frozen may be silent."""
-    monkeypatch.setattr("headrace.execution.processes.HEARTBEAT_SECONDS", 0.001)
+    monkeypatch.setattr("headrace.execution.lanes.HEARTBEAT_SECONDS", 0.001)
     runner = ProcessesRunner(1, silent_beats=30)
     try:
-        monkeypatch.setattr("headrace.execution.processes.STARTING", 1_000_000)
+        monkeypatch.setattr("headrace.execution.lanes.STARTING", 1_000_000)
         runner.warm_up()
         (started,) = runner.pids()
         deadline = time.monotonic() + 60
