@@ -113,6 +113,11 @@ def worker_logs() -> None:
         json_to_stderr(logging.WARNING)
 
 
+def worker_environment() -> dict[str, str]:
+    """What a worker finds in its environment that does not inherit this process's."""
+    return {_ENVIRONMENT: os.environ[_ENVIRONMENT]} if _ENVIRONMENT in os.environ else {}
+
+
 def _catch_all() -> None:
     """Warnings of Python, and errors that nobody caught, are lines of the log."""
     logging.captureWarnings(capture=True)

@@ -65,7 +65,8 @@ def run(
 
     job: the path of a job file, a job's text, or a dict in the JSON shape. tables: name → any Arrow table, for Arrow
     sources with that `name`. home: where checkpoints are kept; a temporary directory when None. runner: `embedded`
-    (threads) or `processes`. memory: what this process and those it starts may hold, such as `2G`; half of what the
+    (threads), `processes` or `ray`, which starts a Ray of its own.
+    memory: what this process and those it starts may hold, such as `2G`; half of what the
     machine allows when None. on_print: takes the lines of Console sinks.
     Raises ConfigError when the job is wrong, NotEnoughMemory when it needs more than `memory`, StuckTask when a
     plugin's thread cannot be ended; a job that fails on its way is told by the result.

@@ -63,6 +63,11 @@ def guard(allowed_hosts: Sequence[str] | None, *, own_keys: bool = False) -> Non
     guard_worker()
 
 
+def worker_environment() -> dict[str, str]:
+    """What a worker finds in its environment that does not inherit this process's."""
+    return {name: os.environ[name] for name in (_ENVIRONMENT, _OWN_KEYS) if name in os.environ}
+
+
 def may_use_own_keys() -> bool:
     """Whether what runs here may use the keys of this machine; a job of a server may where that says so."""
     return not is_guarded() or bool(os.environ.get(_OWN_KEYS))

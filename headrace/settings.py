@@ -26,6 +26,7 @@ class RunnerName(Choice):
 
     EMBEDDED = "embedded"
     PROCESSES = "processes"
+    RAY = "ray"
 
 
 class Settings(Options):
@@ -36,7 +37,12 @@ class Settings(Options):
         default=None, description="Directory of hazelcast.yaml and seatunnel.yaml, for a server."
     )
     runner: RunnerName = Field(
-        default=RunnerName.EMBEDDED, description="embedded: threads of this process; processes: one worker per core."
+        default=RunnerName.EMBEDDED,
+        description="embedded: threads of this process; processes: one worker per core; ray: workers on a Ray cluster.",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        description="host:port of a Ray that runs, for `runner` ray; left out: it is started for this process.",
     )
     workers: int | None = Field(default=None, gt=0, description="Worker processes; the number of cores when left out.")
     memory: Size | None = Field(

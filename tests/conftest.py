@@ -57,3 +57,12 @@ def hdfs():
     running.make_home()
     yield running
     running.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray_ends():
+    """The Ray that tests share is ended with them."""
+    yield
+    from tests.runners import close_ray
+
+    close_ray()

@@ -18,7 +18,7 @@ def test_the_command_line_wins_over_the_environment():
 
 def test_wrong_values_are_named_all_at_once():
     with pytest.raises(ConfigError) as error:
-        load_settings({}, {"HEADRACE_WORKERS": "0", "HEADRACE_RUNNER": "ray"})
+        load_settings({}, {"HEADRACE_WORKERS": "0", "HEADRACE_RUNNER": "spark"})
     assert [p.place for p in error.value.problems] == ["HEADRACE_RUNNER", "HEADRACE_WORKERS"]
 
 

@@ -34,6 +34,7 @@ from headrace.jobs.store import JobStore, store_in
 from headrace.logs import BACKUPS, MAX_BYTES, LogFormat, formatter, json_to_stderr
 from headrace.reach import guard
 from headrace.server_settings import ServerSettings, Strategy, Wire
+from headrace.settings import RunnerName
 
 LOG = logging.getLogger("headrace")
 
@@ -54,6 +55,9 @@ def serve(settings: ServerSettings, warnings: list[Problem], on_ready: Callable[
     check_listening(settings)
     _allow_many_connections()
     guard(settings.allowed_hosts, own_keys=settings.jobs_use_own_keys)
+    if settings.runner is RunnerName.RAY:
+        cure = "take processes; several servers share their jobs as a cluster without Ray, see Cluster"
+        raise ConfigError([Problem("runner", "ray runs the tasks of `headrace run` alone, not a server's", cure)])
     runner = make_runner(settings.runner, settings.workers, settings.memory)
     runner.check(None)
     checkpoints = open_store(settings.checkpoint_store, settings.home / "checkpoints", settings.store_options())

@@ -72,6 +72,10 @@ Memory = Annotated[
         help="Memory limit for all processes together, such as 512M, 2G or 30%; default: half of what is available.",
     ),
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray-address", metavar="HOST:PORT", help="A Ray that runs; left out: one is started meanwhile."),
+]
 LogFormat = Annotated[
     str | None, typer.Option("--log-format", help="text, or json: one JSON object a line, on stderr and in files.")
 ]
@@ -96,8 +100,10 @@ def run(
     config: Annotated[Path | None, typer.Option("--config", help="Directory of seatunnel.yaml.")] = None,
     home: Home = None,
     runner: Annotated[
-        str | None, typer.Option("--runner", help="embedded (threads) or processes (a worker per core).")
+        str | None,
+        typer.Option("--runner", help="embedded (threads), processes (a worker per core) or ray (a Ray cluster)."),
     ] = None,
+    ray_address: RayAddress = None,
     memory: Memory = None,
     log_format: LogFormat = None,
     strict: Strict = False,
@@ -116,7 +122,8 @@ def run(
         from headrace.cli.run import run_job
 
     where = {"home": home, "config": config}
-    overrides = {**where, "runner": runner, "memory": memory, "log_format": log_format}
+    how = {"runner": runner, "ray_address": ray_address, "memory": memory}
+    overrides = {**where, **how, "log_format": log_format}
     raise typer.Exit(
         run_job(
             job,

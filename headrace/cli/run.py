@@ -226,7 +226,7 @@ def make_local(
     local = LocalJob(
         plan,
         settings.home,
-        runner=make_runner(runner or settings.runner, settings.workers, settings.memory, plan),
+        runner=make_runner(runner or settings.runner, settings.workers, settings.memory, plan, settings.ray_address),
         job_id=job_id,
         restore=restore,
         name=name,

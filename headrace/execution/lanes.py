@@ -27,6 +27,9 @@ from headrace.execution.suspects import Suspects
 from headrace.execution.wire import Unreadable, read_message, write_message
 from headrace.plan.plan import Plan
 
+NICENESS = 5
+"""Whoever commands the workers comes first: a server answers in milliseconds while they keep all cores busy."""
+
 HEARTBEAT_SECONDS = 1.0
 
 LEAVING_SECONDS = 4.0

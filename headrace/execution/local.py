@@ -32,11 +32,25 @@ def new_job_id() -> int:
     return (int(time.time() * 1000) - _IDS_BEGIN) << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
 
 
-def make_runner(name: str, workers: int | None = None, memory: int | None = None, plan: Plan | None = None) -> Runner:
-    """The runner called `embedded` or `processes`. memory: what it may hold, in bytes. plan: of its only job."""
+def make_runner(
+    name: str,
+    workers: int | None = None,
+    memory: int | None = None,
+    plan: Plan | None = None,
+    ray_address: str | None = None,
+) -> Runner:
+    """The runner called `embedded`, `processes` or `ray`. memory: what it may hold, in bytes. plan: of its only job.
+
+    ray_address: of a Ray that runs already. Raises MissingExtra, and ConfigError where Ray cannot be used.
+    """
     if name == "embedded":
         return EmbeddedRunner(memory)
-    return ProcessesRunner(workers, memory, max(p.parallelism for p in plan.pipelines) if plan else None)
+    tasks = max(p.parallelism for p in plan.pipelines) if plan else None
+    if name == "ray":
+        from headrace.execution.ray_runner import ray_runner  # who does not ask for Ray never imports it
+
+        return ray_runner(ray_address or "", workers, memory, tasks)
+    return ProcessesRunner(workers, memory, tasks)
 
 
 class LocalJob:

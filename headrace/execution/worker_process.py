@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from headrace.connector import sinks, sources, transforms
 from headrace.execution.budget import Budget
-from headrace.execution.lanes import HEARTBEAT_SECONDS
+from headrace.execution.lanes import HEARTBEAT_SECONDS, NICENESS
 from headrace.execution.messages import Event, Heartbeat
 from headrace.execution.processes import Channel
 from headrace.execution.wire import Unreadable, read_message, write_message, write_refusal
@@ -21,9 +21,6 @@ from headrace.logs import worker_logs
 from headrace.reach import guard_worker
 
 _PR_SET_PDEATHSIG = 1
-
-NICENESS = 5
-"""Whoever commands the workers comes first: a server answers in milliseconds while they keep all cores busy."""
 
 
 def main(fd: int, memory: int) -> None:

@@ -16,10 +16,11 @@ import pytest
 import headrace
 from headrace.config.job import parse_job
 from headrace.errors import ConfigError
-from headrace.execution.local import LocalJob, make_runner
+from headrace.execution.local import LocalJob
 from headrace.plan.error_table import error_table
 from headrace.plan.plan import make_plan
 from headrace.plan.render import render
+from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
@@ -27,7 +28,7 @@ ROWS = 65_536
 BAD = 40_000
 
 
-@pytest.fixture(params=["embedded", "processes"])
+@pytest.fixture(params=RUNNERS)
 def runner(request):
     return request.param
 
