@@ -8,8 +8,6 @@ import pytest
 from headrace.execution import local
 from headrace.execution.ray_cluster import RayCluster
 
-RUNNERS = ["embedded", "processes", pytest.param("ray", marks=pytest.mark.slow)]
-
 
 def why_no_ray() -> str:
     """Why there is no Ray; empty when there is."""

@@ -16,11 +16,10 @@ import pytest
 import headrace
 from headrace.config.job import parse_job
 from headrace.errors import ConfigError
-from headrace.execution.local import LocalJob
+from headrace.execution.local import LocalJob, make_runner
 from headrace.plan.error_table import error_table
 from headrace.plan.plan import make_plan
 from headrace.plan.render import render
-from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
@@ -28,7 +27,7 @@ ROWS = 65_536
 BAD = 40_000
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["embedded", "processes"])
 def runner(request):
     return request.param
 

@@ -24,11 +24,10 @@ from headrace.config.job import parse_job
 from headrace.connector import Batch, Written
 from headrace.errors import StoreUnavailable, Undelivered
 from headrace.execution.delivery import DeliveryReport, deliveries
-from headrace.execution.local import LocalJob
+from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.tally import Tally, flow_key, read_flow_key
 from headrace.plan.plan import make_plan
 from headrace.rows import TableSchema
-from tests.runners import RUNNERS, make_runner
 
 FAKE = "FakeSource { plugin_output = a, row.num = 5, schema { fields { id = bigint } } }"
 CHAIN = """source { FakeSource { plugin_output = a, row.num = 5, schema { fields { id = bigint } } } }
@@ -292,7 +291,7 @@ def test_the_terminal_shows_what_is_wrong_first_and_few_tables():
 # ------------------------------------------------------------------------------------------------------ whole jobs
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["embedded", "processes"])
 def runner(request):
     return request.param
 

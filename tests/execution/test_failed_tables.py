@@ -7,17 +7,16 @@ from contextlib import closing
 import pytest
 
 from headrace.config.job import parse_job
-from headrace.execution.local import LocalJob
+from headrace.execution.local import LocalJob, make_runner
 from headrace.plan.plan import make_plan
 from tests.execution.runs import Run, ids
-from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
 CONTINUE = "multi_table.failure_policy = CONTINUE_OTHER_TABLES"
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["embedded", "processes"])
 def runner(request):
     return request.param
 

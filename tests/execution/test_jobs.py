@@ -12,12 +12,11 @@ import pytest
 from headrace.config.job import parse_job
 from headrace.connectors.local_file import LocalFileSource
 from headrace.errors import HomeUnusable, JobExists, JobNotFound
-from headrace.execution.local import LocalJob
+from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.master import JobMaster
 from headrace.logs import job_log
 from headrace.plan.plan import make_plan
 from headrace.testing import make, task
-from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
@@ -25,7 +24,7 @@ FAKE = """FakeSource {{ plugin_output = fake, row.num = {rows}, split.num = {spl
   auto.increment.enabled = true, schema {{ fields {{ id = bigint, name = string }} }} }}"""
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["embedded", "processes"])
 def runner(request):
     return request.param
 

@@ -5,10 +5,9 @@ import re
 import pytest
 
 from headrace.config.job import parse_job
-from headrace.execution.local import LocalJob
+from headrace.execution.local import LocalJob, make_runner
 from headrace.execution.progress import Progress
 from headrace.plan.plan import make_plan
-from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
@@ -16,7 +15,7 @@ SLEEP = """Python {{ plugin_input = {0}, plugin_output = {1}, columns = [{{ dest
   source_code = "import time\\ndef process(row, context):\\n    time.sleep({2})\\n    return 1" }}"""
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["embedded", "processes"])
 def runner(request):
     return request.param
 

@@ -1,4 +1,4 @@
-"""Some of SeaTunnel's job files on Ray, in every run of the tests; `test_seatunnel` runs all of them there."""
+"""Some of SeaTunnel's job files on Ray, in every run of the tests."""
 
 import pytest
 

@@ -14,10 +14,11 @@ import pytest
 from headrace.checkpoint.store import FileStore
 from headrace.config.job import load_job
 from headrace.errors import ConfigError
+from headrace.execution.embedded import EmbeddedRunner
 from headrace.execution.local import new_job_id
 from headrace.execution.master import JobMaster
+from headrace.execution.processes import ProcessesRunner
 from headrace.plan.plan import make_plan
-from tests.runners import RUNNERS, make_runner
 
 pytestmark = pytest.mark.job
 
@@ -46,9 +47,9 @@ WITH_CHECKPOINTS = "checkpoint-batch-enable-test-resources/batch_fakesource_to_l
 BEFORE["engine/checkpoint-batch-enable-test-resources/sink_file_text_to_assert.conf"] = f"engine/{WITH_CHECKPOINTS}"
 
 
-@pytest.fixture(scope="module", params=RUNNERS)
+@pytest.fixture(scope="module", params=["embedded", "processes"])
 def runner(request):
-    made = make_runner(request.param, 2)
+    made = EmbeddedRunner() if request.param == "embedded" else ProcessesRunner(2)
     yield made
     made.close()
 
