@@ -16,7 +16,7 @@ from tests.connectors import mysql, postgresql
 
 pytestmark = [pytest.mark.service, pytest.mark.crash, pytest.mark.slow]
 
-ROWS = 6000
+ROWS = 20_000
 
 SUMS = {
     "postgresql": "SELECT count(*), count(DISTINCT id), sum(hashtext(id || name)) FROM {table}",
@@ -51,7 +51,7 @@ class _Place:
         url, keys = self.server.url("shop"), "id" if table == "upserted" else ""
         path = "shop.people" if self.kind == "mariadb" else "public.people"
         return f"""env {{ job.mode = BATCH, parallelism = 2, checkpoint.interval = 200, job.retry.times = 60
-          job.retry.interval.seconds = 1, read_limit.rows_per_second = 2000 }}
+          job.retry.interval.seconds = 1, read_limit.rows_per_second = 2500 }}
         source {{ Jdbc {{ url = "{url}", user = tester, table_path = "{path}", split.size = 1000 }} }}
         sink {{ Jdbc {{ url = "{url}", user = tester, table = {table}, generate_sink_sql = true
           primary_keys = [{keys}] }} }}"""
