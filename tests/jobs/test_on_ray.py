@@ -1,11 +1,11 @@
-"""Some of SeaTunnel's job files on Ray, in every run of the tests."""
+"""Some of SeaTunnel's job files on Ray."""
 
 import pytest
 
 from tests.jobs.test_seatunnel import check, stage_all
 from tests.runners import make_runner
 
-pytestmark = pytest.mark.job
+pytestmark = [pytest.mark.job, pytest.mark.slow]
 
 FILES = [
     "fake/fake_to_assert_with_multitable_exception.conf",

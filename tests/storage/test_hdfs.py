@@ -49,6 +49,7 @@ class TestRpc(HdfsContract):
     scheme = "hdfs"
 
 
+@pytest.mark.slow
 class TestWebHdfs(HdfsContract):
     scheme = "webhdfs"
 
