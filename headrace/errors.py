@@ -20,6 +20,7 @@ HeadraceError
 │   └── Replaced       another start of the pipeline has taken over
 ├── HomeUnusable       the directory of locks, logs and saved state cannot be written
 ├── JobStoreUnavailable  the store of jobs cannot be read or written now
+├── OtherRelease       another node of the cluster runs a release that speaks otherwise
 ├── JobNotFound        no job has this id
 ├── JobExists          the id belongs to another job
 ├── NotEnoughSlots     no worker has room for the job
@@ -206,6 +207,10 @@ class Replaced(CheckpointError):
 
 class JobStoreUnavailable(HeadraceError):
     """The store of jobs is away, full or refuses; whoever asked may ask again."""
+
+
+class OtherRelease(HeadraceError):
+    """Another node of the cluster runs a release that speaks otherwise; nothing but an upgrade changes that."""
 
 
 class JobNotFound(HeadraceError):

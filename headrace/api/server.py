@@ -22,7 +22,7 @@ from headrace.cluster.peers import MEMBERS, Peers
 from headrace.cluster.proof import Proof
 from headrace.cluster.secret import member_token, seal_of
 from headrace.config.ciphers import KEY_FILE
-from headrace.errors import ConfigError, HeadraceError, Problem
+from headrace.errors import ConfigError, HeadraceError, OtherRelease, Problem
 from headrace.execution.local import make_runner
 from headrace.execution.master import JobSettings
 from headrace.execution.owner import beginning_in
@@ -112,7 +112,7 @@ def _peers(settings: ServerSettings, membership: Membership) -> Peers:
 def _store(settings: ServerSettings, membership: Membership | None, peers: Peers | None, home: Path) -> AnyStore:
     """The store of jobs: this server's own, a database, or that of the cluster's first member, once it answers.
 
-    Raises ConfigError when that member does not.
+    Raises ConfigError when that member does not, or speaks otherwise.
     """
     if membership is None or peers is None:
         return store_in(home, settings.database)
@@ -135,6 +135,9 @@ def _store(settings: ServerSettings, membership: Membership | None, peers: Peers
     while True:
         try:
             store.identity()
+        except OtherRelease as error:
+            store.close()
+            raise ConfigError([Problem("members", str(error))]) from error
         except HeadraceError as error:
             if time.monotonic() > deadline:
                 store.close()

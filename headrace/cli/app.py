@@ -374,7 +374,7 @@ def server(
     log_format: LogFormat = None,
     v1_wire: Annotated[str | None, typer.Option("--v1-wire", help="Answer as 2.3.3 or as 2.3.13.")] = None,
     role: Annotated[
-        str | None, typer.Option("--role", help="In a cluster: master (runs no jobs) or worker (the last to be it).")
+        str | None, typer.Option("--role", help="In a cluster: master (no jobs) or worker (leads when no other can).")
     ] = None,
 ) -> None:
     """Serve SeaTunnel's REST API and run the jobs that come. Jobs that run when it stops go on at its next start."""

@@ -31,7 +31,7 @@ def hdfs_path(text: str) -> str:
     scheme, found, rest = text.partition("://")
     if found:
         if scheme not in SCHEMES:
-            raise ValueError(f"{text!r} is no path of HDFS; give the path alone, fs.defaultFS names the cluster")
+            raise ValueError(f"{text!r} is not a path of HDFS; give the path alone, fs.defaultFS names the cluster")
         raise ValueError(f"{text!r} is a URL; give the path alone, such as /{rest.partition('/')[2]}")
     if text and not text.startswith("/"):
         raise ValueError(f"{text!r} does not begin at the root; write it out, such as /user/ann/{text}")
@@ -111,7 +111,7 @@ class HdfsOptions(PlacedOptions):
             named = False
         if not named or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError(
-                f"fs.defaultFS {self.fs!r} is no address of HDFS, such as hdfs://namenode:9000 or "
+                f"fs.defaultFS {self.fs!r} is not an address of HDFS, such as hdfs://namenode:9000 or "
                 "webhdfs://namenode:9870"
             )
 

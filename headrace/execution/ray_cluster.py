@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.connector import needs
-from headrace.errors import ConfigError, Problem
+from headrace.errors import ConfigError, Problem, told
 from headrace.execution.lanes import NICENESS
 from headrace.memory import MIB
 
@@ -143,7 +143,7 @@ def _environment(address: str, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refusal(address: str, error: Exception) -> Problem:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(told(error).split())
     if not address:
         return Problem("--runner ray", f"Ray cannot be started: {text}")
     cure = "Ray, Python and Headrace are of the same release on all its nodes, and its token is in the environment"

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from headrace.errors import ConfigError, Problem, Unavailable
+from headrace.errors import ConfigError, Problem, Unavailable, told
 from headrace.execution.budget import LEAST_BYTES, PROCESS_BYTES, check_budget, default_budget
 from headrace.execution.lanes import SILENT_BEATS, LanesRunner, WorkerLane
 from headrace.execution.ray_cluster import RayCluster, RayNode
@@ -243,8 +243,9 @@ def _told(error: Exception) -> str:
     """Why an actor is gone, in words that go on after its title."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     because = [line for line in lines if line.startswith(_BECAUSE)]
-    told = (because or lines or [type(error).__name__])[0].removeprefix(_BECAUSE).partition(_GUESSES)[0]
-    return f"ended: {told.strip()}"
+    because = because or lines or [told(error)]
+    text = because[0].removeprefix(_BECAUSE).partition(_GUESSES)[0]
+    return f"ended: {text.strip()}"
 
 
 def _own_bytes() -> int:

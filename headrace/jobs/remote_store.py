@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from headrace.errors import HeadraceError, JobStoreUnavailable, told
+from headrace.errors import HeadraceError, JobStoreUnavailable, OtherRelease, told
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.seal import Seal
 from headrace.jobs.store import (
@@ -171,9 +171,11 @@ class RemoteStore:
     # ------------------------------------------------------------------------------------------------------ inside
 
     def _read(self, name: str, *arguments: Any) -> Any:
-        """Raises JobStoreUnavailable when the store cannot be read now."""
+        """Raises JobStoreUnavailable when the store cannot be read now, OtherRelease when it never will be."""
         try:
             return _result(self._send([_call("", name, arguments)])[0])
+        except OtherRelease:
+            raise
         except HeadraceError as error:
             raise JobStoreUnavailable(f"cannot read the store of jobs, which {self._place} serves: {error}") from error
 
@@ -200,7 +202,7 @@ class RemoteStore:
             results = self._sent([call for call, _, _ in batch])
         except HeadraceError as error:
             for _, future, _ in batch:
-                future.set_exception(_unwritten(self._place, error))
+                future.set_exception(error if isinstance(error, OtherRelease) else _unwritten(self._place, error))
             return
         for (_, future, made), result in zip(batch, results, strict=True):
             try:
@@ -215,20 +217,22 @@ class RemoteStore:
         while True:
             try:
                 return self._send(calls)
+            except OtherRelease:
+                raise
             except HeadraceError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(AGAIN_SECONDS)
 
     def _send(self, calls: Sequence[bytes]) -> list[Any]:
-        """Raises HeadraceError when no answer came, or one that is not understood."""
+        """Raises HeadraceError when no answer came, or one that is not understood: OtherRelease where it says why."""
         content = self._ask(b'{"version":%d,"calls":[%b]}' % (VERSION, b",".join(calls)))
         try:
             answer = orjson.loads(content)
         except orjson.JSONDecodeError:
             raise HeadraceError(f"its answer is none: {content[:200]!r}") from None
         if answer.get("error"):
-            raise HeadraceError(answer["error"])
+            raise OtherRelease(f"{self._place}: {answer['error']}")
         return list(answer["results"])
 
 

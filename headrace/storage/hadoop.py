@@ -102,7 +102,7 @@ def read_site(path: str) -> dict[str, str]:
     except OSError as error:
         raise Rejected(f"cannot read {path}: {error.strerror or error}; correct hdfs_site_path") from error
     except ElementTree.ParseError as error:
-        raise Rejected(f"cannot read {path}: it is no XML ({error}); correct hdfs_site_path") from error
+        raise Rejected(f"cannot read {path}: it is not XML ({error}); correct hdfs_site_path") from error
     pairs = ((one.findtext("name", ""), one.findtext("value", "")) for one in root.iter("property"))
     return {name.strip(): value.strip() for name, value in pairs if name.strip()}
 

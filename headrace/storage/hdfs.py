@@ -301,10 +301,10 @@ class RpcServer(HdfsServer):
         if found := _JAVA.match(text):
             message = found[2].replace("\\n", "\n").replace('\\"', '"').replace("\\'", "'")
             return refusal(told, found[1], message, self.place.user)
-        why = text.partition("\n")[0].partition(" [")[0].rstrip(":. ")
+        why = text.partition("\n")[0].partition(" [")[0].rstrip(":. ") or f"it failed ({type(error).__name__})"
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             return Rejected(f"{told}: {why}")
-        return Unavailable(f"{told}: {why or type(error).__name__}; see whether fs.defaultFS is right")
+        return Unavailable(f"{told}: {why}; see whether fs.defaultFS is right")
 
     def stat(self, path: str) -> Stat | None:  # noqa: D102
         try:

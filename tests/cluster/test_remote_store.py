@@ -1,16 +1,19 @@
 """A store of jobs that another node serves: the same answers, also where some of them are lost on the way."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from headrace.errors import HeadraceError, JobStoreUnavailable
+from headrace.api.server import HEAD_SECONDS, _store
+from headrace.errors import ConfigError, HeadraceError, JobStoreUnavailable, OtherRelease
 from headrace.jobs.outline import Outline
 from headrace.jobs.record import JobRecord, JobText, Node
 from headrace.jobs.remote_store import RemoteStore, ServedStore
 from headrace.jobs.seal import Seal
 from headrace.jobs.status import JobStatus
 from headrace.jobs.store import store_in
+from headrace.server_settings import ServerSettings
 
 
 def record(job_id, **values):
@@ -135,5 +138,18 @@ def test_only_what_may_mend_itself_is_told_as_away(stores):
 def test_another_version_of_the_messages_is_refused_with_both(stores):
     _, remote, wire = stores
     remote._ask = lambda content: wire(content.replace(b'"version":1', b'"version":2'))
-    with pytest.raises(HeadraceError, match="speaks version 1 of the store's messages, and the other one 2"):
-        remote.counts()
+    for ask in (remote.counts, lambda: remote.request(1, "cancel").result(5)):  # none of them is tried again
+        with pytest.raises(OtherRelease, match="head:5801: .* version 1 of the store's messages, and the other one 2"):
+            ask()
+
+
+def test_a_member_of_another_release_does_not_start_and_is_told_so_at_once(stores, tmp_path, monkeypatch):
+    local, _, _ = stores
+    monkeypatch.setattr("headrace.jobs.remote_store.VERSION", 2)
+    asked = ServedStore(local).answer(b'{"version":1,"calls":[]}')
+    peers = SimpleNamespace(ask=lambda *_: SimpleNamespace(status=200, content=asked))
+    membership = SimpleNamespace(secret="s" * 32, head="head:5801", is_head=False)
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match="run the same release of Headrace on both"):
+        _store(ServerSettings(), membership, peers, tmp_path / "other")
+    assert time.monotonic() - began < HEAD_SECONDS / 5, "it is not waited for, as a member that is not up yet is"

@@ -66,9 +66,9 @@ class TestWebHdfsJobs(StoreJobs):
     ("options", "text"),
     [
         ({"fs.defaultFS": ""}, "fs.defaultFS: required option is missing"),
-        ({"fs.defaultFS": "file:///tmp"}, "is no address of HDFS"),
-        ({"fs.defaultFS": "hdfs://nn:x"}, "is no address of HDFS"),
-        ({"fs.defaultFS": "hdfs://nn/warehouse"}, "is no address of HDFS"),
+        ({"fs.defaultFS": "file:///tmp"}, "is not an address of HDFS"),
+        ({"fs.defaultFS": "hdfs://nn:x"}, "is not an address of HDFS"),
+        ({"fs.defaultFS": "hdfs://nn/warehouse"}, "is not an address of HDFS"),
         ({"path": "hdfs://nn:9000/out"}, "is a URL; give the path alone, such as /out"),
         ({"path": "../out"}, "does not begin at the root"),
         ({"path": "/a/../out"}, "leads upwards"),

@@ -190,7 +190,7 @@ def test_a_nameservice_that_no_settings_name_is_told(tmp_path):
         HdfsStorage(place).stat("/f")
 
 
-@pytest.mark.parametrize(("content", "text"), [(None, "No such file"), ("<a", "it is no XML")])
+@pytest.mark.parametrize(("content", "text"), [(None, "No such file"), ("<a", "it is not XML")])
 def test_a_wrong_file_of_settings_is_told(tmp_path, content, text):
     site = tmp_path / "hdfs-site.xml"
     if content is not None:
