@@ -43,6 +43,7 @@ NOT_RUN = {
     ("docs/bad-rows.md", "Looking at them"): "shows times and sizes of a run; tests/cli runs each of the commands",
     ("docs/bad-rows.md", "Replay"): "shows figures of a bigger file; the recipe of it is run",
     ("docs/bad-rows.md", "Mending by hand"): "shows figures of a bigger file; the recipe of it is run",
+    ("docs/cluster.md", "Tasks on Ray"): "names a Ray of yours; tests/execution/test_ray.py joins one, and starts one",
     ("docs/transforms/sql.md", "Queries"): "a query without its job; tests/sql run such queries",
     ("docs/transforms/embedding.md", "Example"): "asks a service",
     ("docs/transforms/llm.md", "Example"): "asks a service",
