@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr
 
-from headrace.connector import Options
 from headrace.connectors._files.buckets import bucket_name, endpoint_url, is_address
+from headrace.connectors._files.servers import PlacedOptions
 from headrace.options import HOST
 from headrace.storage.s3_client import S3Place
 
 
-class CloudOptions(Options):
+class CloudOptions(PlacedOptions):
     """Which bucket, and who reads and writes there."""
 
     schemes: ClassVar[Sequence[str]]
@@ -42,15 +42,6 @@ class CloudOptions(Options):
         url = endpoint_url(endpoint)
         named = ("bucket", told, key_option, secret_option, self.region_option)
         return S3Place(name, url, region, (key, secret, ""), is_address(url), scheme, named=named)
-
-    def check_place(self) -> None:
-        """Raises ValueError with what is missing or wrong."""
-        self.place()
-
-    @model_validator(mode="after")
-    def _check_place(self) -> Self:
-        self.check_place()
-        return self
 
 
 class EndpointOptions(CloudOptions):
